@@ -1,0 +1,105 @@
+"""Reads and writes checkpoints. May use: torch, numpy, fvcore."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import numpy as np
+import torch
+from fvcore.common.checkpoint import Checkpointer
+from torch import nn
+
+from detectron2.utils import comm
+from detectron2.utils.file_io import PathManager
+
+from .c2_model_loading import align_and_update_state_dicts
+
+# Numpy's arrays and numbers (metrics, random states) in a pickle: harmless, unknown to torch.
+_NUMPY_TYPES: list[Any] = [
+    np.ndarray,
+    np.dtype,
+    np.zeros(0).__reduce__()[0],
+    np.float64().__reduce__()[0],
+    *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efdS"},
+]
+_FROM_CONFIG = ("pixel_mean", "pixel_std")  # buffers that need not be in a checkpoint
+
+
+class DetectionCheckpointer(Checkpointer):
+    """fvcore's checkpointer, for the model zoo's files as well.
+
+    Reads ``.pth`` (its own, or a bare state dict) and ``.pkl`` in the zoo's format or Caffe2's.
+    The zoo's ImageNet weights, and those of a path that ends in "?matching_heuristics=True", are
+    matched with the model's by the ends of their names. A ``.pkl`` can run code: trust its source.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        save_dir: str = "",
+        *,
+        save_to_disk: bool | None = None,
+        **checkpointables: Any,
+    ) -> None:
+        """As fvcore's; ``save_to_disk=None`` saves in the main process only."""
+        save = comm.is_main_process() if save_to_disk is None else save_to_disk
+        super().__init__(model, save_dir, save_to_disk=save, **checkpointables)
+        self.path_manager = PathManager
+        self._match_names = False
+
+    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Load a checkpoint; see fvcore.
+
+        Raises:
+            AssertionError: there is no such file.
+            ValueError: a query other than "matching_heuristics".
+            pickle.UnpicklingError: the file holds more than weights, numbers and arrays.
+        """
+        if path:
+            url = urlparse(path)
+            query = parse_qs(url.query)
+            self._match_names = query.pop("matching_heuristics", None) == ["True"]
+            if query:
+                raise ValueError(f"{path}: unknown query {', '.join(query)}.")
+            path = self.path_manager.get_local_path(url._replace(query="").geturl())
+        return super().load(path, *args, **kwargs)
+
+    def _load_file(self, f: str) -> dict[str, Any]:
+        if f.endswith(".pkl"):
+            return _read_pickle(f)
+        try:
+            with torch.serialization.safe_globals(_NUMPY_TYPES):
+                loaded = torch.load(f, map_location="cpu")
+        except pickle.UnpicklingError as error:
+            raise pickle.UnpicklingError(
+                f"{f} holds Python objects beside weights, or is damaged. If you trust its "
+                f"source, set TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1. ({str(error).splitlines()[0]})"
+            ) from error
+        loaded = loaded if "model" in loaded else {"model": loaded}
+        return {**loaded, "matching_heuristics": True} if self._match_names else loaded
+
+    def _load_model(self, checkpoint: dict[str, Any]) -> Any:
+        if checkpoint.get("matching_heuristics", False):
+            self._convert_ndarray_to_tensor(checkpoint["model"])
+            checkpoint["model"] = align_and_update_state_dicts(
+                self.model.state_dict(),
+                checkpoint["model"],
+                c2_conversion=checkpoint.get("__author__") == "Caffe2",
+            )
+        incompatible = super()._load_model(checkpoint)
+        for name in _FROM_CONFIG:
+            if name in incompatible.missing_keys:
+                incompatible.missing_keys.remove(name)
+        return incompatible
+
+
+def _read_pickle(path: str) -> dict[str, Any]:
+    with PathManager.open(path, "rb") as file:
+        data = pickle.load(file, encoding="latin1")  # Caffe2's are of Python 2
+    if "model" in data and "__author__" in data:
+        return data
+    blobs = data.get("blobs", data)
+    weights = {name: blob for name, blob in blobs.items() if not name.endswith("_momentum")}
+    return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}

@@ -1,0 +1,5 @@
+"""Optimisers and learning rates."""
+# ruff: noqa: F403
+
+from .build import *
+from .lr_scheduler import *

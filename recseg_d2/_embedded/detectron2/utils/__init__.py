@@ -1,0 +1,1 @@
+"""Processes, events, logs, files and registries."""

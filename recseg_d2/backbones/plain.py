@@ -1,0 +1,59 @@
+"""VGG-16 and the small encoder as Detectron2 backbones. May use: detectron2, ``layers``."""
+
+from __future__ import annotations
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.layers import ShapeSpec
+from detectron2.modeling import BACKBONE_REGISTRY, Backbone
+
+from recseg_d2.layers.small_encoder import SmallEncoder
+from recseg_d2.layers.vgg import VGG16
+
+
+class SmallEncoderBackbone(SmallEncoder, Backbone):
+    """The small encoder; features are named s2, s4, s8 ... by their stride."""
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:  # type: ignore[override]
+        """(B, 3, H, W) -> features by name."""
+        return _by_stride(SmallEncoder.forward(self, image))
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        """Channels and stride of each feature."""
+        return _shapes(self.widths)
+
+
+class VGG16Backbone(VGG16, Backbone):
+    """VGG-16; features are named s2 to s32 by their stride."""
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:  # type: ignore[override]
+        """(B, 3, H, W) -> features by name."""
+        return _by_stride(VGG16.forward(self, image))
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        """Channels and stride of each feature."""
+        return _shapes(self.widths)
+
+
+@BACKBONE_REGISTRY.register()
+def build_small_encoder_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
+    """The small encoder of MODEL.SMALL_ENCODER."""
+    node = cfg.MODEL.SMALL_ENCODER
+    return SmallEncoderBackbone(node.WIDTHS, input_shape.channels or 3, node.COORDINATES)
+
+
+@BACKBONE_REGISTRY.register()
+def build_vgg16_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
+    """VGG-16 with torchvision's state-dict names."""
+    return VGG16Backbone(input_shape.channels or 3)
+
+
+def _by_stride(features: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"s{2 ** (i + 1)}": f for i, f in enumerate(features)}
+
+
+def _shapes(widths: tuple[int, ...]) -> dict[str, ShapeSpec]:
+    return {
+        f"s{2 ** (i + 1)}": ShapeSpec(channels=width, stride=2 ** (i + 1))
+        for i, width in enumerate(widths)
+    }

@@ -1,0 +1,29 @@
+"""The mains of all tools. ``tools/*.py`` and the ``recseg`` command only launch what is here.
+
+Each module has ``build_parser()`` and ``main(argv) -> exit code``; bad input is one sentence on
+standard error and exit code 2, never a traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from recseg_d2.errors import UserError
+
+Main = Callable[[Sequence[str] | None], int]
+
+
+def run(main: Main, argv: Sequence[str] | None = None) -> int:
+    """Call a tool's main; turn a ``UserError`` into a sentence and exit code 2."""
+    try:
+        return main(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run_main(module: str) -> None:
+    """Run the tool of that module name with the process's arguments, and exit with its code."""
+    sys.exit(run(importlib.import_module(f"recseg_d2.cli.{module}").main))

@@ -1,0 +1,34 @@
+"""``recseg <tool>``: one command for all tools. May use: the standard library, ``cli``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from recseg_d2 import cli
+
+TOOLS = {
+    "train": ("train", "train and evaluate a model"),
+    "predict": ("predict", "label maps, counts, JSON and pictures for images"),
+    "evaluate": ("evaluate_masks", "score any method's label maps"),
+    "visualize": ("visualize", "sequence figures for a data set or for images"),
+    "baseline": ("baseline", "the classical method to compare with"),
+    "make-dataset": ("make_dataset", "write a synthetic data set in an official layout"),
+    "demo": ("demo", "train, evaluate and draw on synthetic leaves, in minutes"),
+}
+
+
+def main() -> int:
+    """Pass the arguments after the tool's name on to its main."""
+    if len(sys.argv) < 2 or sys.argv[1] not in TOOLS:
+        print("usage: recseg <tool> [options]\n\ntools:")
+        for name, (_, what) in TOOLS.items():
+            print(f"  {name:14s}{what}")
+        return 0 if sys.argv[1:] in ([], ["--help"], ["-h"]) else 2
+    tool, sys.argv = sys.argv[1], [f"recseg {sys.argv[1]}", *sys.argv[2:]]
+    module = importlib.import_module(f"recseg_d2.cli.{TOOLS[tool][0]}")
+    return cli.run(module.main)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""`recseg baseline`: segmentation without learning. May use: recseg_d2.baselines, tqdm."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from recseg_d2.baselines.classical import METHODS
+from recseg_d2.cli.evaluate_masks import format_scores
+from recseg_d2.cli.model_options import find_images
+from recseg_d2.data.label_io import write_label_map
+from recseg_d2.errors import UserError
+from recseg_d2.evaluation.baseline import method_by_name, read_rgb, score_baseline
+
+_DESCRIPTION = """\
+Segment images without learning, as a line to compare trained models with.
+  leaves  excess green, Otsu's threshold, watershed from the thickest places
+  nuclei  Otsu's threshold (light on dark or dark on light), connected components
+"""
+
+_EXAMPLES = """\
+examples:
+  recseg baseline --method nuclei --input images/ --output labels/
+  recseg baseline --method leaves --dataset synthetic_rosettes_val --output scores/
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The tool's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="recseg baseline",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--method", required=True, choices=METHODS, help="see above")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--input", nargs="+", metavar="PATH", help="images or folders, to write label maps of"
+    )
+    source.add_argument("--dataset", metavar="NAME", help="a registered data set, to score on")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder for label maps <stem>.png, or for the scores <method>_<dataset>.json",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Segment files, or score on a data set."""
+    args = build_parser().parse_args(argv)
+    if args.dataset is not None:
+        _score(args.dataset, args.method, args.output)
+    else:
+        _segment(args.input, args.method, args.output)
+    return 0
+
+
+def _score(dataset_name: str, method: str, output: Path | None) -> None:
+    scores = score_baseline(dataset_name, method)
+    print(f"{method} on {dataset_name}: {format_scores(scores)}")
+    if output is not None:
+        path = output / f"{method}_{dataset_name}.json"
+        scores.save(path)
+        print(f"scores of each image: {path}")
+
+
+def _segment(inputs: Sequence[str], method: str, output: Path | None) -> None:
+    if output is None:
+        raise UserError("--input needs --output DIR, the folder to write label maps to.")
+    segment, paths = method_by_name(method), find_images(inputs)
+    output.mkdir(parents=True, exist_ok=True)
+    for path in tqdm(paths, desc=method, disable=None):
+        write_label_map(output / f"{path.stem}.png", segment(read_rgb(path)))
+    print(f"{len(paths)} label maps: {output}")

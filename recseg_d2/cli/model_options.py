@@ -1,0 +1,139 @@
+"""What the tools that use a trained model share: its arguments, its config, its input files.
+
+May use: the standard library, detectron2 through ``recseg_d2.config``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from detectron2.config import CfgNode
+from detectron2.utils.logger import setup_logger
+
+from recseg_d2.config import get_config_file, get_recseg_cfg
+from recseg_d2.errors import UserError
+
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+TRAINED_CONFIG = "config.yaml"  # what training leaves in its output folder
+TRAINED_WEIGHTS = "model_final.pth"
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --config-file, --weights, --batch-size, --score-thresh and --opts."""
+    parser.add_argument(
+        "--config-file",
+        metavar="FILE",
+        help="a config, or the name of a shipped one; default: the config.yaml beside the weights",
+    )
+    parser.add_argument(
+        "--weights",
+        required=True,
+        metavar="FILE_OR_FOLDER",
+        help="a checkpoint, or the output folder of a training run",
+    )
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at a time")
+    parser.add_argument(
+        "--score-thresh",
+        type=float,
+        metavar="X",
+        help="the sequence stops at the first step scored below this, 0 to 1",
+    )
+    parser.add_argument(
+        "--opts",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="KEY VALUE",
+        help="config keys to change; the last argument, as it takes all that follows",
+    )
+
+
+def load_model_config(args: argparse.Namespace) -> CfgNode:
+    """The complete config that the arguments of ``add_model_arguments`` ask for, frozen.
+
+    Raises:
+        UserError: a file is missing, or a key or value is wrong.
+    """
+    weights = _weights_file(args.weights)
+    config_file = _config_file(args.config_file, weights)
+    cfg = get_recseg_cfg()
+    try:
+        cfg.merge_from_file(str(config_file))
+        cfg.merge_from_list(args.opts)
+    except (KeyError, ValueError, AssertionError, yaml.YAMLError) as error:  # all are yacs'
+        raise UserError(f"{config_file} with --opts {' '.join(args.opts)}: {error}") from error
+    cfg.MODEL.WEIGHTS = weights
+    if args.score_thresh is not None:
+        if not 0 <= args.score_thresh <= 1:
+            raise UserError(f"--score-thresh is {args.score_thresh}; expected 0 to 1.")
+        cfg.MODEL.RECURRENT.SCORE_THRESH_TEST = args.score_thresh
+    cfg.freeze()
+    return cfg
+
+
+def find_images(inputs: Sequence[str]) -> list[Path]:
+    """Image files in the given order; a folder gives the images in it, sorted by name.
+
+    Raises:
+        UserError: an input does not exist, a folder has no image, or two files have the same stem,
+            under which their results are stored.
+    """
+    paths = [path for name in inputs for path in _images_of(Path(name))]
+    by_stem: dict[str, Path] = {}
+    for path in paths:
+        other = by_stem.setdefault(path.stem, path)
+        if other is not path:
+            raise UserError(
+                f"{other} and {path} would both be stored as {path.stem!r}; rename one, or run "
+                "them into different output folders."
+            )
+    return paths
+
+
+def log_to_terminal() -> None:
+    """Show warnings of Detectron2, its libraries and this package."""
+    for name in ("fvcore", "detectron2", "recseg_d2"):
+        setup_logger(name=name).setLevel(logging.WARNING)
+
+
+def _images_of(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"--input: there is no file or folder {path}.")
+    images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_EXTENSIONS)
+    if not images:
+        raise UserError(f"--input: no image in {path}; looked for {', '.join(IMAGE_EXTENSIONS)}.")
+    return images
+
+
+def _weights_file(weights: str) -> str:
+    """The checkpoint itself; in a folder it is the one that training ends with."""
+    folder = Path(weights)
+    if not folder.is_dir():
+        return weights
+    if (folder / TRAINED_WEIGHTS).is_file():
+        return str(folder / TRAINED_WEIGHTS)
+    there = sorted(p.name for p in folder.glob("*.pth"))
+    raise UserError(
+        f"--weights: there is no {TRAINED_WEIGHTS} in {folder}; name one of the checkpoints in it "
+        f"({', '.join(there) or 'there are none'}), or finish the training."
+    )
+
+
+def _config_file(name: str | None, weights: str) -> Path:
+    if name is None:
+        beside = Path(weights).parent / TRAINED_CONFIG
+        if not beside.is_file():
+            raise UserError(
+                f"There is no {TRAINED_CONFIG} beside {weights}; name the config that the weights "
+                "were trained with by --config-file."
+            )
+        return beside
+    try:
+        return get_config_file(name)
+    except FileNotFoundError as error:
+        raise UserError(f"--config-file: {error}") from error

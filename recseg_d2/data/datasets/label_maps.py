@@ -1,0 +1,267 @@
+"""Folders of images and label maps as data sets. May use: numpy, tqdm, detectron2.data.
+
+``register_label_map_dataset`` takes two folders, ``register_folder`` one in a usual layout. Loading
+reads every label map once, in several threads, checks it against its image, and keeps the result
+in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from recseg_d2.data.annotations import label_map_to_annotations
+from recseg_d2.data.image_io import IMAGE_EXTENSIONS, probe_image
+from recseg_d2.data.label_io import LABEL_EXTENSIONS, read_label_map
+from recseg_d2.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+MOST_THREADS = 8  # decoding releases the interpreter lock; more threads only fight for memory
+_NAMES_IN_MESSAGE = 5
+
+
+def register_label_map_dataset(
+    name: str,
+    image_dir: str | Path,
+    label_dir: str | Path,
+    classes: Sequence[str] = ("object",),
+    min_objects: int = 0,
+    max_objects: int | None = None,
+    *,
+    image_suffix: str = "",
+    label_suffix: str = "",
+    label_divisor: int = 0,
+    class_ids: Sequence[int] | None = None,
+    verify_images: bool = True,
+    **metadata: Any,
+) -> None:
+    """Register a folder of images and a folder of label maps, matched by the files' stems.
+
+    Nothing is read before ``DatasetCatalog.get(name)``, which raises ``UserError`` for: no image in
+    the folder, an image without label map, sizes that differ, unreadable or truncated files, label
+    maps of a wrong pixel type, and a class out of range. The order is that of the sorted stems.
+
+    Args:
+        name: for the catalogs.
+        image_dir: holds the images (8 bits a channel).
+        label_dir: holds the label maps, see ``label_io``; may be the same folder.
+        classes: names of the classes.
+        min_objects: images with fewer objects are left out.
+        max_objects: images with more objects are left out; None for no limit.
+        image_suffix: what an image's stem ends in beyond the common part, such as "_rgb".
+        label_suffix: the same for label maps, such as "_label".
+        label_divisor: with several classes, ``label // label_divisor`` tells the class of an
+            object (1000 in Cityscapes); labels under it are background.
+        class_ids: that quotient for each of ``classes``; None means 1, 2, ...
+        verify_images: decode every image once, which finds truncated ones before training starts.
+        metadata: more fields for ``MetadataCatalog``.
+    """
+    _register(
+        name,
+        LabelMapFolder(
+            name=name,
+            image_dir=Path(image_dir),
+            label_dir=Path(label_dir),
+            classes=tuple(classes),
+            min_objects=min_objects,
+            max_objects=max_objects,
+            image_suffix=image_suffix,
+            label_suffix=label_suffix,
+            label_divisor=label_divisor,
+            class_ids=tuple(class_ids) if class_ids is not None else None,
+            verify_images=verify_images,
+        ),
+        **metadata,
+    )
+
+
+def register_folder(
+    name: str, folder: str | Path, classes: Sequence[str] = ("object",), **options: Any
+) -> None:
+    """Register one folder that holds images and label maps, in either of two layouts.
+
+    ``folder/images/*`` with ``folder/labels/*`` of the same stems, or, side by side,
+    ``folder/*_rgb.*`` with ``folder/*_label.*`` (as CVPPP).
+
+    Args:
+        name: for the catalogs.
+        folder: must exist.
+        classes: names of the classes.
+        options: further arguments of ``register_label_map_dataset``.
+
+    Raises:
+        UserError: the folder does not exist or has neither layout.
+    """
+    folder = Path(folder)
+    if (folder / "images").is_dir() and (folder / "labels").is_dir():
+        register_label_map_dataset(name, folder / "images", folder / "labels", classes, **options)
+    elif folder.is_dir() and any(folder.glob("*_rgb.*")):
+        suffixes = {"image_suffix": "_rgb", "label_suffix": "_label"}
+        register_label_map_dataset(name, folder, folder, classes, **{**suffixes, **options})
+    else:
+        found = "a folder without them" if folder.is_dir() else "no such folder"
+        raise UserError(
+            f"{folder}: expected images/ and labels/ in it, or *_rgb.png beside *_label.png; "
+            f"found {found}."
+        )
+
+
+@dataclass(frozen=True)
+class LabelMapFolder:
+    """A source of standard dicts; the arguments of ``register_label_map_dataset`` and two more.
+
+    Attributes:
+        select: chooses stems out of the sorted stems of all images, for splits of one folder.
+        labels_optional: a folder without any label map gives dicts without annotations.
+    """
+
+    name: str
+    image_dir: Path
+    label_dir: Path
+    classes: tuple[str, ...] = ("object",)
+    min_objects: int = 0
+    max_objects: int | None = None
+    image_suffix: str = ""
+    label_suffix: str = ""
+    label_divisor: int = 0
+    class_ids: tuple[int, ...] | None = None
+    verify_images: bool = True
+    select: Callable[[list[str]], list[str]] | None = None
+    labels_optional: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.classes) > 1 and self.label_divisor <= 0:
+            raise UserError(
+                f"{self.name}: {len(self.classes)} classes need label_divisor, so that "
+                "label // label_divisor tells the class of an object."
+            )
+        if self.class_ids is not None and len(self.class_ids) != len(self.classes):
+            raise UserError(
+                f"{self.name}: found {len(self.class_ids)} class_ids for {len(self.classes)} "
+                "classes, expected one for each."
+            )
+
+    def __call__(self) -> list[dict[str, Any]]:
+        """The standard dicts; callers may change what they get."""
+        return [_copy(record) for record in self._records]
+
+    @cached_property
+    def _records(self) -> list[dict[str, Any]]:
+        pairs = self._pairs()
+        with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+            records = list(pool.map(self._read, pairs))
+        kept = [r for r in records if self._wanted(r)]
+        objects = [len(r.get("annotations", [])) for r in kept]
+        logger.info(
+            "%s: %d images, %d objects; %d images without an object, %d left out by the limits on "
+            "the number of objects.",
+            self.name, len(kept), sum(objects), objects.count(0), len(records) - len(kept),
+        )  # fmt: skip
+        return kept
+
+    def _pairs(self) -> list[tuple[str, Path, Path | None]]:
+        """(stem, image, label map) in the order of the stems."""
+        images = _files_by_stem(self.image_dir, self.image_suffix, IMAGE_EXTENSIONS)
+        labels = _files_by_stem(self.label_dir, self.label_suffix, LABEL_EXTENSIONS)
+        if not images:
+            raise UserError(
+                f"{self.name}: no images *{self.image_suffix}.* in {self.image_dir} (looked for "
+                f"{', '.join(IMAGE_EXTENSIONS)}); check the path."
+            )
+        stems = sorted(images)
+        if labels or not self.labels_optional:
+            self._match(images, labels)
+        if self.select is not None:
+            stems = self.select(stems)
+        return [(stem, images[stem], labels.get(stem)) for stem in stems]
+
+    def _match(self, images: dict[str, Path], labels: dict[str, Path]) -> None:
+        missing, idle = sorted(images.keys() - labels), sorted(labels.keys() - images)
+        if missing:
+            raise UserError(
+                f"{self.name}: {len(missing)} of {len(images)} images have no label map "
+                f"<stem>{self.label_suffix}.* in {self.label_dir}, such as {_some(missing)}; add "
+                "them (all 0 where there is no object), or take the images away."
+            )
+        if idle:
+            logger.warning(
+                "%s: %d label maps have no image and are ignored: %s",
+                self.name, len(idle), _some(idle),
+            )  # fmt: skip
+
+    def _read(self, pair: tuple[str, Path, Path | None]) -> dict[str, Any]:
+        stem, image, label = pair
+        height, width = probe_image(image, decode=self.verify_images)
+        record = {"file_name": str(image), "height": height, "width": width, "image_id": stem}
+        if label is None:
+            return record
+        labels = read_label_map(label)
+        if labels.shape != (height, width):
+            raise UserError(
+                f"{label}: found {labels.shape[1]}x{labels.shape[0]} pixels, expected the "
+                f"{width}x{height} of {image}; a label map has its image's size."
+            )
+        classes = self._classes_of(labels, label)
+        return {**record, "annotations": label_map_to_annotations(labels, classes)}
+
+    def _classes_of(self, labels: np.ndarray, path: Path) -> dict[int, int] | None:
+        """Category of each object's label, or None where there is no rule."""
+        if self.label_divisor <= 0:
+            return None
+        ids = self.class_ids or tuple(range(1, len(self.classes) + 1))
+        values = [int(v) for v in np.unique(labels) if v >= self.label_divisor]
+        for value in values:
+            if value // self.label_divisor not in ids:
+                raise UserError(
+                    f"{path}: found label {value}, that is class {value // self.label_divisor}, "
+                    f"expected one of {', '.join(map(str, ids))} ({', '.join(self.classes)}); mend "
+                    "the label map, or name the class."
+                )
+        return {value: ids.index(value // self.label_divisor) for value in values}
+
+    def _wanted(self, record: dict[str, Any]) -> bool:
+        if "annotations" not in record:
+            return True
+        most = self.max_objects if self.max_objects is not None else len(record["annotations"])
+        return self.min_objects <= len(record["annotations"]) <= most
+
+
+def _register(name: str, source: LabelMapFolder, **metadata: Any) -> None:
+    DatasetCatalog.register(name, source)
+    fields = {"evaluator_type": "leaf", "image_root": str(source.image_dir), **metadata}
+    MetadataCatalog.get(name).set(thing_classes=list(source.classes), **fields)
+
+
+def _files_by_stem(folder: Path, suffix: str, extensions: tuple[str, ...]) -> dict[str, Path]:
+    """Files of a folder by the part of their stem before ``suffix``."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; check the path.")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in extensions or not path.stem.endswith(suffix):
+            continue
+        stem = path.stem[: len(path.stem) - len(suffix)]
+        if stem in found:
+            raise UserError(f"{path} and {found[stem].name} have the same stem; keep one of them.")
+        found[stem] = path
+    return found
+
+
+def _copy(record: dict[str, Any]) -> dict[str, Any]:
+    if "annotations" not in record:
+        return dict(record)
+    return {**record, "annotations": [dict(a) for a in record["annotations"]]}
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_NAMES_IN_MESSAGE]) + (" ..." if len(names) > _NAMES_IN_MESSAGE else "")

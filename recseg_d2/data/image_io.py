@@ -1,0 +1,51 @@
+"""Looking at image files before a training run depends on them. May use: PIL only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from recseg_d2.errors import UserError
+
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+
+_EXIF_ORIENTATION = 274
+_SIDEWAYS = (5, 6, 7, 8)  # orientations that Detectron2's reader undoes by turning the image
+_DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B")
+
+
+def probe_image(path: str | Path, decode: bool = True) -> tuple[int, int]:
+    """Height and width of an image as Detectron2's ``read_image`` will return it.
+
+    Args:
+        path: an image file.
+        decode: also decode the pixels, the only way to find out that a file is cut short.
+
+    Returns:
+        height and width in pixels, after the orientation that a camera noted.
+
+    Raises:
+        UserError: the file is missing, unreadable, truncated, or deeper than 8 bits a channel.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            mode = image.mode
+            if image.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS:
+                width, height = height, width
+            if decode:
+                image.load()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such image file.") from error
+    except (OSError, SyntaxError, ValueError) as error:  # PIL raises each of them on broken files
+        raise UserError(
+            f"{path}: cannot be read as an image ({error}); the file is damaged or cut short, "
+            "copy or export it again."
+        ) from error
+    if mode in _DEEP_MODES:
+        raise UserError(
+            f"{path}: found pixel type {mode!r} (more than 8 bits), expected an 8-bit image; "
+            "stretch its intensities to 0..255 and save it as 8-bit PNG."
+        )
+    return height, width

@@ -1,0 +1,167 @@
+"""Data loaders whose samples depend on the seed and their place in the stream only.
+
+May use: torch, numpy, detectron2, this package.
+
+The stream of training samples is a fixed sequence: position p holds an image (all images once in
+each epoch, in an order drawn from the seed) and its own random numbers for augmentation. A run that
+resumes at iteration i starts at position i * batch size, and sees what it would have seen; neither
+the number of workers nor, for a fixed total batch, the number of processes changes the samples.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import (
+    DatasetFromList,
+    build_detection_test_loader,
+    build_detection_train_loader,
+    get_detection_dataset_dicts,
+)
+from detectron2.utils import comm
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from recseg_d2.data.checks import check_dataset_dicts
+from recseg_d2.data.mapper import InstanceMapper
+from recseg_d2.errors import UserError
+
+_ORDER_STREAM, _SAMPLE_STREAM = 0, 1  # independent random streams of one seed
+
+
+def build_train_loader(cfg: CfgNode, start_iteration: int = 0) -> DataLoader:
+    """The endless training loader over ``cfg.DATASETS.TRAIN``, from an iteration on.
+
+    Args:
+        cfg: ``SOLVER.IMS_PER_BATCH`` images an iteration over all processes. A negative
+            ``SEED`` (Detectron2's "not seeded") counts as 0: the stream is always reproducible.
+        start_iteration: where a resumed run goes on.
+
+    Returns:
+        A loader that yields lists of what ``InstanceMapper`` returns.
+
+    Raises:
+        UserError: the data is unusable, or the config asks for another sampler.
+    """
+    _check_sampler(cfg)
+    names = cfg.DATASETS.TRAIN
+    dicts = get_detection_dataset_dicts(names, filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS)
+    _check(cfg, dicts, names)
+    seed = max(cfg.SEED, 0)
+    dataset = SeededDataset(DatasetFromList(dicts, copy=False), InstanceMapper(cfg), seed)
+    sampler = StreamSampler(len(dicts), seed, start_iteration * cfg.SOLVER.IMS_PER_BATCH)
+    return build_detection_train_loader(
+        dataset,
+        mapper=None,
+        sampler=sampler,
+        total_batch_size=cfg.SOLVER.IMS_PER_BATCH,
+        aspect_ratio_grouping=False,
+        num_workers=cfg.DATALOADER.NUM_WORKERS,
+    )
+
+
+def build_val_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
+    """One pass over a data set, in order, with annotations and without augmentation.
+
+    The batches are as large as in training (of one process); the last may be smaller.
+    """
+    dicts = get_detection_dataset_dicts([dataset_name], filter_empty=False, check_consistency=False)
+    _check(cfg, dicts, [dataset_name])
+    return build_detection_test_loader(
+        dicts,
+        mapper=InstanceMapper(cfg, is_train=False),
+        batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // comm.get_world_size()),
+        num_workers=cfg.DATALOADER.NUM_WORKERS,
+    )
+
+
+class StreamSampler(Sampler):
+    """Yields (position, index of the image) from a position on, this process's share of them.
+
+    Process r of R takes the positions p with p % R == r, so that the images of an iteration are the
+    same however many processes share them.
+    """
+
+    def __init__(self, size: int, seed: int, start: int = 0):
+        """Set the stream.
+
+        Args:
+            size: number of images, at least 1.
+            seed: >= 0; decides the order within each epoch.
+            start: first position, a multiple of the number of processes.
+        """
+        self.size, self.seed, self.start = size, seed, start
+        self.rank, self.world_size = comm.get_rank(), comm.get_world_size()
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Endless."""
+        position = self.start + self.rank
+        epoch, order = -1, np.empty(0, dtype=np.int64)
+        while True:
+            if position // self.size != epoch:
+                epoch = position // self.size
+                order = np.random.default_rng((self.seed, _ORDER_STREAM, epoch)).permutation(
+                    self.size
+                )
+            yield position, int(order[position % self.size])
+            position += self.world_size
+
+
+class SeededDataset(Dataset):
+    """Maps the sample at (position, index) with random numbers that belong to that position."""
+
+    def __init__(
+        self, dicts: Dataset, mapper: Callable[[dict[str, Any]], dict[str, Any]], seed: int
+    ):
+        """Keep the parts; ``seed`` >= 0."""
+        self.dicts, self.mapper, self.seed = dicts, mapper, seed
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.dicts)  # type: ignore[arg-type]
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        """The mapped sample."""
+        position, index = key
+        with seeded(self.seed, _SAMPLE_STREAM, position):
+            return self.mapper(self.dicts[index])
+
+
+@contextmanager
+def seeded(*key: int) -> Iterator[None]:
+    """Seed Python's, numpy's and torch's CPU generators from a key; restore them afterwards."""
+    # Detectron2's augmentations draw from numpy's global generator, hence the legacy functions.
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    words = np.random.SeedSequence(key).generate_state(3)
+    random.seed(int(words[0]))
+    np.random.seed(words[1])  # noqa: NPY002
+    torch.default_generator.manual_seed(int(words[2]))
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        torch.set_rng_state(states[2])
+
+
+def _check(cfg: CfgNode, dicts: list[dict[str, Any]], names: Any) -> None:
+    check_dataset_dicts(
+        dicts,
+        ", ".join(names),
+        num_classes=cfg.MODEL.RECURRENT.NUM_CLASSES,
+        max_instances=cfg.MODEL.RECURRENT.STEPS,
+    )
+
+
+def _check_sampler(cfg: CfgNode) -> None:
+    found = cfg.DATALOADER.SAMPLER_TRAIN
+    if found != "TrainingSampler":
+        raise UserError(
+            f"DATALOADER.SAMPLER_TRAIN: found {found!r}, expected 'TrainingSampler'; other "
+            "samplers cannot be resumed at an iteration."
+        )

@@ -1,0 +1,187 @@
+"""A trained model over any number of images, several at a time. May use: detectron2, torch, numpy.
+
+Detectron2's ``DefaultPredictor`` takes one array at a time; ``Predictor`` takes paths and arrays,
+batches them, and gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.config import CfgNode
+from detectron2.data import detection_utils
+from detectron2.data import transforms as T
+from detectron2.modeling import build_model
+from detectron2.structures import Instances
+from detectron2.utils.file_io import PathManager
+from PIL import Image
+
+from recseg_d2.engine.device import resolve_device
+from recseg_d2.errors import UserError
+
+Item = TypeVar("Item")
+
+_NAMES_IN_MESSAGE = 3
+_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "F")  # Pillow cuts them at 255 without a word
+
+
+class Predictor:
+    """Predict the instances of images with the model and the weights that a config names.
+
+    Example:
+        >>> predictor = Predictor(cfg, batch_size=8)  # doctest: +SKIP
+        >>> for path, instances in zip(paths, predictor(paths)):  # doctest: +SKIP
+        ...     print(path, len(instances))
+
+    Args:
+        cfg: a complete config with ``MODEL.WEIGHTS``; it is not changed. ``MODEL.DEVICE`` "auto"
+            takes the best device there is.
+        batch_size: images that go through the model together, 1 or more.
+
+    Raises:
+        UserError: ``batch_size`` is below 1, or the weights are missing, unreadable, or not those
+            of the config's model.
+    """
+
+    def __init__(self, cfg: CfgNode, batch_size: int = 1) -> None:
+        if batch_size < 1:
+            raise UserError(f"Batch size is {batch_size}; expected 1 or more.")
+        self.batch_size = batch_size
+        self.cfg = cfg.clone()
+        self.cfg.defrost()
+        self.cfg.MODEL.DEVICE = str(resolve_device(cfg))
+        self.model = build_model(self.cfg)
+        self.model.eval()
+        load_weights(self.model, self.cfg.MODEL.WEIGHTS)
+        sizes = [self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MIN_SIZE_TEST]
+        self._resize = T.ResizeShortestEdge(sizes, self.cfg.INPUT.MAX_SIZE_TEST)
+
+    def __call__(self, images: Iterable[str | Path | np.ndarray]) -> Iterator[Instances]:
+        """Predictions in the order of the images; at most ``batch_size`` images are read ahead.
+
+        Args:
+            images: paths of image files, or arrays (H, W, 3) uint8 in BGR order.
+
+        Yields:
+            for each image its instances on the CPU, with masks at the image's own size.
+
+        Raises:
+            UserError: a file cannot be read as an image, or an array is of another kind.
+        """
+        for batch in batched(images, self.batch_size):
+            inputs = [self._model_input(image) for image in batch]
+            with torch.no_grad():
+                outputs = self.model(inputs)
+            for output in outputs:
+                yield output["instances"].to("cpu")
+
+    def _model_input(self, image: str | Path | np.ndarray) -> dict[str, Any]:
+        """Detectron2's input dict of one image."""
+        array = image if isinstance(image, np.ndarray) else read_bgr(image)
+        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+            raise UserError(
+                f"An image given as an array has dtype {array.dtype} and shape {array.shape}; "
+                "expected uint8 of shape (H, W, 3) in BGR order."
+            )
+        height, width = array.shape[:2]
+        if self.cfg.INPUT.FORMAT == "RGB":
+            array = array[:, :, ::-1]
+        array = self._resize.get_transform(array).apply_image(array)
+        tensor = torch.as_tensor(array.astype("float32").transpose(2, 0, 1))
+        return {"image": tensor, "height": height, "width": width}
+
+
+def read_bgr(path: str | Path) -> np.ndarray:
+    """Read an image file, or anything that Detectron2's ``PathManager`` opens.
+
+    Returns:
+        (H, W, 3) uint8 in BGR order; grey is repeated, alpha is dropped, the orientation that
+        a camera noted is applied.
+
+    Raises:
+        UserError: there is no such file, it is no image or a damaged one, or its values do not
+            fit into 8 bits.
+    """
+    try:
+        with PathManager.open(str(path), "rb") as file, Image.open(file) as image:
+            mode = image.mode
+        if mode in _DEEP_MODES:
+            raise UserError(
+                f"{path}: found pixels of type {mode!r}, expected 8 bits a channel; nearly all "
+                "would turn white. Convert the image to 8 bits, as those that were trained on."
+            )
+        return np.ascontiguousarray(detection_utils.read_image(str(path), format="BGR"))
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; give the path of an image.") from error
+    except _PILLOW_ERRORS as error:
+        raise UserError(
+            f"{path}: cannot be read as an image ({error}); expected an 8-bit PNG, JPEG, TIFF or "
+            "the like. Copy or convert the file again."
+        ) from error
+
+
+def load_weights(model: torch.nn.Module, weights: str) -> None:
+    """Load a checkpoint completely, or refuse it.
+
+    Args:
+        model: as the config builds it; changed in place.
+        weights: a file, or any address that Detectron2's ``PathManager`` knows.
+
+    Raises:
+        UserError: no file is named or there is none, it is no checkpoint, or it leaves parameters
+            of the model without a value.
+    """
+    if not weights:
+        raise UserError(
+            "MODEL.WEIGHTS is empty; name a checkpoint, such as output/model_final.pth from a "
+            "training run (--weights of the tools)."
+        )
+    if "://" not in weights and not Path(weights).is_file():
+        raise UserError(
+            f"MODEL.WEIGHTS: there is no file {weights}; name a checkpoint, such as "
+            "model_final.pth in the output folder of a training run."
+        )
+    try:
+        _CompleteCheckpointer(model).load(weights)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(
+            f"{weights}: cannot be read as a checkpoint ({error}); copy it again, or name another."
+        ) from error
+
+
+class _CompleteCheckpointer(DetectionCheckpointer):
+    """Refuses what Detectron2 only warns of: a model that would keep random parameters."""
+
+    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        self._path = path
+        return super().load(path, *args, **kwargs)
+
+    def _load_model(self, checkpoint: Any) -> Any:
+        incompatible = super()._load_model(checkpoint)
+        missing = list(incompatible.missing_keys)
+        if missing:
+            names = ", ".join(missing[:_NAMES_IN_MESSAGE])
+            more = ", ..." if len(missing) > _NAMES_IN_MESSAGE else ""
+            raise UserError(
+                f"{self._path}: has no fitting value for {len(missing)} parameters of the model "
+                f"({names}{more}). Use the config that it was trained with: config.yaml in the "
+                "run's output folder."
+            )
+        return incompatible
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of ``size`` items, the last one maybe shorter."""
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch

@@ -1,0 +1,5 @@
+"""The one exception for input that a user can mend. May use: the standard library only."""
+
+
+class UserError(ValueError):
+    """Bad input. The message names the file or key, what was found, what was expected, the mend."""

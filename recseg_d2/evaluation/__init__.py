@@ -1,0 +1,13 @@
+"""Evaluators of registered data sets, over ``recseg_d2.metrics``. May use: detectron2."""
+
+from recseg_d2.evaluation.build import EVALUATORS, build_evaluator
+from recseg_d2.evaluation.ground_truth import GroundTruth, label_map_from_dict
+from recseg_d2.evaluation.leaf import LeafEvaluator
+
+__all__ = [
+    "EVALUATORS",
+    "GroundTruth",
+    "LeafEvaluator",
+    "build_evaluator",
+    "label_map_from_dict",
+]

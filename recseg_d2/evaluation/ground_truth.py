@@ -1,0 +1,101 @@
+"""Ground truth of a registered data set as label maps. May use: numpy, detectron2.data.
+
+This is the way back from Detectron2's standard dicts to what the metrics compare with, at the
+native size of each image.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from detectron2.data import DatasetCatalog
+
+from recseg_d2.data.annotations import decode_segmentation
+from recseg_d2.errors import UserError
+
+
+class GroundTruth:
+    """Label maps of a registered data set by ``image_id``; one is decoded when it is asked for.
+
+    Args:
+        dataset_name: a name in ``DatasetCatalog``.
+
+    Raises:
+        UserError: the data set has no image, or two with the same ``image_id``.
+    """
+
+    def __init__(self, dataset_name: str) -> None:
+        self._name = dataset_name
+        self._dicts: dict[Any, dict[str, Any]] = {}
+        for record in DatasetCatalog.get(dataset_name):
+            if record["image_id"] in self._dicts:
+                raise UserError(
+                    f"{dataset_name}: image_id {record['image_id']!r} occurs twice "
+                    f"({self._dicts[record['image_id']]['file_name']} and {record['file_name']}); "
+                    "give every image its own."
+                )
+            self._dicts[record["image_id"]] = record
+        if not self._dicts:
+            raise UserError(f"{dataset_name}: found no image to evaluate on.")
+        self._stem_counts = Counter(map(_stem, self._dicts.values()))
+
+    def __len__(self) -> int:
+        return len(self._dicts)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The data set's standard dicts, in its order."""
+        return list(self._dicts.values())
+
+    def label_map(self, image_id: str | int) -> np.ndarray:
+        """(height, width) int32 label map of an image; label k + 1 is the k-th drawn object.
+
+        Raises:
+            UserError: the data set has no such image, or an annotation cannot be decoded.
+        """
+        return label_map_from_dict(self._record(image_id))
+
+    def key(self, image_id: str | int) -> str:
+        """Name of an image in results: its file's stem, or ``image_id`` where stems repeat."""
+        stem = _stem(self._record(image_id))
+        return stem if self._stem_counts[stem] == 1 else str(image_id)
+
+    def _record(self, image_id: str | int) -> dict[str, Any]:
+        if image_id not in self._dicts:
+            raise UserError(
+                f"{self._name}: found a prediction for image_id {image_id!r}, which the data set "
+                "does not have; evaluate on the data set that the images were loaded from."
+            )
+        return self._dicts[image_id]
+
+
+def label_map_from_dict(record: dict[str, Any]) -> np.ndarray:
+    """Draw the objects of a standard dict into one label map.
+
+    Where annotations overlap the smaller object is on top, so that none vanishes under a larger
+    one. Crowd regions (``iscrowd``) are no objects and stay background.
+
+    Args:
+        record: a dict in Detectron2's standard format with polygons, RLE or bitmask arrays.
+
+    Returns:
+        (height, width) int32, 0 is background.
+
+    Raises:
+        UserError: an annotation is of none of these forms, or of another size than the image.
+    """
+    shape, name = (record["height"], record["width"]), record["file_name"]
+    objects = [a for a in record.get("annotations", []) if not a.get("iscrowd", 0)]
+    masks = [decode_segmentation(a.get("segmentation"), shape, name) for a in objects]
+    labels = np.zeros(shape, dtype=np.int32)
+    largest_first = sorted(masks, key=np.count_nonzero, reverse=True)
+    for label, mask in enumerate(largest_first, start=1):
+        labels[mask > 0] = label
+    return labels
+
+
+def _stem(record: dict[str, Any]) -> str:
+    return Path(record["file_name"]).stem

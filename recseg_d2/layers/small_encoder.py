@@ -1,0 +1,63 @@
+"""A small convolutional encoder for CPUs and small images. May use: torch only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from recseg_d2.layers.coordinates import NUM_COORDINATES, append_coordinates
+
+
+def conv_norm_relu(in_width: int, out_width: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(in_width, out_width, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(out_width),
+        nn.ReLU(inplace=True),
+    )
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(conv(x)), the width unchanged."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = conv_norm_relu(width, width)
+        self.second = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, width, h, w) -> the same."""
+        return torch.relu(x + self.second(self.first(x)))
+
+
+class SmallEncoder(nn.Module):
+    """One level an octave: a strided convolution and a residual block each.
+
+    Args:
+        widths: channels of the levels at strides 2, 4, 8, ...
+        in_width: channels of the image.
+        coordinates: give the first convolution y, x and radius channels beside the image.
+    """
+
+    def __init__(self, widths: Sequence[int], in_width: int = 3, coordinates: bool = False) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        self.coordinates = coordinates
+        first = in_width + (NUM_COORDINATES if coordinates else 0)
+        self.levels = nn.ModuleList(
+            nn.Sequential(conv_norm_relu(before, width, stride=2), ResidualBlock(width))
+            for before, width in zip([first, *widths[:-1]], widths, strict=True)
+        )
+
+    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """(B, in_width, H, W) -> the levels' features, finest first."""
+        x = append_coordinates(image) if self.coordinates else image
+        features = []
+        for level in self.levels:
+            x = level(x)
+            features.append(x)
+        return features

@@ -1,0 +1,62 @@
+"""The contract between the sequential models and everything that comes after them.
+
+May use: torch only.
+
+Shape letters, used in every module of the package:
+    B  images of a batch          T  steps of the sequence (at most one object each)
+    N  ground-truth objects, padded to the largest number in the batch
+    C  object classes             H W  the model's working resolution in pixels
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+
+@dataclass
+class InstanceSequence:
+    """What a sequential model emits: one object a step, in the order of discovery.
+
+    Attributes:
+        mask_logits: (B, T, H, W) float; sigmoid gives the mask's probability.
+        score_logits: (B, T) float; sigmoid gives the probability that this step found one more
+            object. The stop criterion of every sequential model.
+        class_logits: (B, T, C) float, or None where the model is class-agnostic.
+        boxes: (B, T, 4) float, x1 y1 x2 y2 as shares of width and height in [0, 1], or None.
+        trace: named extras for drawing and analysis; nothing may depend on them.
+    """
+
+    mask_logits: torch.Tensor
+    score_logits: torch.Tensor
+    class_logits: torch.Tensor | None = None
+    boxes: torch.Tensor | None = None
+    trace: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """T, the number of steps that were run."""
+        return self.score_logits.shape[1]
+
+
+@dataclass
+class InstanceTargets:
+    """What a criterion compares a sequence with; objects of an image come first, padding after.
+
+    Attributes:
+        masks: (B, N, H, W) float, 0 or 1; padding is 0.
+        classes: (B, N) int64 in [0, C); padding is 0.
+        boxes: (B, N, 4) float, x1 y1 x2 y2 as shares of width and height; padding is 0.
+        valid: (B, N) bool; False is padding.
+    """
+
+    masks: torch.Tensor
+    classes: torch.Tensor
+    boxes: torch.Tensor
+    valid: torch.Tensor
+
+    @property
+    def counts(self) -> torch.Tensor:
+        """(B,) int64, the number of objects in each image."""
+        return self.valid.sum(dim=1)

@@ -1,0 +1,62 @@
+"""Packaging. Pure Python: nothing is compiled, and nothing here imports torch.
+
+Detectron2 is not on the package index, so it is no requirement; where it is missing, the package
+brings the subset that it needs (recseg_d2/_embedded).
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_namespace_packages, setup
+
+HERE = Path(__file__).parent
+
+REQUIRED = [
+    "torch>=2.4",  # the models
+    "numpy",
+    "scipy",  # the Hungarian algorithm, affine transforms of masks
+    "pillow",  # images and label maps
+    "fvcore",  # what Detectron2 stands on: configs, registries, checkpoints, schedules
+    "iopath",  # file access by URI
+    "pycocotools",  # run-length masks, COCO's AP
+    "tabulate",  # tables in logs
+    "termcolor",  # colour in logs
+    "cloudpickle",  # data loader workers
+    "tqdm",  # progress bars
+]
+
+EXTRAS = {
+    "tensorboard": ["tensorboard"],  # curves beside metrics.json
+    "baseline": ["scikit-image"],  # the classical methods to compare with
+    "hdf5": ["h5py"],  # CVPPP's layout of 2017
+}
+EXTRAS["all"] = sorted(name for names in EXTRAS.values() for name in names)
+EXTRAS["dev"] = [
+    *EXTRAS["all"],
+    "hypothesis",
+    "mypy",
+    "pytest",
+    "pytest-xdist",
+    "ruff",
+    "types-PyYAML",
+    "types-tabulate",
+    "types-tqdm",
+]
+
+version = re.search(r'__version__ = "(.+?)"', (HERE / "recseg_d2/__init__.py").read_text())
+
+setup(
+    name="recseg_d2",
+    version=version.group(1),
+    description="Instance segmentation one object at a time, on Detectron2",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=[*find_namespace_packages(include=["recseg_d2", "recseg_d2.*"]), "recseg_d2.configs"],
+    package_dir={"recseg_d2.configs": "configs"},
+    package_data={"recseg_d2.configs": ["*.yaml", "_base_/*.yaml"]},
+    install_requires=REQUIRED,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["recseg = recseg_d2.cli.__main__:main"]},
+)

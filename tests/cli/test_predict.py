@@ -1,0 +1,156 @@
+"""``recseg predict``: its files, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as mask_util
+
+from recseg_d2.cli import run
+from recseg_d2.cli.predict import main
+
+
+def predict(trained, *inputs, output, more=()) -> int:
+    names = [str(path) for path in inputs]
+    arguments = ["--weights", str(trained), "--input", *names, "--output", str(output), *more]
+    return run(main, arguments)
+
+
+def counts(output) -> list[list[str]]:
+    with open(output / "counts.csv", newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize("batch_size", ["1", "2", "5"])
+def test_a_folder_end_to_end(trained, images, tmp_path, batch_size):
+    out = tmp_path / "out"
+    more = ["--sequences", "--batch-size", batch_size]
+    assert predict(trained, images, output=out, more=more) == 0
+
+    assert counts(out) == [
+        ["file", "count"],
+        ["none.png", "0"],
+        ["three.png", "3"],
+        ["two.png", "2"],
+    ]
+    labels = np.asarray(Image.open(out / "labels/two.png"))
+    expected = np.zeros((6, 8), dtype=np.uint8)
+    expected[1:3, 2:6], expected[4:6] = 1, 2
+    assert labels.dtype == np.uint8
+    assert (labels == expected).all()
+    assert not np.asarray(Image.open(out / "labels/none.png")).any()
+
+    results = json.loads((out / "predictions.json").read_text())
+    assert [r["image_id"] for r in results] == ["three"] * 3 + ["two"] * 2
+    last = results[-1]
+    assert last["bbox"] == [0.0, 4.0, 8.0, 2.0]
+    assert (last["category_id"], last["step"]) == (0, 2)
+    assert last["score"] == pytest.approx(0.7)
+    assert (mask_util.decode(last["segmentation"]) == (expected == 2)).all()
+    for kind in ("overlays", "sequences"):
+        assert sorted(p.name for p in (out / kind).iterdir()) == [
+            "none.png",
+            "three.png",
+            "two.png",
+        ]
+
+
+def test_score_thresh_no_overlays_and_opts(trained, images, tmp_path):
+    out = tmp_path / "out"
+    path = images / "three.png"
+    assert predict(trained, path, output=out, more=["--no-overlays", "--score-thresh", "0.75"]) == 0
+    assert counts(out)[1:] == [["three.png", "2"]]
+    assert sorted(p.name for p in out.iterdir()) == ["counts.csv", "labels", "predictions.json"]
+    more = ["--opts", "MODEL.RECURRENT.SCORE_THRESH_TEST", "0.85"]
+    assert predict(trained, path, output=out, more=more) == 0
+    assert counts(out)[1:] == [["three.png", "1"]]
+
+
+def test_other_files_in_the_output_stay(trained, images, tmp_path):
+    out = tmp_path / "out"
+    assert predict(trained, images / "two.png", output=out) == 0
+    assert predict(trained, images / "three.png", output=out) == 0
+    assert sorted(p.name for p in (out / "labels").iterdir()) == ["three.png", "two.png"]
+
+
+def test_an_unreadable_image_is_named_and_the_others_are_done(trained, images, tmp_path, capsys):
+    (images / "broken.png").write_bytes(b"no image")
+    out = tmp_path / "out"
+    assert predict(trained, images, output=out, more=["--batch-size", "2"]) == 1
+    errors = capsys.readouterr().err
+    assert "skipped: " in errors
+    assert f"1 of 4 images could not be read: {images / 'broken.png'}" in errors
+    assert len(counts(out)) == 4
+
+
+def test_equal_stems_are_refused_by_name(trained, images, tmp_path, capsys):
+    (images / "two.jpg").write_bytes((images / "two.png").read_bytes())
+    assert predict(trained, images, output=tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert "two.jpg and " in error
+    assert "two.png would both be stored as 'two'" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_file_twice_is_refused(trained, images, tmp_path, capsys):
+    path = images / "two.png"
+    assert predict(trained, path, images, output=tmp_path / "out") == 2
+    assert "rename one" in capsys.readouterr().err
+
+
+def test_missing_input_and_empty_folder_are_refused(trained, tmp_path, capsys):
+    assert predict(trained, tmp_path / "gone", output=tmp_path / "out") == 2
+    assert "there is no file or folder" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert predict(trained, tmp_path / "empty", output=tmp_path / "out") == 2
+    assert "no image in" in capsys.readouterr().err
+
+
+def test_an_output_that_is_a_file_is_refused(trained, images, tmp_path, capsys):
+    (tmp_path / "out").write_text("in the way")
+    assert predict(trained, images, output=tmp_path / "out") == 2
+    assert "name another by --output" in capsys.readouterr().err
+
+
+def test_config_file_and_weights_by_name(trained, images, tmp_path):
+    weights = (trained / "model_final.pth").rename(tmp_path / "other.pth")
+    more = ["--config-file", str(trained / "config.yaml")]
+    assert predict(weights, images, output=tmp_path / "out", more=more) == 0
+    assert len(counts(tmp_path / "out")) == 4
+
+
+def test_incomplete_runs_and_wrong_options_are_refused(trained, images, tmp_path, capsys):
+    def error_of(weights, *more: str) -> str:
+        assert predict(weights, images, output=tmp_path / "out", more=more) == 2
+        return capsys.readouterr().err
+
+    weights = (trained / "model_final.pth").rename(trained / "model_0000099.pth")
+    assert "name one of the checkpoints in it (model_0000099.pth)" in error_of(trained)
+    assert "there is no file" in error_of(trained / "gone.pth")
+    assert "No config 'gone.yaml'" in error_of(weights, "--config-file", "gone.yaml")
+    assert "expected 0 to 1" in error_of(weights, "--score-thresh", "1.5")
+    assert "Batch size is 0" in error_of(weights, "--batch-size", "0")
+    assert "MODEL.GONE" in error_of(weights, "--opts", "MODEL.GONE", "1")
+    (trained / "config.yaml").unlink()
+    assert "by --config-file" in error_of(weights)
+
+
+@pytest.mark.slow
+def test_as_a_user_runs_it(images, tmp_path, root, tool_env, tiny_run):
+    out = tmp_path / "out"
+    arguments = ["--weights", tiny_run, "--input", images, "--output", out, "--sequences"]
+    done = subprocess.run(
+        [sys.executable, root / "tools/predict.py", *arguments, "--score-thresh", "0"],
+        env=tool_env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"3 images, {sum(int(n) for _, n in counts(out)[1:])} objects: {out}" in done.stdout
+    assert "3/3" in done.stderr  # the progress bar
+    assert Image.open(out / "labels/two.png").size == (8, 6)
+    assert len(list((out / "sequences").iterdir())) == 3

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from detectron2.structures import BoxMode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as nps
+from pycocotools import mask as coco_mask
+
+from recseg_d2.data.annotations import (
+    decode_segmentation,
+    label_areas,
+    label_map_to_annotations,
+    pack_label_planes,
+    unpack_label_planes,
+)
+from recseg_d2.errors import UserError
+
+SIDES = st.tuples(st.integers(1, 9), st.integers(1, 9))
+
+
+@settings(max_examples=60, deadline=None)
+@given(nps.arrays(np.int32, SIDES, elements=st.integers(0, 4)))
+def test_rles_equal_those_of_pycocotools(labels):
+    annotations = label_map_to_annotations(labels)
+    values = [v for v in np.unique(labels) if v > 0]
+    assert len(annotations) == len(values)
+    for value, annotation in zip(values, annotations, strict=True):
+        mask = np.asfortranarray(labels == value).astype(np.uint8)
+        expected = coco_mask.encode(mask)
+        assert annotation["segmentation"]["counts"] == expected["counts"].decode()
+        assert annotation["segmentation"]["size"] == list(labels.shape)
+        assert annotation["bbox"] == list(coco_mask.toBbox(expected))
+
+
+def test_annotation_by_hand():
+    labels = np.array([[0, 0, 0, 0], [0, 300, 300, 0], [0, 0, 300, 7]])
+    seven, big = label_map_to_annotations(labels)
+    assert seven["bbox"] == [3, 2, 1, 1]
+    assert big["bbox"] == [1, 1, 2, 2]
+    assert big["bbox_mode"] == BoxMode.XYWH_ABS
+    assert (big["category_id"], big["iscrowd"]) == (0, 0)
+    np.testing.assert_array_equal(coco_mask.decode(big["segmentation"]), labels == 300)
+    json.dumps(big["segmentation"])
+
+
+def test_no_object_gives_no_annotation():
+    assert label_map_to_annotations(np.zeros((3, 4), int)) == []
+
+
+def test_classes_are_taken_from_the_table_and_others_left_out():
+    labels = np.array([[1, 2, 3]])
+    annotations = label_map_to_annotations(labels, {1: 4, 3: 0})
+    assert [a["category_id"] for a in annotations] == [4, 0]
+
+
+def test_every_form_of_a_segmentation_gives_the_same_mask():
+    mask = np.zeros((6, 8), np.uint8)
+    mask[1:4, 2:7] = 1
+    compressed = coco_mask.encode(np.asfortranarray(mask))
+    runs = [13, 3, 3, 3, 3, 3, 3, 3, 3, 3, 8]  # down the columns
+    polygon = [2.0, 1.0, 7.0, 1.0, 7.0, 4.0, 2.0, 4.0]
+    forms = [
+        mask,
+        mask.astype(bool),
+        compressed,
+        {"size": [6, 8], "counts": compressed["counts"].decode()},
+        {"size": [6, 8], "counts": runs},
+        [polygon],
+        [np.array(polygon).reshape(-1, 2)],
+    ]
+    for form in forms:
+        decoded = decode_segmentation(form, (6, 8), "a.png")
+        assert decoded.dtype == np.uint8
+        np.testing.assert_array_equal(decoded, mask)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        (None, "NoneType"),
+        ([], "list"),
+        ([[0.0, 0.0, 1.0, 1.0]], "at least 3 points"),
+        (np.zeros((5, 8)), "mask of 8x5 pixels.*8x6"),
+    ],
+)
+def test_unusable_segmentations_are_refused(segmentation, message):
+    with pytest.raises(UserError, match=rf"a\.png.*{message}"):
+        decode_segmentation(segmentation, (6, 8), "a.png")
+
+
+@settings(max_examples=60, deadline=None)
+@given(nps.arrays(bool, st.tuples(st.integers(0, 6), st.integers(1, 5), st.integers(1, 5))))
+def test_packing_keeps_every_mask(masks):
+    planes, plane, value = pack_label_planes(masks)
+    np.testing.assert_array_equal(unpack_label_planes(planes, plane, value), masks)
+    np.testing.assert_array_equal(label_areas(planes, plane, value), masks.sum(axis=(1, 2)))
+
+
+def test_one_plane_is_enough_without_overlap_and_overlap_takes_another():
+    apart = np.eye(4, dtype=bool)[:, None]
+    assert pack_label_planes(apart)[0].shape == (1, 1, 4)
+    assert pack_label_planes(np.concatenate([apart, apart[:1]]))[0].shape == (2, 1, 4)
+
+
+def test_more_objects_than_eight_bits_take_another_plane():
+    masks = np.eye(300, dtype=bool)[:, None]
+    planes, plane, value = pack_label_planes(masks)
+    assert planes.shape == (2, 1, 300)
+    np.testing.assert_array_equal(unpack_label_planes(planes, plane, value), masks)

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from detectron2.data import transforms as T
+from scipy import ndimage
+
+from recseg_d2.config import get_recseg_cfg
+from recseg_d2.data.augmentations import (
+    AffineTransform,
+    ColorTransform,
+    RandomAffine,
+    RandomColor,
+    TransposeTransform,
+    build_augmentations,
+)
+from recseg_d2.errors import UserError
+
+SHAPE = (40, 56)
+
+
+@pytest.fixture
+def transform() -> AffineTransform:
+    np.random.seed(3)  # noqa: NPY002
+    return RandomAffine(20, 0.1, 5, (0.7, 1.4)).get_transform(np.zeros(SHAPE))
+
+
+def reference_warp(array: np.ndarray, transform: AffineTransform, order: int, mode: str):
+    """scipy's warp, which counts pixels (row, column) from their centres."""
+    back = np.linalg.inv(transform.linear)
+    start = back @ (np.array([0.5, 0.5]) - transform.offset) - 0.5
+    return ndimage.affine_transform(
+        array.astype(float), back[::-1, ::-1], start[::-1], order=order, mode=mode
+    )
+
+
+def test_image_is_warped_bilinearly_and_continues_its_edge(transform):
+    image = ndimage.gaussian_filter(np.random.default_rng(0).uniform(0, 255, SHAPE), 2)
+    moved = transform.apply_image(image.astype(np.float32))
+    expected = reference_warp(image, transform, 1, "nearest")
+    assert moved.dtype == np.float32
+    assert np.abs(moved - expected).max() < 0.05
+
+
+def test_segmentation_moves_as_the_image_does_with_background_outside(transform):
+    labels = np.full(SHAPE, 3, np.uint8)
+    labels[10:25, 12:40] = 9
+    moved = transform.apply_segmentation(labels)
+    expected = np.round(reference_warp(labels, transform, 0, "constant"))
+    assert (moved != expected).mean() < 0.005  # ties at pixel borders only
+    assert set(np.unique(moved)) == {0, 3, 9}
+
+
+def test_colour_image_is_warped_channel_by_channel(transform):
+    image = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
+    moved = transform.apply_image(image)
+    assert moved.dtype == np.uint8
+    for c in range(3):
+        np.testing.assert_array_equal(moved[..., c], transform.apply_image(image[..., c]))
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.int32, np.int64])
+def test_segmentations_keep_their_type(transform, dtype):
+    labels = (np.random.default_rng(0).integers(0, 2, SHAPE)).astype(dtype)
+    moved = transform.apply_segmentation(labels)
+    assert moved.dtype == dtype
+    expected = transform.apply_segmentation(labels.astype(np.uint8))
+    np.testing.assert_array_equal(moved, expected.astype(dtype))
+
+
+def test_large_labels_survive(transform):
+    labels = np.full(SHAPE, 60_001, np.uint16)
+    assert transform.apply_segmentation(labels).max() == 60_001
+
+
+def test_a_label_map_moves_as_each_of_its_masks(transform):
+    labels = np.random.default_rng(0).integers(0, 6, SHAPE).astype(np.uint8)
+    moved = transform.apply_segmentation(labels)
+    for value in range(1, 6):
+        alone = transform.apply_segmentation((labels == value).astype(np.uint8))
+        np.testing.assert_array_equal(moved == value, alone == 1)
+
+
+def test_points_move_as_the_image_does_and_back(transform):
+    image = np.zeros(SHAPE, np.float32)
+    image[18:23, 30:35] = 1  # its middle is the point (32.5, 20.5)
+    moved = transform.apply_image(image)
+    y, x = np.indices(SHAPE) + 0.5
+    centre = np.array([(x * moved).sum(), (y * moved).sum()]) / moved.sum()
+    np.testing.assert_allclose(transform.apply_coords(np.array([[32.5, 20.5]]))[0], centre, atol=0.1)
+    points = np.array([[0.0, 0.0], [7.5, 31.0]])
+    back = transform.inverse().apply_coords(transform.apply_coords(points))
+    np.testing.assert_allclose(back, points, atol=1e-9)
+
+
+def test_no_jitter_is_the_identity():
+    transform = RandomAffine(0, 0, 0, (1, 1)).get_transform(np.zeros(SHAPE))
+    image = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(transform.apply_image(image), image)
+    np.testing.assert_array_equal(transform.apply_segmentation(image[..., 0]), image[..., 0])
+
+
+def test_jitter_stays_in_its_ranges():
+    np.random.seed(0)  # noqa: NPY002
+    augmentation = RandomAffine(10, 0.1, 0, (1.0, 1.43))
+    centre = np.array([SHAPE[1], SHAPE[0]]) / 2
+    zooms, angles = [], []
+    for _ in range(200):
+        transform = augmentation.get_transform(np.zeros(SHAPE))
+        zooms.append(np.linalg.norm(transform.linear, axis=0))
+        angles.append(math.degrees(math.atan2(transform.linear[1, 0], transform.linear[0, 0])))
+        shift = transform.apply_coords(centre[None])[0] - centre
+        assert (np.abs(shift) <= 0.1 * 2 * centre + 1e-9).all()
+    assert 1.0 <= np.min(zooms) < 1.05 < 1.38 < np.max(zooms) <= 1.43
+    assert np.abs(np.subtract(*np.transpose(zooms))).max() > 0.2  # one draw for each axis
+    assert -10 <= min(angles) < -8 < 8 < max(angles) <= 10
+
+
+def test_transpose_swaps_axes_and_points():
+    transform = TransposeTransform()
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    np.testing.assert_array_equal(transform.apply_image(image), image.transpose(1, 0, 2))
+    np.testing.assert_array_equal(transform.apply_segmentation(image[..., 0]), image[..., 0].T)
+    np.testing.assert_array_equal(transform.apply_coords(np.array([[1, 2]])), [[2, 1]])
+    np.testing.assert_array_equal(
+        transform.inverse().apply_image(transform.apply_image(image)), image
+    )
+
+
+def test_colour_by_hand_and_masks_untouched():
+    transform = ColorTransform(np.diag([2.0, 1.0, 0.5]), 10)
+    image = np.array([[[100, 100, 100], [200, 0, 255]]], np.uint8)
+    np.testing.assert_array_equal(
+        transform.apply_image(image), [[[210, 110, 60], [255, 10, 138]]]
+    )
+    np.testing.assert_array_equal(transform.apply_segmentation(image[..., 0]), image[..., 0])
+    np.testing.assert_array_equal(transform.apply_coords(np.ones((1, 2))), np.ones((1, 2)))
+
+
+def test_colour_jitter_is_mild_and_varies():
+    np.random.seed(0)  # noqa: NPY002
+    grey = np.full((2, 2, 3), 128, np.uint8)
+    values = [RandomColor().get_transform(grey).apply_image(grey)[0, 0] for _ in range(50)]
+    assert np.ptp(values) > 20
+    assert np.abs(np.array(values, int) - 128).max() < 128 * 0.35
+
+
+def test_augmentations_come_by_name_and_in_order():
+    cfg = get_recseg_cfg()
+    cfg.INPUT.AUGS = ["affine", "hflip", "vflip", "transpose", "color"]
+    names = [type(a).__name__ for a in build_augmentations(cfg)]
+    assert names == ["RandomAffine", "RandomFlip", "RandomFlip", "RandomTranspose", "RandomColor"]
+
+
+def test_every_augmentation_moves_image_and_mask_alike():
+    cfg = get_recseg_cfg()
+    mask = np.zeros((32, 32), np.uint8)
+    mask[4:20, 8:14] = 1
+    for name in ("hflip", "vflip", "transpose", "affine"):
+        cfg.INPUT.AUGS = [name]
+        for seed in range(4):
+            np.random.seed(seed)  # noqa: NPY002
+            aug_input = T.AugInput(np.repeat(mask[..., None] * 255, 3, axis=2))
+            transforms = T.AugmentationList(build_augmentations(cfg))(aug_input)
+            moved = transforms.apply_segmentation(mask)
+            assert ((aug_input.image[..., 0] > 127) != moved).mean() < 0.03, name
+
+
+def test_unknown_names_and_impossible_zoom_are_refused():
+    cfg = get_recseg_cfg()
+    cfg.INPUT.AUGS = ["hflip", "mixup"]
+    with pytest.raises(UserError, match=r"INPUT\.AUGS: found 'mixup', expected any of hflip"):
+        build_augmentations(cfg)
+    cfg.INPUT.AUGS, cfg.INPUT.AFFINE.ZOOM = ["affine"], (0.0, 1.0)
+    with pytest.raises(UserError, match=r"INPUT\.AFFINE\.ZOOM"):
+        build_augmentations(cfg)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recseg_d2.data.image_io import probe_image
+from recseg_d2.errors import UserError
+
+
+@pytest.mark.parametrize("shape", [(5, 9), (5, 9, 3), (5, 9, 4)])
+def test_size_of_grey_colour_and_transparent_images(tmp_path, shape):
+    Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / "a.png")
+    assert probe_image(tmp_path / "a.png") == (5, 9)
+
+
+def test_size_follows_the_camera_orientation(tmp_path):
+    from detectron2.data.detection_utils import read_image
+
+    image = Image.fromarray(np.zeros((5, 9, 3), np.uint8))
+    exif = image.getexif()
+    exif[274] = 6  # turned by 90 degrees
+    image.save(tmp_path / "a.jpg", exif=exif)
+    assert probe_image(tmp_path / "a.jpg") == (9, 5)
+    assert read_image(str(tmp_path / "a.jpg"), "BGR").shape == (9, 5, 3)
+
+
+def test_truncated_image_is_found_by_decoding(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    path = tmp_path / "a.jpg"
+    Image.fromarray(pixels).save(path)
+    path.write_bytes(path.read_bytes()[:1500])
+    assert probe_image(path, decode=False) == (64, 64)
+    with pytest.raises(UserError, match=r"a\.jpg: cannot be read as an image.*truncated"):
+        probe_image(path)
+
+
+def test_missing_foreign_and_deep_files_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"none\.png: no such image"):
+        probe_image(tmp_path / "none.png")
+    (tmp_path / "x.png").write_text("no image")
+    with pytest.raises(UserError, match=r"x\.png: cannot be read"):
+        probe_image(tmp_path / "x.png")
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "d.png")
+    with pytest.raises(UserError, match="more than 8 bits"):
+        probe_image(tmp_path / "d.png")

@@ -1,0 +1,164 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from detectron2.utils import comm  # noqa: F401  (as a user's script would have it)
+
+from recseg_d2.engine.trainer import Trainer, freeze_except
+from recseg_d2.errors import UserError
+
+
+def run(cfg, resume=False):
+    Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(cfg)
+    trainer.resume_or_load(resume=resume)
+    trainer.train()
+    return trainer
+
+
+def lines(cfg):
+    text = (Path(cfg.OUTPUT_DIR) / "metrics.json").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def weights(trainer):
+    return {k: v.clone() for k, v in trainer.model.state_dict().items()}
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        assert torch.equal(value, b[name]), name
+
+
+def everything_on(cfg, name):
+    cfg.merge_from_list(
+        [
+            *(
+                "SOLVER.EMA_DECAY",
+                0.9,
+                "SOLVER.CURRICULUM.START",
+                1,
+                "SOLVER.CURRICULUM.PATIENCE",
+                1,
+            ),
+            *("DATASETS.TEST", (name,), "TEST.EVAL_PERIOD", 2, "SOLVER.OPTIMIZER", "ADAMW"),
+            *("SOLVER.LR_SCHEDULER_NAME", "WarmupFlatCosineLR", "SOLVER.FLAT_FRACTION", 0.5),
+        ]
+    )
+    return cfg
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tiny_cfg, tmp_path):
+    first = weights(run(tiny_cfg))
+    tiny_cfg.OUTPUT_DIR = str(tmp_path / "again")
+    assert_same(first, weights(run(tiny_cfg)))
+    tiny_cfg.OUTPUT_DIR, tiny_cfg.SEED = str(tmp_path / "other"), 1
+    other = weights(run(tiny_cfg))
+    assert any(not torch.equal(first[k], other[k]) for k in first)
+
+
+def test_an_interrupted_run_goes_on_bit_for_bit(tiny_cfg, tiny_dataset, tmp_path):
+    cfg = everything_on(tiny_cfg, tiny_dataset)
+    cfg.SOLVER.MAX_ITER = 6
+    whole = run(cfg)
+    cfg.OUTPUT_DIR = str(tmp_path / "broken")
+    Path(cfg.OUTPUT_DIR).mkdir()
+    broken = Trainer(cfg)
+    broken.resume_or_load(resume=False)
+
+    class PowerCut(BaseException):
+        pass
+
+    def stop():
+        if broken.iter == 4:
+            raise PowerCut
+
+    original = broken.run_step
+    broken.run_step = lambda: (stop(), original())
+    with pytest.raises(PowerCut):
+        broken.train()
+    resumed = run(cfg, resume=True)
+    assert resumed.start_iter == 4
+    assert_same(weights(whole), weights(resumed))
+
+
+def test_the_number_of_workers_changes_nothing(tiny_cfg, tmp_path):
+    tiny_cfg.SOLVER.MAX_ITER = 2
+    alone = weights(run(tiny_cfg))
+    tiny_cfg.OUTPUT_DIR, tiny_cfg.DATALOADER.NUM_WORKERS = str(tmp_path / "workers"), 2
+    assert_same(alone, weights(run(tiny_cfg)))
+
+
+def test_metrics_end_in_metrics_json_with_validation_losses(tiny_cfg, tiny_dataset):
+    tiny_cfg.DATASETS.TEST = (tiny_dataset,)
+    trainer = run(tiny_cfg)
+    last = lines(tiny_cfg)[-1]
+    assert last["leaf/SBD"] == trainer.last_results["leaf"]["SBD"]
+    assert "leaf/absDiC" in last
+    merged = {k: v for line in lines(tiny_cfg) for k, v in line.items()}
+    assert merged["val_loss/total_loss"] == pytest.approx(
+        sum(merged[f"val_loss/{t}"] for t in ("mask", "box", "stop"))
+    )
+
+
+def test_validation_leaves_batch_norm_and_mode_alone(tiny_cfg, tiny_dataset):
+    tiny_cfg.DATASETS.TEST = (tiny_dataset,)
+    trainer = Trainer(tiny_cfg)
+    before = weights(trainer)
+    hook = next(h for h in trainer._hooks if type(h).__name__ == "ValidationLoss")
+    hook.measure()
+    assert trainer.model.training
+    assert_same(before, weights(trainer))
+
+
+def test_the_average_is_what_the_final_checkpoint_holds(tiny_cfg):
+    tiny_cfg.SOLVER.EMA_DECAY = 0.9
+    trainer = run(tiny_cfg)
+    final = torch.load(Path(tiny_cfg.OUTPUT_DIR) / "model_final.pth", weights_only=False)
+    hook = next(h for h in trainer._hooks if type(h).__name__ == "WeightAverage")
+    for name, value in hook.state_dict()["average"].items():
+        assert torch.equal(final["model"][name], value), name
+
+
+def test_only_what_is_named_is_trained_and_frozen_norms_keep_still(tiny_cfg):
+    tiny_cfg.SOLVER.TRAINABLE = [r"decoder\."]
+    before = weights(Trainer(tiny_cfg))
+    after = weights(run(tiny_cfg))
+    for name, value in before.items():
+        if name.startswith("backbone."):
+            assert torch.equal(value, after[name]), name
+    assert any(not torch.equal(v, after[k]) for k, v in before.items() if "decoder" in k)
+
+
+def test_a_pattern_that_matches_nothing_is_refused():
+    with pytest.raises(
+        UserError, match=r"'encoder' matches no parameter; names begin with \['0'\]"
+    ):
+        freeze_except(torch.nn.Sequential(torch.nn.Linear(1, 1)), ["encoder"])
+
+
+def test_training_ends_when_the_metric_no_longer_improves(tiny_cfg, tiny_dataset):
+    tiny_cfg.merge_from_list(
+        [
+            *("DATASETS.TEST", (tiny_dataset,), "TEST.EVAL_PERIOD", 1),
+            *("SOLVER.PLATEAU.PATIENCE", 2, "SOLVER.PLATEAU.METRIC", "leaf/absDiC"),
+            *("SOLVER.PLATEAU.HIGHER_IS_BETTER", True, "SOLVER.MAX_ITER", 50),
+            *("SOLVER.BASE_LR", 1e-12, "TEST.VAL_LOSS", False),
+        ]
+    )
+    trainer = run(tiny_cfg)
+    folder = Path(tiny_cfg.OUTPUT_DIR)
+    assert trainer.iter < 10
+    assert (folder / "model_final.pth").read_bytes() == (folder / "model_best.pth").read_bytes()
+    assert trainer.last_results["leaf"]["SBD"] >= 0
+    assert "leaf/absDiC" in lines(tiny_cfg)[-1]
+
+
+def test_resuming_starts_from_the_latest_checkpoint_and_not_the_best(tiny_cfg, tiny_dataset):
+    tiny_cfg.merge_from_list(["DATASETS.TEST", (tiny_dataset,), "TEST.EVAL_PERIOD", 1])
+    run(tiny_cfg)
+    folder = Path(tiny_cfg.OUTPUT_DIR)
+    assert (folder / "model_best.pth").exists()
+    assert (folder / "last_checkpoint").read_text() == "model_final.pth"

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from detectron2.evaluation import COCOEvaluator
+from detectron2.structures import Boxes, Instances
+
+from recseg_d2.config import get_recseg_cfg
+from recseg_d2.errors import UserError
+from recseg_d2.evaluation import LeafEvaluator, build_evaluator
+
+
+@pytest.fixture
+def cfg(tmp_path):
+    cfg = get_recseg_cfg()
+    cfg.OUTPUT_DIR = str(tmp_path)
+    return cfg
+
+
+def exact_output(labels: np.ndarray) -> dict[str, Instances]:
+    values = np.unique(labels[labels > 0])
+    instances = Instances(labels.shape)
+    instances.pred_masks = torch.from_numpy(labels[None] == values[:, None, None])
+    corners = [np.argwhere(labels == v) for v in values]
+    boxes = [[*c.min(0)[::-1], *(c.max(0)[::-1] + 1)] for c in corners]
+    instances.pred_boxes = Boxes(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4))
+    instances.scores = torch.full((len(values),), 0.9)
+    instances.pred_classes = torch.zeros(len(values), dtype=torch.int64)
+    return {"instances": instances}
+
+
+def test_leaf_writes_below_the_output_folder(cfg, register, truth, tmp_path):
+    name = register(evaluator_type="leaf")
+    evaluator = build_evaluator(cfg, name)
+    assert isinstance(evaluator, LeafEvaluator)
+    evaluator.process([{"image_id": 100}], [exact_output(truth["a"])])
+    evaluator.evaluate()
+    assert (tmp_path / "inference" / f"leaf_{name}.json").is_file()
+
+
+def test_output_folder_can_be_given(cfg, register, truth, tmp_path):
+    name = register(evaluator_type="leaf")
+    evaluator = build_evaluator(cfg, name, tmp_path / "elsewhere")
+    evaluator.process([{"image_id": 100}], [exact_output(truth["a"])])
+    evaluator.evaluate()
+    assert [p.name for p in Path(tmp_path).rglob("*.json")] == [f"leaf_{name}.json"]
+
+
+def test_coco_scores_masks_and_boxes(cfg, register, truth):
+    evaluator = build_evaluator(cfg, register(evaluator_type="coco"))
+    assert isinstance(evaluator, COCOEvaluator)
+    evaluator.reset()
+    for image_id, stem in ((100, "a"), (101, "b"), (102, "c")):
+        inputs = [{"image_id": image_id, "file_name": f"images/{stem}.png"}]
+        evaluator.process(inputs, [exact_output(truth[stem])])
+    results = evaluator.evaluate()
+    assert results["segm"]["AP"] == pytest.approx(100.0)
+    assert results["bbox"]["AP"] == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize("metadata", [{"evaluator_type": "sem_seg"}, {}])
+def test_wrong_type_is_refused_by_name(cfg, register, metadata):
+    name = register(**metadata)
+    with pytest.raises(UserError, match=f"{name}.*{metadata.get('evaluator_type')}.*leaf, coco"):
+        build_evaluator(cfg, name)

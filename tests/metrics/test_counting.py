@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from recseg_d2.metrics import absolute_difference_in_count, difference_in_count
+
+LABELS = arrays(np.int32, (4, 4), elements=st.sampled_from([0, 1, 4, 9, 300]))
+
+
+@given(LABELS, LABELS)
+def test_equal_to_the_literal_definition(a, b):
+    expected = len(set(a[a > 0])) - len(set(b[b > 0]))
+    assert difference_in_count(a, b) == -difference_in_count(b, a) == expected
+    assert absolute_difference_in_count(a, b) == abs(expected)
+
+
+def test_sign_is_predicted_minus_true(two_exact_and_four_extra):
+    prediction, truth = two_exact_and_four_extra
+    assert difference_in_count(prediction, truth) == 4
+    assert difference_in_count(np.zeros_like(truth), truth) == -2
+
+
+def test_gaps_between_labels_do_not_count():
+    assert difference_in_count(np.array([[0, 9]]), np.array([[0, 1]])) == 0
+
+
+def test_different_sizes_are_refused():
+    with pytest.raises(ValueError, match="different sizes"):
+        difference_in_count(np.zeros((2, 2), int), np.zeros((1, 2), int))

@@ -1,0 +1,1 @@
+"""Slow, literal implementations of the papers, to compare the fast ones with."""

@@ -1,0 +1,102 @@
+import pytest
+import torch
+
+from recseg_d2.postprocess import (
+    PostprocessOptions,
+    full_size_masks,
+    instances_to_label_map,
+    postprocess,
+    sequence_length,
+)
+from recseg_d2.structures import InstanceSequence
+
+
+def logit(p):
+    return torch.logit(torch.tensor(p))
+
+
+def sequence(scores, masks, class_logits=None):
+    return InstanceSequence(masks[None], logit(scores)[None], class_logits)
+
+
+def rows(*probabilities):
+    """A mask a step: row t of a 3x3 image has that probability, the rest none."""
+    masks = torch.full((len(probabilities), 3, 3), -20.0)
+    for t, p in enumerate(probabilities):
+        masks[t, t] = logit(p)
+    return masks
+
+
+@pytest.mark.parametrize(
+    ("scores", "length"),
+    [([0.9, 0.8], 2), ([0.9, 0.4, 0.9], 1), ([0.1], 0), ([0.5], 1)],
+)
+def test_the_sequence_ends_at_the_first_low_score(scores, length):
+    assert sequence_length(logit(scores), 0.5) == length
+
+
+def test_steps_after_the_end_are_not_kept_even_if_scored_high():
+    found = postprocess(
+        sequence([0.9, 0.2, 0.9], rows(0.9, 0.9, 0.9)), 0, (3, 3), PostprocessOptions()
+    )
+    assert found.step.tolist() == [0]
+    assert found.scores.tolist() == pytest.approx([0.9])
+    assert found.masks[0].nonzero().tolist() == [[0, 0], [0, 1], [0, 2]]
+
+
+def test_empty_masks_are_dropped_and_steps_keep_their_number():
+    found = postprocess(sequence([0.9, 0.8], rows(0.1, 0.9)), 0, (3, 3), PostprocessOptions())
+    assert found.step.tolist() == [1]
+    assert found.classes.tolist() == [0]
+
+
+def test_small_masks_are_dropped_by_share_of_the_image():
+    masks = torch.full((1, 3, 3), -20.0)
+    masks[0, 0, 0] = 20.0
+    for share, kept in ((0.1, 1), (0.2, 0)):
+        options = PostprocessOptions(min_area=share)
+        assert len(postprocess(sequence([0.9], masks), 0, (3, 3), options).step) == kept
+
+
+def test_nothing_predicted():
+    found = postprocess(sequence([0.1], rows(0.9)), 0, (7, 5), PostprocessOptions())
+    assert found.masks.shape == (0, 7, 5)
+    assert found.scores.shape == found.classes.shape == found.step.shape == (0,)
+
+
+def test_scores_are_objectness_times_class_probability():
+    classes = torch.tensor([[[0.0, 0.0, torch.log(torch.tensor(2.0))]]])  # 1/4, 1/4, 1/2
+    found = postprocess(sequence([0.8], rows(0.9), classes), 0, (3, 3), PostprocessOptions())
+    assert found.classes.tolist() == [2]
+    assert found.scores.tolist() == pytest.approx([0.4])
+
+
+def test_masks_are_thresholded_at_full_resolution():
+    logits = torch.tensor([[[-1.0, 1.0]]])  # bilinear to 4: -1, -.5, .5, 1
+    assert full_size_masks(logits, (1, 4), PostprocessOptions())[0, 0].tolist() == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    high = PostprocessOptions(mask_threshold=0.7)  # sigmoid(.5) = 0.62, sigmoid(1) = 0.73
+    assert full_size_masks(logits, (1, 4), high)[0, 0].tolist() == [False, False, False, True]
+
+
+def test_exclusive_gives_a_pixel_to_the_most_probable_mask():
+    logits = torch.tensor([[[3.0, 1.0, -1.0]], [[2.0, 2.0, -2.0]]])
+    plain = full_size_masks(logits, (1, 3), PostprocessOptions())
+    assert plain.sum().item() == 4
+    exclusive = full_size_masks(logits, (1, 3), PostprocessOptions(exclusive=True))
+    assert exclusive[:, 0].tolist() == [[True, False, False], [False, True, False]]
+
+
+def test_label_map_gives_overlaps_to_the_higher_score_and_ties_to_the_first():
+    masks = torch.tensor([[[1, 1, 0, 0]], [[0, 1, 1, 0]], [[0, 0, 1, 0]]]).bool()
+    labels = instances_to_label_map(masks, torch.tensor([0.5, 0.9, 0.9]))
+    assert labels.tolist() == [[1, 2, 2, 0]]
+    assert labels.dtype == torch.int32
+    assert instances_to_label_map(torch.zeros(0, 2, 3).bool(), torch.zeros(0)).tolist() == [
+        [0, 0, 0],
+        [0, 0, 0],
+    ]
