@@ -14,14 +14,15 @@ HERE = Path(__file__).parent
 REQUIRED = [
     "torch>=2.4",  # the models
     "numpy",
-    "scipy",  # the Hungarian algorithm, affine transforms of masks
-    "pillow",  # images and label maps
+    "scipy",  # the Hungarian algorithm
+    "pillow>=10.1",  # images and label maps, captions
     "fvcore",  # what Detectron2 stands on: configs, registries, checkpoints, schedules
     "iopath",  # file access by URI
     "pycocotools",  # run-length masks, COCO's AP
     "tabulate",  # tables in logs
     "termcolor",  # colour in logs
     "cloudpickle",  # data loader workers
+    "pyyaml",  # configs of trained models
     "tqdm",  # progress bars
 ]
 

@@ -21,8 +21,8 @@ from recseg_d2.errors import UserError
 class AffineTransform(Transform):
     """Moves each point p = (x, y) to ``linear @ p + offset``; the frame keeps its size.
 
-    What comes in from outside the frame continues the nearest edge pixel in images and is 0, that
-    is background, in segmentations.
+    What comes in from outside the frame is the image's mean colour, and 0, that is background, in
+    segmentations. (Continuing the edge would smear objects there into shapes without a mask.)
     """
 
     def __init__(self, linear: np.ndarray, offset: np.ndarray):
@@ -38,14 +38,11 @@ class AffineTransform(Transform):
 
     def apply_image(self, img: np.ndarray) -> np.ndarray:
         """Move an (H, W) or (H, W, C) image, bilinear."""
-        margin = self._margin(*img.shape[:2])
-        padding = [(margin, margin), (margin, margin)] + [(0, 0)] * (img.ndim - 2)
-        padded = np.pad(img, padding, mode="edge")
-        return self._warp(padded, margin, img.shape[:2], Image.Resampling.BILINEAR)
+        return self._warp(img, Image.Resampling.BILINEAR, fill_with_mean=True)
 
     def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
         """Move an (H, W) or (H, W, C) integer or bool segmentation, nearest."""
-        return self._warp(segmentation, 0, segmentation.shape[:2], Image.Resampling.NEAREST)
+        return self._warp(segmentation, Image.Resampling.NEAREST, fill_with_mean=False)
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
         """Move (N, 2) points (x, y)."""
@@ -56,31 +53,23 @@ class AffineTransform(Transform):
         linear = np.linalg.inv(self.linear)
         return AffineTransform(linear, -linear @ self.offset)
 
-    def _margin(self, height: int, width: int) -> int:
-        """How far, in pixels, sampling reaches outside the frame, plus one for interpolation."""
-        corners = np.array([(0, 0), (width, 0), (0, height), (width, height)], dtype=np.float64)
-        source = self.inverse().apply_coords(corners)
-        outside = np.maximum(-source, source - np.array([width, height]))
-        return max(0, math.ceil(outside.max())) + 1
-
     def _warp(
-        self, array: np.ndarray, margin: int, shape: tuple[int, ...], resampling: Image.Resampling
+        self, array: np.ndarray, resampling: Image.Resampling, fill_with_mean: bool
     ) -> np.ndarray:
-        """Sample an array padded by ``margin`` into a frame of that shape, channel by channel."""
+        """Sample an (H, W, ...) array channel by channel."""
+        height, width = array.shape[:2]
         back = np.linalg.inv(self.linear)
-        start = margin - back @ self.offset
+        start = -back @ self.offset
         data = (back[0, 0], back[0, 1], start[0], back[1, 0], back[1, 1], start[1])
         working = _PIL_DTYPES.get(array.dtype.kind + str(array.dtype.itemsize), array.dtype)
-        channels = array.astype(working, copy=False).reshape(*array.shape[:2], -1)
-        moved = [
-            np.asarray(
-                Image.fromarray(np.ascontiguousarray(channels[..., c])).transform(
-                    (shape[1], shape[0]), Image.Transform.AFFINE, data, resampling
-                )
+        moved = np.empty((height, width, math.prod(array.shape[2:])), working)
+        for c, channel in enumerate(np.moveaxis(array.reshape(moved.shape), 2, 0)):
+            plane = Image.fromarray(np.ascontiguousarray(channel, dtype=working))
+            fill = moved.dtype.type(channel.mean() if fill_with_mean else 0).item()
+            moved[..., c] = plane.transform(
+                (width, height), Image.Transform.AFFINE, data, resampling, fillcolor=fill
             )
-            for c in range(channels.shape[2])
-        ]
-        return np.stack(moved, axis=-1).reshape(*shape, *array.shape[2:]).astype(array.dtype)
+        return moved.reshape(array.shape).astype(array.dtype)
 
 
 # PIL warps 8-bit, 32-bit integer and 32-bit float planes; others are widened for it.

@@ -32,7 +32,8 @@ def probe_image(path: str | Path, decode: bool = True) -> tuple[int, int]:
         with Image.open(path) as image:
             width, height = image.size
             mode = image.mode
-            if image.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS:
+            # The base class's method: that of PNG files decodes the pixels.
+            if Image.Image.getexif(image).get(_EXIF_ORIENTATION) in _SIDEWAYS:
                 width, height = height, width
             if decode:
                 image.load()

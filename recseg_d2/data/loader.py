@@ -11,7 +11,7 @@ the number of workers nor, for a fixed total batch, the number of processes chan
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import (
+    DatasetCatalog,
     DatasetFromList,
     build_detection_test_loader,
     build_detection_train_loader,
@@ -49,9 +50,7 @@ def build_train_loader(cfg: CfgNode, start_iteration: int = 0) -> DataLoader:
         UserError: the data is unusable, or the config asks for another sampler.
     """
     _check_sampler(cfg)
-    names = cfg.DATASETS.TRAIN
-    dicts = get_detection_dataset_dicts(names, filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS)
-    _check(cfg, dicts, names)
+    dicts = _load(cfg, cfg.DATASETS.TRAIN, cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS)
     seed = max(cfg.SEED, 0)
     dataset = SeededDataset(DatasetFromList(dicts, copy=False), InstanceMapper(cfg), seed)
     sampler = StreamSampler(len(dicts), seed, start_iteration * cfg.SOLVER.IMS_PER_BATCH)
@@ -70,8 +69,7 @@ def build_val_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
 
     The batches are as large as in training (of one process); the last may be smaller.
     """
-    dicts = get_detection_dataset_dicts([dataset_name], filter_empty=False, check_consistency=False)
-    _check(cfg, dicts, [dataset_name])
+    dicts = _load(cfg, [dataset_name], filter_empty=False)
     return build_detection_test_loader(
         dicts,
         mapper=InstanceMapper(cfg, is_train=False),
@@ -149,13 +147,29 @@ def seeded(*key: int) -> Iterator[None]:
         torch.set_rng_state(states[2])
 
 
-def _check(cfg: CfgNode, dicts: list[dict[str, Any]], names: Any) -> None:
+def _load(cfg: CfgNode, names: Sequence[str], filter_empty: bool) -> list[dict[str, Any]]:
+    """The checked dicts of some data sets."""
+    where = ", ".join(names)
+    for name in names:
+        if name not in DatasetCatalog.list():
+            raise UserError(
+                f"DATASETS: found {name!r}, expected a registered data set: "
+                f"{', '.join(sorted(DatasetCatalog.list()))}."
+            )
+    try:
+        dicts = get_detection_dataset_dicts(list(names), filter_empty=filter_empty)
+    except AssertionError as error:  # how Detectron2 says that nothing is left
+        raise UserError(
+            f"{where}: {error} Check the folder, and the filters (number of objects, "
+            "DATALOADER.FILTER_EMPTY_ANNOTATIONS)."
+        ) from error
     check_dataset_dicts(
         dicts,
-        ", ".join(names),
+        where,
         num_classes=cfg.MODEL.RECURRENT.NUM_CLASSES,
         max_instances=cfg.MODEL.RECURRENT.STEPS,
     )
+    return dicts
 
 
 def _check_sampler(cfg: CfgNode) -> None:

@@ -119,7 +119,7 @@ class InstanceMapper:
                 f"{name}: found an image of {image.shape[1]}x{image.shape[0]} pixels, expected the "
                 f"{expected[1]}x{expected[0]} of its annotation; annotate it at its own size."
             )
-        return image
+        return np.require(image, requirements="W")  # fvcore's flips warn of read-only arrays
 
     def _instances(
         self, dataset_dict: dict[str, Any], shape: tuple[int, int], transforms: Transform

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from detectron2.modeling import META_ARCH_REGISTRY, build_model
 from detectron2.structures import Boxes, Instances
+from detectron2.utils.logger import setup_logger
 from PIL import Image
 from torch import nn
 
@@ -90,3 +92,12 @@ def tiny_run(tmp_path) -> Path:
     torch.manual_seed(0)
     torch.save({"model": build_model(cfg).state_dict()}, folder / "model_final.pth")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_handlers_left():
+    """A tool's log handlers hold the streams of the test that ran it."""
+    yield
+    for name in ("detectron2", "fvcore", "recseg_d2"):
+        logging.getLogger(name).handlers.clear()
+    setup_logger.cache_clear()

@@ -47,7 +47,8 @@ def test_defaults_are_detectron2s():
     assert cfg.VERSION == 2
     assert sum(cfg.MODEL.PIXEL_MEAN) == pytest.approx(103.530 + 116.280 + 123.675)
     assert cfg.SOLVER.IMS_PER_BATCH == 16
-    assert cfg.SOLVER.WARMUP_FACTOR == pytest.approx(0.001)
+    factor = cfg.SOLVER.WARMUP_FACTOR
+    assert factor == pytest.approx(0.001)
     assert cfg.INPUT.MASK_FORMAT == "polygon"
     assert cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS is True
 

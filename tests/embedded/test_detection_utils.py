@@ -80,7 +80,11 @@ def test_box_and_polygon_are_flipped_and_clipped():
     flipped = utils.transform_instance_annotations(annotation, [T.HFlipTransform(10)], (8, 10))
     assert flipped["bbox"].tolist() == [6, 2, 10, 6]
     assert flipped["bbox_mode"] == BoxMode.XYXY_ABS
-    assert sorted(map(tuple, flipped["segmentation"][0].reshape(-1, 2))) == [(8, 0), (8, 3), (10, 0)]
+    assert sorted(map(tuple, flipped["segmentation"][0].reshape(-1, 2))) == [
+        (8, 0),
+        (8, 3),
+        (10, 0),
+    ]
 
 
 def test_rle_becomes_a_transformed_mask():

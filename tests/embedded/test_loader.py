@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pycocotools.mask as mask_util
@@ -228,7 +229,7 @@ def test_records_survive_the_way_through_coco(dataset, tmp_path):
     dataset[0]["annotations"] = [{**leaf, "segmentation": s} for s in (rle, square)]
     path = str(tmp_path / "deep" / "coco.json")
     convert_to_coco_json(NAME, path)
-    content = json.loads(open(path).read())
+    content = json.loads(Path(path).read_text())
     assert [a["area"] for a in content["annotations"][:2]] == [18, 4]
     assert [c["name"] for c in content["categories"]] == ["leaf", "stem"]
     first = load_coco_json(path, "")[0]
@@ -236,6 +237,6 @@ def test_records_survive_the_way_through_coco(dataset, tmp_path):
     assert first["annotations"][1]["segmentation"] == square
     dataset.clear()
     convert_to_coco_json(NAME, path)
-    assert json.loads(open(path).read()) == content  # cached
+    assert json.loads(Path(path).read_text()) == content  # cached
     convert_to_coco_json(NAME, path, allow_cached=False)
-    assert json.loads(open(path).read())["images"] == []
+    assert json.loads(Path(path).read_text())["images"] == []

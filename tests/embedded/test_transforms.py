@@ -121,7 +121,9 @@ def test_crop_sizes(kind, size, least, most):
 
 def test_color_blends():
     image = make_image(4, 4, 3).astype(np.float32)
-    assert np.allclose(T.RandomBrightness(0.5, 0.5).get_transform(image).apply_image(image), image / 2)
+    assert np.allclose(
+        T.RandomBrightness(0.5, 0.5).get_transform(image).apply_image(image), image / 2
+    )
     flat = T.RandomContrast(0, 0).get_transform(image).apply_image(image)
     assert np.allclose(flat, image.mean())
     grey = T.RandomSaturation(0, 0).get_transform(image).apply_image(image)

@@ -119,8 +119,8 @@ class H5PathHandler(PathHandler):
 
     @staticmethod
     def _parts(path: str) -> tuple[Path, str]:
-        file_name, _, where = path[len(PREFIX) :].rpartition(_SEPARATOR)
-        return Path(file_name), where
+        file_name, separator, where = path[len(PREFIX) :].rpartition(_SEPARATOR)
+        return Path(file_name), where if separator else ""
 
 
 def open_h5(path: Path) -> Any:

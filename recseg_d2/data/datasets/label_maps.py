@@ -1,4 +1,4 @@
-"""Folders of images and label maps as data sets. May use: numpy, tqdm, detectron2.data.
+"""Folders of images and label maps as data sets. May use: numpy, detectron2.data.
 
 ``register_label_map_dataset`` takes two folders, ``register_folder`` one in a usual layout. Loading
 reads every label map once, in several threads, checks it against its image, and keeps the result
@@ -20,14 +20,14 @@ import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2.data.annotations import label_map_to_annotations
-from recseg_d2.data.image_io import IMAGE_EXTENSIONS, probe_image
-from recseg_d2.data.label_io import LABEL_EXTENSIONS, read_label_map
+from recseg_d2.data.image_io import probe_image
+from recseg_d2.data.label_io import read_label_map
+from recseg_d2.data.pairing import pair_files
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 MOST_THREADS = 8  # decoding releases the interpreter lock; more threads only fight for memory
-_NAMES_IN_MESSAGE = 5
 
 
 def register_label_map_dataset(
@@ -170,34 +170,18 @@ class LabelMapFolder:
         return kept
 
     def _pairs(self) -> list[tuple[str, Path, Path | None]]:
-        """(stem, image, label map) in the order of the stems."""
-        images = _files_by_stem(self.image_dir, self.image_suffix, IMAGE_EXTENSIONS)
-        labels = _files_by_stem(self.label_dir, self.label_suffix, LABEL_EXTENSIONS)
-        if not images:
-            raise UserError(
-                f"{self.name}: no images *{self.image_suffix}.* in {self.image_dir} (looked for "
-                f"{', '.join(IMAGE_EXTENSIONS)}); check the path."
-            )
-        stems = sorted(images)
-        if labels or not self.labels_optional:
-            self._match(images, labels)
-        if self.select is not None:
-            stems = self.select(stems)
-        return [(stem, images[stem], labels.get(stem)) for stem in stems]
-
-    def _match(self, images: dict[str, Path], labels: dict[str, Path]) -> None:
-        missing, idle = sorted(images.keys() - labels), sorted(labels.keys() - images)
-        if missing:
-            raise UserError(
-                f"{self.name}: {len(missing)} of {len(images)} images have no label map "
-                f"<stem>{self.label_suffix}.* in {self.label_dir}, such as {_some(missing)}; add "
-                "them (all 0 where there is no object), or take the images away."
-            )
-        if idle:
-            logger.warning(
-                "%s: %d label maps have no image and are ignored: %s",
-                self.name, len(idle), _some(idle),
-            )  # fmt: skip
+        """(stem, image, label map) of the selected images."""
+        pairs = pair_files(
+            self.image_dir,
+            self.label_dir,
+            self.image_suffix,
+            self.label_suffix,
+            self.labels_optional,
+        )
+        if self.select is None:
+            return pairs
+        chosen = set(self.select([stem for stem, _, _ in pairs]))
+        return [pair for pair in pairs if pair[0] in chosen]
 
     def _read(self, pair: tuple[str, Path, Path | None]) -> dict[str, Any]:
         stem, image, label = pair
@@ -236,32 +220,13 @@ class LabelMapFolder:
         return self.min_objects <= len(record["annotations"]) <= most
 
 
-def _register(name: str, source: LabelMapFolder, **metadata: Any) -> None:
+def _register(name: str, source: LabelMapFolder, /, **metadata: Any) -> None:
     DatasetCatalog.register(name, source)
     fields = {"evaluator_type": "leaf", "image_root": str(source.image_dir), **metadata}
     MetadataCatalog.get(name).set(thing_classes=list(source.classes), **fields)
-
-
-def _files_by_stem(folder: Path, suffix: str, extensions: tuple[str, ...]) -> dict[str, Path]:
-    """Files of a folder by the part of their stem before ``suffix``."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; check the path.")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in extensions or not path.stem.endswith(suffix):
-            continue
-        stem = path.stem[: len(path.stem) - len(suffix)]
-        if stem in found:
-            raise UserError(f"{path} and {found[stem].name} have the same stem; keep one of them.")
-        found[stem] = path
-    return found
 
 
 def _copy(record: dict[str, Any]) -> dict[str, Any]:
     if "annotations" not in record:
         return dict(record)
     return {**record, "annotations": [dict(a) for a in record["annotations"]]}
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_NAMES_IN_MESSAGE]) + (" ..." if len(names) > _NAMES_IN_MESSAGE else "")

@@ -1,7 +1,8 @@
 """The keys that this subset reads, with Detectron2's names and values. May use: .config only.
 
-Sizes are in pixels, lengths of training in iterations. Keys of detectors are absent on purpose: a
-file that sets them is refused instead of being trained without what it asks for.
+Sizes are in pixels, lengths of training in iterations. Keys of detectors, key points, proposals
+and test-time augmentation are absent on purpose: a file that sets them is refused by name instead
+of being trained without what it asks for.
 """
 
 from .config import CfgNode as CN
@@ -19,8 +20,6 @@ _C.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"
 _C.MODEL.WEIGHTS = ""
 _C.MODEL.DEVICE = "cuda"
 _C.MODEL.MASK_ON = False
-_C.MODEL.KEYPOINT_ON = False
-_C.MODEL.LOAD_PROPOSALS = False
 _C.MODEL.PIXEL_MEAN = [103.530, 116.280, 123.675]  # of ImageNet, in the order of INPUT.FORMAT
 _C.MODEL.PIXEL_STD = [1.0, 1.0, 1.0]  # 1: the weights of MSRA's ResNets hold it already
 
@@ -54,15 +53,11 @@ _C.INPUT.MASK_FORMAT = "polygon"  # or "bitmask"
 _C.DATASETS = CN()
 _C.DATASETS.TRAIN = ()
 _C.DATASETS.TEST = ()
-_C.DATASETS.PROPOSAL_FILES_TRAIN = ()
-_C.DATASETS.PROPOSAL_FILES_TEST = ()
 
 _C.DATALOADER = CN()
 _C.DATALOADER.NUM_WORKERS = 4
 _C.DATALOADER.ASPECT_RATIO_GROUPING = True
-_C.DATALOADER.SAMPLER_TRAIN = "TrainingSampler"
-_C.DATALOADER.REPEAT_THRESHOLD = 0.0
-_C.DATALOADER.REPEAT_SQRT = True
+_C.DATALOADER.SAMPLER_TRAIN = "TrainingSampler"  # the only one here
 _C.DATALOADER.FILTER_EMPTY_ANNOTATIONS = True
 
 _C.SOLVER = CN()
@@ -95,7 +90,5 @@ _C.SOLVER.AMP = CN({"ENABLED": False})
 _C.TEST = CN()
 _C.TEST.EXPECTED_RESULTS = []  # [task, metric, value, tolerance] each
 _C.TEST.EVAL_PERIOD = 0  # 0 evaluates at the end only
-_C.TEST.KEYPOINT_OKS_SIGMAS = []
 _C.TEST.DETECTIONS_PER_IMAGE = 100
-_C.TEST.AUG = CN({"ENABLED": False})
 _C.TEST.PRECISE_BN = CN({"ENABLED": False, "NUM_ITER": 200})

@@ -61,7 +61,7 @@ def convert_PIL_to_numpy(image: Image.Image, format: str | None) -> np.ndarray:
         return array[:, :, None]
     if format == "BGR":
         return array[:, :, ::-1]
-    return array / 255.0 @ _YUV_FROM_RGB.T if format == "YUV-BT.601" else array
+    return np.dot(array / 255.0, _YUV_FROM_RGB.T) if format == "YUV-BT.601" else array
 
 
 def convert_image_to_rgb(image: np.ndarray | torch.Tensor, format: str) -> np.ndarray:
@@ -70,7 +70,7 @@ def convert_image_to_rgb(image: np.ndarray | torch.Tensor, format: str) -> np.nd
     if format == "BGR":
         return array[:, :, ::-1]
     if format == "YUV-BT.601":
-        return array @ _RGB_FROM_YUV.T * 255.0
+        return np.dot(array, _RGB_FROM_YUV.T) * 255.0
     array = array.astype(np.uint8)
     size = array.shape[1::-1]
     return np.asarray(Image.frombytes(format, size, array.tobytes()).convert("RGB"))
@@ -175,8 +175,7 @@ def _make_polygons(segmentations: list, image_size: tuple[int, int]) -> PolygonM
 
 
 def _make_bitmasks(segmentations: list, image_size: tuple[int, int]) -> BitMasks:
-    masks = [np.ascontiguousarray(_to_mask(s, image_size)) for s in segmentations]
-    return BitMasks(torch.stack([torch.from_numpy(mask) for mask in masks]))
+    return BitMasks(torch.from_numpy(np.stack([_to_mask(s, image_size) for s in segmentations])))
 
 
 _MASK_MAKERS = {"polygon": _make_polygons, "bitmask": _make_bitmasks}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import itertools
 import logging
 import math
 import operator
@@ -344,5 +343,4 @@ class PreciseBN(HookBase):
             return
         logger.info("Running precise-BN for %d iterations ...", self._num_iter)
         with EventStorage():  # what the model writes meanwhile is not of the training
-            batches = itertools.islice(self._batches, self._num_iter)
-            update_bn_stats(self._model, batches, self._num_iter)
+            update_bn_stats(self._model, self._batches, self._num_iter)

@@ -107,11 +107,9 @@ class EventStorage:
 
     def count_samples(self, name: str, window_size: int = 20) -> int:
         """How many values of ``name`` lie in the last ``window_size`` iterations up to its last."""
-        iterations = [iteration for _, iteration in self.history(name).values()]
-        start = iterations[-1] - window_size
-        return next(
-            (n for n, it in enumerate(reversed(iterations)) if it <= start), len(iterations)
-        )
+        data = self.history(name).values()  # (value, iteration) each
+        start = data[-1][1] - window_size
+        return next((n for n, (_, it) in enumerate(reversed(data)) if it <= start), len(data))
 
     def smoothing_hints(self) -> dict[str, bool]:
         return self._smoothing_hints

@@ -173,8 +173,8 @@ def convert_to_coco_dict(dataset_name: str) -> dict[str, Any]:
     annotations: list[dict] = []
     for index, record in enumerate(records):
         image_id = record.get("image_id", index)
-        image = {"id": image_id, "file_name": str(record["file_name"])}
-        images.append({**image, "width": int(record["width"]), "height": int(record["height"])})
+        size = {"width": int(record["width"]), "height": int(record["height"])}
+        images.append({"id": image_id, **size, "file_name": str(record["file_name"])})
         for annotation in record.get("annotations", ()):
             coco = _to_coco_annotation(annotation, id_map)
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **coco})

@@ -127,8 +127,9 @@ class ResizeShortestEdge(Augmentation):
         oldh: int, oldw: int, short_edge_length: int, max_size: int
     ) -> tuple[int, int]:
         """(height, width) after scaling."""
-        scale = short_edge_length * 1.0 / min(oldh, oldw)
-        height, width = scale * oldh, scale * oldw
+        size = 1.0 * short_edge_length
+        scale = size / min(oldh, oldw)
+        height, width = (size, scale * oldw) if oldh < oldw else (scale * oldh, size)
         if max(height, width) > max_size:
             shrink = max_size * 1.0 / max(height, width)
             height, width = height * shrink, width * shrink

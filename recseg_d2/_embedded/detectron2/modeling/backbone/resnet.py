@@ -91,9 +91,17 @@ class BottleneckBlock(_ResidualBlock):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, bottleneck_channels: int, stride: int = 1,
-        num_groups: int = 1, norm: Any = "BN", stride_in_1x1: bool = False, dilation: int = 1
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        bottleneck_channels: int,
+        stride: int = 1,
+        num_groups: int = 1,
+        norm: Any = "BN",
+        stride_in_1x1: bool = False,
+        dilation: int = 1,
+    ) -> None:
         super().__init__(in_channels, out_channels, stride, norm)
         width = bottleneck_channels
         stride_1x1, stride_3x3 = (stride, 1) if stride_in_1x1 else (1, stride)
@@ -201,9 +209,14 @@ class ResNet(Backbone):
 
 
 def _make_stages(
-    depth: int, block_class: Any, channels: int, out_channels: int, width: int,
-    last_dilation: int = 1, **kwargs: Any
-) -> list[list[CNNBlockBase]]:  # fmt: skip
+    depth: int,
+    block_class: Any,
+    channels: int,
+    out_channels: int,
+    width: int,
+    last_dilation: int = 1,
+    **kwargs: Any,
+) -> list[list[CNNBlockBase]]:
     """Four stages; channels and the bottleneck's width double from one to the next."""
     bottleneck = depth >= FIRST_BOTTLENECK_DEPTH
     block_class = block_class or (BottleneckBlock if bottleneck else BasicBlock)

@@ -1,0 +1,27 @@
+import json
+
+import pytest
+
+from recseg_d2.cli import demo
+
+SHORT = [
+    *("SOLVER.MAX_ITER", "2", "DATASETS.TRAIN", "('synthetic_rosettes_dev',)"),
+    *("MODEL.SMALL_ENCODER.WIDTHS", "[4,6]", "MODEL.RSIS.HIDDEN_WIDTHS", "[6,4]"),
+    *("TEST.NUM_PICTURES", "2", "MODEL.DEVICE", "cpu"),
+]
+
+
+@pytest.mark.slow
+def test_demo_trains_compares_and_draws(tmp_path, capsys):
+    pytest.importorskip("skimage")
+    assert demo.main(["--output", str(tmp_path), *SHORT]) == 0
+    out = capsys.readouterr().out
+    last = json.loads((tmp_path / "metrics.json").read_text().splitlines()[-1])
+    rows = json.loads((tmp_path / "demo.json").read_text())
+    assert rows[0]["SBD"] == pytest.approx(last["leaf/SBD"])
+    assert rows[0]["|DiC|"] == pytest.approx(last["leaf/absDiC"])
+    assert rows[1]["SBD"] > 50  # the classical baseline does its job
+    assert "SBD" in out
+    pictures = [line.strip() for line in out.splitlines() if line.strip().endswith(".png")]
+    assert len(pictures) == 3
+    assert all((tmp_path / "pictures" / p.rsplit("/", 1)[-1]).exists() for p in pictures)

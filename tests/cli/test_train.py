@@ -1,0 +1,102 @@
+"""The training tool as a user runs it, on data sets that ``make_dataset`` writes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from recseg_d2 import cli
+from recseg_d2.cli import make_dataset, train
+
+TINY = [
+    *("MODEL.SMALL_ENCODER.WIDTHS", "[4,6]", "MODEL.RSIS.HIDDEN_WIDTHS", "[6,4]"),
+    *("MODEL.RECURRENT.IMAGE_SIZE", "(32,32)", "SOLVER.MAX_ITER", "2", "MODEL.DEVICE", "cpu"),
+    *("TEST.NUM_PICTURES", "1"),
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "leaves"
+    assert make_dataset.main(["label_maps", str(folder), "--images", "4", "--size", "48"]) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def clean_catalog():
+    yield
+    for name in (train.FOLDER_TRAIN, train.FOLDER_VAL):
+        if name in DatasetCatalog.list():
+            DatasetCatalog.remove(name)
+            MetadataCatalog.remove(name)
+
+
+def arguments(data, output, *opts):
+    folders = ["--train-data", str(data / "train"), "--val-data", str(data / "val")]
+    config = ["--config-file", "rsis_small.yaml", *folders]
+    return [*config, "OUTPUT_DIR", str(output), *TINY, *opts]
+
+
+@pytest.mark.slow
+def test_a_folder_trains_from_the_command_line(data, tmp_path, tool_env, root):
+    command = [sys.executable, str(root / "tools" / "train_net.py")]
+    result = subprocess.run(
+        [*command, *arguments(data, tmp_path / "out")],
+        env=tool_env, capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    last = json.loads((tmp_path / "out" / "metrics.json").read_text().splitlines()[-1])
+    assert {"leaf/SBD", "leaf/DiC", "leaf/absDiC", "leaf/FGBGDice"} <= set(last)
+    for name in ("config.yaml", "model_final.pth", "pictures/montage.png"):
+        assert (tmp_path / "out" / name).exists(), name
+
+
+def test_evaluation_alone_gives_the_numbers_that_training_ended_with(data, tmp_path):
+    output = tmp_path / "out"
+    trained = train.train(train.build_parser().parse_args(arguments(data, output)))
+    weights = ["MODEL.WEIGHTS", str(output / "model_final.pth")]
+    for name in (train.FOLDER_TRAIN, train.FOLDER_VAL):
+        DatasetCatalog.remove(name)
+        MetadataCatalog.remove(name)
+    options = ["--eval-only", *arguments(data, tmp_path / "eval", *weights)]
+    assert train.train(train.build_parser().parse_args(options)) == trained
+
+
+@pytest.mark.parametrize(
+    ("opts", "message"),
+    [
+        (["MODEL.NOTHING", "1"], "Non-existent key: MODEL.NOTHING"),
+        (["MODEL.RECURRENT.NUM_CLASSES", "3"], "NUM_CLASSES is 3, but data set 'folder_train'"),
+        (["SOLVER.OPTIMIZER", "LION"], "SOLVER.OPTIMIZER is 'LION'"),
+        (["SOLVER.TRAINABLE", "['nothing']"], "'nothing' matches no parameter"),
+    ],
+)
+def test_wrong_options_are_one_sentence_and_exit_code_two(data, tmp_path, capsys, opts, message):
+    code = cli.run(train.main, arguments(data, tmp_path / "out", *opts))
+    error = capsys.readouterr().err
+    assert code == 2
+    assert message in error
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+
+
+def test_an_unknown_config_names_the_shipped_ones(capsys):
+    assert cli.run(train.main, ["--config-file", "rsis_moon.yaml"]) == 2
+    assert "No config 'rsis_moon.yaml'; shipped are rsis_cvppp.yaml" in capsys.readouterr().err
+
+
+def test_a_missing_folder_is_named(tmp_path, capsys):
+    code = cli.run(train.main, ["--config-file", "rsis_small.yaml", "--train-data", "nowhere"])
+    assert code == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_evaluation_needs_weights(data, tmp_path, capsys):
+    code = cli.run(train.main, ["--eval-only", *arguments(data, tmp_path / "out")])
+    assert code == 2
+    assert "--eval-only needs MODEL.WEIGHTS" in capsys.readouterr().err

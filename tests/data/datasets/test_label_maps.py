@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from recseg_d2.data.datasets import register_folder, register_label_map_dataset
+from recseg_d2.data.label_io import write_label_map
+from recseg_d2.errors import UserError
+
+TWO = np.zeros((6, 9), np.int32)
+TWO[1:3, 1:4] = 1
+TWO[4, 5:8] = 300
+
+
+def write_pair(folder, stem, labels, image_name=None):
+    """An image and its label map in folder/images and folder/labels."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    (folder / "labels").mkdir(parents=True, exist_ok=True)
+    pixels = np.full((*labels.shape, 3), 50, np.uint8)
+    Image.fromarray(pixels).save(folder / "images" / (image_name or f"{stem}.png"))
+    write_label_map(folder / "labels" / f"{stem}.png", labels)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_pair(tmp_path, "b", TWO)
+    write_pair(tmp_path, "a", np.zeros((4, 4), np.int32), image_name="a.jpg")
+    write_pair(tmp_path, "c", np.eye(3, dtype=np.int32) * [1, 2, 3])
+    return tmp_path
+
+
+@pytest.fixture
+def load(new_name, folder):
+    """Registers ``folder`` with options and loads it."""
+
+    def load(**options):
+        name = new_name()
+        register_label_map_dataset(name, folder / "images", folder / "labels", **options)
+        return DatasetCatalog.get(name)
+
+    return load
+
+
+def test_records_in_the_order_of_the_stems(load, folder):
+    records = load()
+    assert [r["image_id"] for r in records] == ["a", "b", "c"]
+    assert records[0]["file_name"] == str(folder / "images/a.jpg")
+    assert [len(r["annotations"]) for r in records] == [0, 2, 3]
+    assert (records[1]["height"], records[1]["width"]) == (6, 9)
+    first, second = records[1]["annotations"]
+    assert first["bbox"] == [1, 1, 3, 2]
+    np.testing.assert_array_equal(coco_mask.decode(second["segmentation"]), TWO == 300)
+    assert {a["category_id"] for r in records for a in r["annotations"]} == {0}
+
+
+def test_metadata(new_name, folder):
+    name = new_name()
+    register_folder(name, folder, classes=("nucleus",), source="a test")
+    metadata = MetadataCatalog.get(name)
+    assert metadata.thing_classes == ["nucleus"]
+    assert metadata.evaluator_type == "leaf"
+    assert metadata.source == "a test"
+
+
+def test_files_are_read_once_and_callers_may_change_what_they_get(new_name, folder):
+    name = new_name()
+    register_folder(name, folder)
+    records = DatasetCatalog.get(name)
+    records[1]["annotations"][0]["category_id"] = 9
+    records[1]["annotations"].pop()
+    (folder / "labels/b.png").unlink()
+    again = DatasetCatalog.get(name)[1]["annotations"]
+    assert [a["category_id"] for a in again] == [0, 0]
+
+
+def test_filter_by_number_of_objects(load):
+    assert [r["image_id"] for r in load(min_objects=1)] == ["b", "c"]
+    assert [r["image_id"] for r in load(max_objects=2)] == ["a", "b"]
+    assert [r["image_id"] for r in load(min_objects=2, max_objects=2)] == ["b"]
+
+
+def test_counts_are_logged(load, caplog):
+    with caplog.at_level(logging.INFO, logger="recseg_d2"):
+        load(max_objects=2)
+    assert "2 images, 2 objects; 1 images without an object, 1 left out" in caplog.text
+
+
+def test_classes_come_from_the_quotient(tmp_path, new_name):
+    write_pair(tmp_path, "a", np.array([[0, 7, 1001, 1002, 3001]]))
+    name = new_name()
+    options = {"label_divisor": 1000, "class_ids": (3, 1)}
+    register_folder(name, tmp_path, ("car", "tree"), **options)
+    (record,) = DatasetCatalog.get(name)
+    assert [a["category_id"] for a in record["annotations"]] == [1, 1, 0]  # 7 is background
+    name = new_name()
+    register_folder(name, tmp_path, ("car", "tree"), label_divisor=1000)
+    with pytest.raises(UserError, match=r"a\.png: found label 3001, that is class 3, expected one"):
+        DatasetCatalog.get(name)
+
+
+def test_several_classes_need_a_rule(new_name, folder):
+    with pytest.raises(UserError, match="2 classes need label_divisor"):
+        register_folder(new_name(), folder, ("a", "b"))
+    with pytest.raises(UserError, match="found 1 class_ids for 2 classes"):
+        register_folder(new_name(), folder, ("a", "b"), label_divisor=10, class_ids=(1,))
+
+
+def test_one_folder_with_suffixes(tmp_path, new_name):
+    for stem in ("p2", "p1"):
+        Image.fromarray(np.zeros((6, 9, 4), np.uint8)).save(tmp_path / f"{stem}_rgb.png")
+        write_label_map(tmp_path / f"{stem}_label.png", TWO)
+        Image.fromarray(np.zeros((6, 9), np.uint8)).save(tmp_path / f"{stem}_fg.png")
+    name = new_name()
+    register_folder(name, tmp_path)
+    assert [r["image_id"] for r in DatasetCatalog.get(name)] == ["p1", "p2"]
+
+
+def test_folders_in_no_known_layout_are_refused(tmp_path, new_name):
+    for path in (tmp_path, tmp_path / "gone"):
+        with pytest.raises(UserError, match=r"expected images/ and labels/ in it"):
+            register_folder(new_name(), path)
+
+
+def test_missing_label_map_is_refused_and_idle_one_is_mentioned(load, folder, caplog):
+    (folder / "images/a.jpg").rename(folder / "images/z.jpg")
+    with pytest.raises(UserError, match=r"1 of 3 images have no label map.*such as z"):
+        load()
+    (folder / "images/z.jpg").unlink()
+    with caplog.at_level(logging.WARNING, logger="recseg_d2"):
+        assert len(load()) == 2
+    assert "label maps without an image (1) are ignored: a" in caplog.text
+
+
+def test_size_mismatch_is_refused(load, folder):
+    write_label_map(folder / "labels/b.png", TWO[:, :5])
+    with pytest.raises(UserError, match=r"b\.png: found 5x6 pixels, expected the 9x6 of .*b\.png"):
+        load()
+
+
+def test_truncated_images_are_refused_unless_not_verified(load, folder):
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 9, 3), dtype=np.uint8)
+    path = folder / "images/b.png"
+    Image.fromarray(pixels).save(path)
+    path.write_bytes(path.read_bytes()[:80])
+    with pytest.raises(UserError, match=r"b\.png: cannot be read as an image"):
+        load()
+    assert len(load(verify_images=False)) == 3
+
+
+def test_wrong_pixel_type_of_a_label_map_is_refused(load, folder):
+    Image.fromarray(TWO > 0).save(folder / "labels/b.png")
+    with pytest.raises(UserError, match=r"b\.png: found pixel type '1'"):
+        load()
+
+
+def test_empty_and_missing_folders_and_equal_stems_are_refused(load, folder):
+    Image.fromarray(np.zeros((6, 9), np.uint8)).save(folder / "images/b.bmp")
+    with pytest.raises(UserError, match=r"b\.png and b\.bmp have the same stem"):
+        load()
+    for path in (folder / "images").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=r"found no image \*\.\*"):
+        load()
+    (folder / "images").rmdir()
+    with pytest.raises(UserError, match="no such folder"):
+        load()

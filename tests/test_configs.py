@@ -1,0 +1,103 @@
+"""Every shipped config builds, and makes a train and a test step at a small size."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from detectron2.modeling import build_model
+from detectron2.structures import BitMasks, Instances
+
+from recseg_d2.cli.train import load_config
+from recseg_d2.engine.phases import phase_configs
+from recseg_d2.engine.solver import build_lr_scheduler, build_optimizer
+from recseg_d2.engine.trainer import freeze_except
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("projects/*/configs/*.yaml")])
+
+SMALL = [
+    *("MODEL.RECURRENT.IMAGE_SIZE", (64, 64), "MODEL.WEIGHTS", "", "MODEL.DEVICE", "cpu"),
+    *("MODEL.RESNETS.DEPTH", 18, "MODEL.RESNETS.RES2_OUT_CHANNELS", 64),
+]
+
+
+def example():
+    masks = torch.zeros(2, 64, 64, dtype=torch.bool)
+    masks[0, :20], masks[1, 30:, 30:] = True, True
+    instances = Instances((64, 64), gt_masks=BitMasks(masks), gt_classes=torch.zeros(2).long())
+    image = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
+    return {"image": image, "instances": instances, "height": 100, "width": 80}
+
+
+def identify(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=identify)
+def test_each_phase_trains_and_predicts(path):
+    cfg = load_config(str(path), SMALL)
+    for phase in phase_configs(cfg):
+        torch.manual_seed(0)
+        model = build_model(phase)
+        freeze_except(model, phase.SOLVER.TRAINABLE)
+        optimizer = build_optimizer(phase, model)
+        scheduler = build_lr_scheduler(phase, optimizer)
+        losses = model([example(), example()])
+        sum(losses.values()).backward()
+        optimizer.step()
+        scheduler.step()
+        with torch.no_grad():
+            (result,) = model.eval()([example()])
+        assert result["instances"].image_size == (100, 80)
+
+
+def keys(node, prefix=""):
+    for key, value in node.items():
+        name = f"{prefix}.{key}" if prefix else key
+        if isinstance(value, dict):
+            yield from keys(value, name)
+        else:
+            yield name
+
+
+def set_keys(path):
+    """Dotted names that a file sets, those inside of phases included."""
+    document = yaml.safe_load(path.read_text())
+    document.pop("_BASE_", None)
+    for phase in document.get("SOLVER", {}).pop("PHASES", []):
+        phase.pop("NAME")
+        yield from keys(phase)
+    yield from keys(document)
+
+
+@pytest.fixture(scope="module")
+def code():
+    """All code that may read a key; the module that declares the package's own is no reader."""
+    sources = [p for p in (ROOT / "recseg_d2").rglob("*.py") if p.name != "defaults.py"]
+    return {p: p.read_text() for p in sources if p != ROOT / "recseg_d2" / "config.py"}
+
+
+@pytest.mark.parametrize(
+    "path", [*CONFIGS, *sorted(ROOT.glob("configs/_base_/*.yaml"))], ids=identify
+)
+def test_every_key_that_is_set_is_read_somewhere(path, code):
+    for name in set_keys(path):
+        leaf = name.rsplit(".", 1)[-1]
+        read = re.compile(rf"\.{leaf}\b|[\"']{leaf}[\"']")
+        assert any(read.search(text) for text in code.values()), f"{name} is read nowhere"
+
+
+def test_every_key_that_the_package_declares_is_read_somewhere(code):
+    declared = re.findall(r"^\s+(?:node|cfg[\w.]*)\.([A-Z_]+) =", read_config_module(), re.M)
+    assert "HIDDEN_WIDTHS" in declared
+    for leaf in declared:
+        read = re.compile(rf"\.{leaf}\b")
+        assert any(read.search(text) for text in code.values()), f"{leaf} is read nowhere"
+
+
+def read_config_module():
+    return (ROOT / "recseg_d2" / "config.py").read_text()

@@ -1,0 +1,100 @@
+"""The README's commands work, run as they stand but for a few options that make them short."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recseg_d2.cli.__main__ import TOOLS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+SHORT_MODEL = [
+    *("MODEL.BACKBONE.NAME", "build_small_encoder_backbone", "MODEL.WEIGHTS", ""),
+    *("MODEL.SMALL_ENCODER.WIDTHS", "[4,6]", "MODEL.RSIS.HIDDEN_WIDTHS", "[6,4]"),
+    *("MODEL.RECURRENT.IMAGE_SIZE", "(32,32)", "SOLVER.PHASES", "[]", "SOLVER.MAX_ITER", "2"),
+    *("SOLVER.IMS_PER_BATCH", "2", "MODEL.RECURRENT.SCORE_THRESH_TEST", "0.0"),
+]
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def shortened(line):
+    """The command as a list, with this interpreter, and short where it trains."""
+    words = shlex.split(line)
+    if words[0] == "recseg":
+        words = [sys.executable, "-m", "recseg_d2.cli", *words[1:]]
+    elif words[0] == "python":
+        words[0] = sys.executable
+    if "make-dataset" in words:
+        words += ["--images", "4", "--size", "48"]
+    if "train" in words or any("train_net" in w for w in words):
+        words += SHORT_MODEL
+    return words
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder like a checkout, with the CVPPP data where the README says."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("configs", "tools"):
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+def run(words, place, tool_env):
+    env = {**tool_env, "DETECTRON2_DATASETS": str(place / "datasets")}
+    result = subprocess.run(words, cwd=place, env=env, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{shlex.join(words)}\n{result.stdout}\n{result.stderr}"
+
+
+@pytest.mark.slow
+def test_commands_and_python_run_in_the_order_of_the_page(place, tool_env):
+    pytest.importorskip("skimage")
+    make = [sys.executable, "-m", "recseg_d2.cli", "make-dataset", "cvppp", "datasets/cvppp"]
+    run([*make, "--images", "10", "--size", "48"], place, tool_env)
+    for language, text in re.findall(r"```(bash|python)\n(.*?)```", README, re.S):
+        if language == "bash":
+            for line in text.strip().splitlines():
+                run(shortened(line), place, tool_env)
+        else:
+            code = re.sub(r"rosette_\d+\.png", first_image(place), text)
+            run([sys.executable, "-c", "import recseg_d2\n" + code], place, tool_env)
+    assert (place / "output/leaves/found/counts.csv").exists()
+    assert (place / "output/leaves/scores.json").exists()
+
+
+def first_image(place):
+    return sorted(os.listdir(place / "leaves/val/images"))[0]
+
+
+def test_the_two_commands_are_targets_of_the_makefile():
+    makefile = (ROOT / "Makefile").read_text()
+    first = blocks("")[0].split("\n")
+    commands = [line.split()[1] for line in first if line.startswith("make ")]
+    assert commands == ["demo", "test"]
+    for target in commands:
+        assert re.search(rf"^{target}:", makefile, re.M)
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_tool_has_a_launcher_and_help(capsys):
+    for module, _ in TOOLS.values():
+        name = {"train": "train_net"}.get(module, module)
+        assert (ROOT / "tools" / f"{name}.py").exists(), name
+
+
+def test_links_and_paths_exist():
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+    for path in re.findall(r"`(recseg_d2/[\w/]+\.py)`", README):
+        assert (ROOT / path).exists(), path
