@@ -1,16 +1,19 @@
-"""Every config key that the package adds. May use: detectron2.config, engine.device.
+"""Every config key that the package adds. May use: detectron2.config.
 
 ``get_recseg_cfg()`` is the one way to a complete config, so that no key is ever "non-existent".
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
 from recseg_d2.engine.device import available_device
+from recseg_d2.errors import UserError
 
 
 def get_recseg_cfg() -> CN:
@@ -28,6 +31,23 @@ def add_recseg_config(cfg: CN) -> None:
     _add_encoders(cfg)
     _add_solver(cfg)
     _add_data(cfg)
+
+
+def load_config(config_file: str | Path, opts: Sequence[str] = ()) -> CN:
+    """Defaults, then a file (or a shipped config's name), then KEY VALUE pairs.
+
+    Raises:
+        UserError: no such file, or a key or value that the config refuses.
+    """
+    cfg = get_recseg_cfg()
+    try:
+        if config_file:
+            cfg.merge_from_file(str(get_config_file(str(config_file))))
+        cfg.merge_from_list(list(opts))
+    except (OSError, KeyError, ValueError, AssertionError, yaml.YAMLError) as error:  # yacs'
+        where = " with ".join(filter(None, [str(config_file), " ".join(map(str, opts))]))
+        raise UserError(f"{where}: {error}") from error
+    return cfg
 
 
 def get_config_file(name: str) -> Path:

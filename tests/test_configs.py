@@ -11,7 +11,7 @@ import yaml
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
 
-from recseg_d2.cli.train import load_config
+from recseg_d2.config import load_config
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.engine.solver import build_lr_scheduler, build_optimizer
 from recseg_d2.engine.trainer import freeze_except

@@ -10,11 +10,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from detectron2.config import CfgNode
 from detectron2.utils.logger import setup_logger
 
-from recseg_d2.config import get_config_file, get_recseg_cfg
+from recseg_d2.config import get_config_file, load_config
 from recseg_d2.errors import UserError
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -59,12 +58,7 @@ def load_model_config(args: argparse.Namespace) -> CfgNode:
     """
     weights = _weights_file(args.weights)
     config_file = _config_file(args.config_file, weights)
-    cfg = get_recseg_cfg()
-    try:
-        cfg.merge_from_file(str(config_file))
-        cfg.merge_from_list(args.opts)
-    except (KeyError, ValueError, AssertionError, yaml.YAMLError) as error:  # all are yacs'
-        raise UserError(f"{config_file} with --opts {' '.join(args.opts)}: {error}") from error
+    cfg = load_config(config_file, args.opts)
     cfg.MODEL.WEIGHTS = weights
     if args.score_thresh is not None:
         if not 0 <= args.score_thresh <= 1:

@@ -25,7 +25,7 @@ from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
 import recseg_d2  # noqa: F401  (before any detectron2 import)
-from recseg_d2.config import get_config_file, get_recseg_cfg
+from recseg_d2.config import get_config_file, load_config
 from recseg_d2.data.datasets.label_maps import register_folder
 from recseg_d2.engine.device import resolve_device
 from recseg_d2.engine.launch import launch
@@ -90,22 +90,6 @@ def setup(args: argparse.Namespace) -> CfgNode:
         args.config_file = str(get_config_file(args.config_file))
     default_setup(cfg, args)
     setup_logger(output=cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="recseg_d2")
-    return cfg
-
-
-def load_config(config_file: str, opts: Sequence[str]) -> CfgNode:
-    """Defaults, then a file (or a shipped config's name), then KEY VALUE pairs.
-
-    Raises:
-        UserError: no such file, or a key or value that the config refuses.
-    """
-    cfg = get_recseg_cfg()
-    try:
-        if config_file:
-            cfg.merge_from_file(str(get_config_file(config_file)))
-        cfg.merge_from_list(list(opts))
-    except (FileNotFoundError, KeyError, ValueError, AssertionError) as error:
-        raise UserError(f"{config_file or 'command line'}: {error}") from error
     return cfg
 
 
