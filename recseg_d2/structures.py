@@ -34,6 +34,14 @@ class InstanceSequence:
     boxes: torch.Tensor | None = None
     trace: dict[str, torch.Tensor] = field(default_factory=dict)
 
+    def float(self) -> InstanceSequence:
+        """The same in float32, as after a model that ran in a shorter type."""
+        parts = (self.mask_logits, self.score_logits, self.class_logits, self.boxes)
+        return InstanceSequence(
+            *(None if part is None else part.float() for part in parts),  # type: ignore[arg-type]
+            trace=self.trace,
+        )
+
     @property
     def steps(self) -> int:
         """T, the number of steps that were run."""

@@ -13,9 +13,13 @@ from detectron2.config import CfgNode
 from detectron2.structures import Boxes, Instances
 from torch import nn
 
+from recseg_d2.errors import UserError
 from recseg_d2.postprocess import PostprocessOptions, postprocess
 from recseg_d2.structures import InstanceSequence, InstanceTargets
 from recseg_d2.targets import build_targets, masks_to_boxes
+
+
+PRECISIONS = ("float32", "bfloat16")
 
 
 class SequentialModel(nn.Module):
@@ -31,6 +35,8 @@ class SequentialModel(nn.Module):
         pixel_mean: subtracted from each channel.
         pixel_std: each channel is divided by.
         options: how a sequence becomes masks.
+        precision: float32 or bfloat16, what convolutions and matrix products run in; losses and
+            masks are float32 in any case.
     """
 
     pixel_mean: torch.Tensor
@@ -45,8 +51,12 @@ class SequentialModel(nn.Module):
         pixel_mean: list[float],
         pixel_std: list[float],
         options: PostprocessOptions = PostprocessOptions(),  # noqa: B008  (frozen)
+        precision: str = "float32",
     ) -> None:
         super().__init__()
+        if precision not in PRECISIONS:
+            raise UserError(f"MODEL.RECURRENT.PRECISION is {precision!r}: one of {PRECISIONS}.")
+        self.precision = precision
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.num_classes = num_classes
         self.steps = steps
@@ -65,6 +75,7 @@ class SequentialModel(nn.Module):
             "steps": node.STEPS,
             "pixel_mean": list(cfg.MODEL.PIXEL_MEAN),
             "pixel_std": list(cfg.MODEL.PIXEL_STD),
+            "precision": node.PRECISION,
             "options": PostprocessOptions(
                 score_threshold=node.SCORE_THRESH_TEST,
                 mask_threshold=node.MASK_THRESH_TEST,
@@ -106,16 +117,25 @@ class SequentialModel(nn.Module):
         targets = self.targets(batched_inputs)
         most = int(targets.counts.max()) if len(targets.counts) else 0
         steps = min(most + 1, self.step_limit)  # one step more than objects, to learn to stop
-        return self.sequence_losses(self.run_sequence(self.images(batched_inputs), steps), targets)
+        sequence = self._run(self.images(batched_inputs), steps, None)
+        return self.sequence_losses(sequence, targets)
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Predictions for a batch, each at the size its dict asks for."""
         images = self.images(batched_inputs)
-        sequence = self.run_sequence(images, self.steps, self.options.score_threshold)
+        sequence = self._run(images, self.steps, self.options.score_threshold)
         return [
             {"instances": self._instances(sequence, i, output_size(dict_))}
             for i, dict_ in enumerate(batched_inputs)
         ]
+
+    def _run(
+        self, images: torch.Tensor, steps: int, stop_threshold: float | None
+    ) -> InstanceSequence:
+        """``run_sequence`` in the chosen precision."""
+        shorter = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=shorter):
+            return self.run_sequence(images, steps, stop_threshold).float()
 
     def images(self, batched_inputs: list[dict[str, Any]]) -> torch.Tensor:
         """Normalised images at the working resolution, (B, 3, H, W)."""

@@ -6,6 +6,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
 
 from recseg_d2.config import get_recseg_cfg
+from recseg_d2.errors import UserError
 
 
 def tiny_cfg(**options):
@@ -159,3 +160,19 @@ def test_it_learns_one_image_by_heart():
         optimizer.step()
         first = first or losses["loss_mask"].item()
     assert losses["loss_mask"].item() < 0.4 * first
+
+
+def test_bfloat16_is_close_to_float32_and_trains():
+    plain, short = make(), make(MODEL__RECURRENT__PRECISION="bfloat16")
+    batch = [example(2), example(0)]
+    expected, found = plain(batch), short(batch)
+    for name, value in expected.items():
+        assert found[name].dtype == torch.float32
+        torch.testing.assert_close(found[name], value, rtol=0.02, atol=0.02)
+    sum(found.values()).backward()
+    assert all(p.grad is not None for p in short.parameters())
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(UserError, match="PRECISION is 'float8'"):
+        make(MODEL__RECURRENT__PRECISION="float8")
