@@ -15,6 +15,9 @@ from detectron2.config import get_cfg
 from recseg_d2.engine.device import available_device
 from recseg_d2.errors import UserError
 
+PACKAGE = Path(__file__).parent
+CONFIG_FOLDERS = (PACKAGE / "configs", PACKAGE.parent / "configs")  # installed; in a checkout
+
 
 def get_recseg_cfg() -> CN:
     """Detectron2's default config with this package's keys and defaults."""
@@ -56,11 +59,10 @@ def get_config_file(name: str) -> Path:
     Raises:
         FileNotFoundError: neither the path nor a shipped config of that name exists.
     """
-    here = Path(__file__).parent
-    for candidate in (Path(name), here / "configs" / name, here.parent / "configs" / name):
+    for candidate in (Path(name), *(folder / name for folder in CONFIG_FOLDERS)):
         if candidate.is_file():
             return candidate
-    shipped = sorted(p.name for p in (here.parent / "configs").glob("*.yaml"))
+    shipped = sorted(p.name for folder in CONFIG_FOLDERS for p in folder.glob("*.yaml"))
     raise FileNotFoundError(f"No config {name!r}; shipped are {', '.join(shipped) or 'none'}.")
 
 
