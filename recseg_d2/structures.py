@@ -36,9 +36,11 @@ class InstanceSequence:
 
     def float(self) -> InstanceSequence:
         """The same in float32, as after a model that ran in a shorter type."""
-        parts = (self.mask_logits, self.score_logits, self.class_logits, self.boxes)
         return InstanceSequence(
-            *(None if part is None else part.float() for part in parts),  # type: ignore[arg-type]
+            mask_logits=self.mask_logits.float(),
+            score_logits=self.score_logits.float(),
+            class_logits=None if self.class_logits is None else self.class_logits.float(),
+            boxes=None if self.boxes is None else self.boxes.float(),
             trace=self.trace,
         )
 
@@ -63,6 +65,12 @@ class InstanceTargets:
     classes: torch.Tensor
     boxes: torch.Tensor
     valid: torch.Tensor
+
+    def take(self, order: torch.Tensor) -> InstanceTargets:
+        """The images in another order, (B,) int64."""
+        return InstanceTargets(
+            self.masks[order], self.classes[order], self.boxes[order], self.valid[order]
+        )
 
     @property
     def counts(self) -> torch.Tensor:

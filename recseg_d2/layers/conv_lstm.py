@@ -29,6 +29,10 @@ class CellInputs:
     static_gates: torch.Tensor
     weight: torch.Tensor
 
+    def first(self, images: int) -> CellInputs:
+        """Those of the first images of the batch only."""
+        return CellInputs(self.static_gates[:images], self.weight)
+
 
 class ConvLSTMCell(nn.Module):
     """One k x k convolution makes all four gates (input, forget, output, candidate).

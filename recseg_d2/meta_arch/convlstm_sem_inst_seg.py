@@ -97,12 +97,16 @@ class ConvLSTMSemInstSeg(SequentialModel):
         }
 
     def run_sequence(
-        self, images: torch.Tensor, steps: int, stop_threshold: float | None = None
+        self,
+        images: torch.Tensor,
+        steps: int,
+        stop_threshold: float | None = None,
+        lengths: list[int] | None = None,
     ) -> InstanceSequence:
         """(B, 3, H, W) normalised images -> a sequence of at most ``steps`` steps."""
         features = self.backbone(images.contiguous(memory_format=torch.channels_last))
         levels = [features[name] for name in self.levels]
-        return self.decoder(levels, self.image_size, steps, stop_threshold)
+        return self.decoder(levels, self.image_size, steps, stop_threshold, lengths)
 
     def sequence_losses(
         self, sequence: InstanceSequence, targets: InstanceTargets

@@ -90,9 +90,21 @@ class SequentialModel(nn.Module):
         return self.pixel_mean.device
 
     def run_sequence(
-        self, images: torch.Tensor, steps: int, stop_threshold: float | None = None
+        self,
+        images: torch.Tensor,
+        steps: int,
+        stop_threshold: float | None = None,
+        lengths: list[int] | None = None,
     ) -> InstanceSequence:
-        """Normalised images (B, 3, H, W) to a sequence of at most ``steps`` steps."""
+        """Normalised images to a sequence.
+
+        Args:
+            images: (B, 3, H, W).
+            steps: to run.
+            stop_threshold: where given, steps may end once each image had one scored below it.
+            lengths: steps that each image needs, the longest first; what an image's later steps
+                hold is not looked at.
+        """
         raise TypeError(f"{type(self).__name__} has to define run_sequence.")
 
     def sequence_losses(
@@ -115,27 +127,28 @@ class SequentialModel(nn.Module):
     def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Loss terms of a batch with ground truth, in training mode or not."""
         targets = self.targets(batched_inputs)
-        most = int(targets.counts.max()) if len(targets.counts) else 0
-        steps = min(most + 1, self.step_limit)  # one step more than objects, to learn to stop
-        sequence = self._run(self.images(batched_inputs), steps, None)
+        order = torch.argsort(targets.counts, descending=True, stable=True)
+        targets = targets.take(order)
+        # one step more than objects, to learn to stop; the longest first, as packed sequences are
+        lengths = [min(n + 1, self.step_limit) for n in targets.counts.tolist()]
+        images = self.images(batched_inputs)[order]
+        sequence = self._run(images, lengths[0], lengths=lengths)
         return self.sequence_losses(sequence, targets)
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Predictions for a batch, each at the size its dict asks for."""
         images = self.images(batched_inputs)
-        sequence = self._run(images, self.steps, self.options.score_threshold)
+        sequence = self._run(images, self.steps, stop_threshold=self.options.score_threshold)
         return [
             {"instances": self._instances(sequence, i, output_size(dict_))}
             for i, dict_ in enumerate(batched_inputs)
         ]
 
-    def _run(
-        self, images: torch.Tensor, steps: int, stop_threshold: float | None
-    ) -> InstanceSequence:
+    def _run(self, images: torch.Tensor, steps: int, **options: Any) -> InstanceSequence:
         """``run_sequence`` in the chosen precision."""
         shorter = self.precision == "bfloat16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=shorter):
-            return self.run_sequence(images, steps, stop_threshold).float()
+            return self.run_sequence(images, steps, **options).float()
 
     def images(self, batched_inputs: list[dict[str, Any]]) -> torch.Tensor:
         """Normalised images at the working resolution, (B, 3, H, W)."""

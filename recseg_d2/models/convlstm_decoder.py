@@ -107,8 +107,13 @@ class ConvLSTMDecoder(nn.Module):
         image_size: tuple[int, int],
         steps: int,
         stop_threshold: float | None = None,
+        lengths: Sequence[int] | None = None,
     ) -> InstanceSequence:
         """Emit one object a step.
+
+        A batch takes as many steps as its longest sequence. In training an image's later steps
+        count for nothing, so with ``lengths`` each step is run for those images only that still
+        need it, as packed sequences of any recurrent network are.
 
         Args:
             features: (B, feature_widths[i], h_i, w_i) each, deepest first.
@@ -116,6 +121,8 @@ class ConvLSTMDecoder(nn.Module):
             steps: T, how many steps to run.
             stop_threshold: where given, stop as soon as every image of the batch has had a step
                 whose objectness lies under it. That step is in the result.
+            lengths: steps that each image needs, the longest first; the later steps of an image
+                are filled with zeros.
 
         Returns:
             A sequence of T steps or fewer.
@@ -128,11 +135,18 @@ class ConvLSTMDecoder(nn.Module):
         ]
         masks: list[torch.Tensor] = []
         pooled: list[torch.Tensor] = []
-        alive = torch.ones(features[0].shape[0], dtype=torch.bool, device=features[0].device)
-        for _ in range(steps):
+        batch = features[0].shape[0]
+        alive = torch.ones(batch, dtype=torch.bool, device=features[0].device)
+        for step in range(steps):
+            if lengths is not None:
+                live = sum(length > step for length in lengths)
+                states = [(h[:live], c[:live]) for h, c in states]
+                inputs = [i.first(live) for i in inputs]
+                skips = [s[:live] for s in skips]
             states = self._step(states, inputs, skips)
-            masks.append(self.mask_head(states[-1][0]))
-            pooled.append(torch.cat([h.amax(dim=(2, 3)) for h, _ in states], dim=1))
+            masks.append(_fill(self.mask_head(states[-1][0]), batch))
+            maxima = torch.cat([h.amax(dim=(2, 3)) for h, _ in states], dim=1)
+            pooled.append(_fill(maxima, batch))
             if stop_threshold is not None:
                 alive &= self.stop_head(pooled[-1])[:, 0].sigmoid() >= stop_threshold
                 if not alive.any():
@@ -177,6 +191,13 @@ class ConvLSTMDecoder(nn.Module):
             class_logits=None if self.class_head is None else self.class_head(pooled),
             boxes=None if self.box_head is None else self.box_head(pooled).sigmoid(),
         )
+
+
+def _fill(values: torch.Tensor, batch: int) -> torch.Tensor:
+    """(b, ...) to (batch, ...) with zeros behind."""
+    if len(values) == batch:
+        return values
+    return torch.cat([values, values.new_zeros(batch - len(values), *values.shape[1:])])
 
 
 def _skip_projection(in_width: int, out_width: int) -> nn.Module:

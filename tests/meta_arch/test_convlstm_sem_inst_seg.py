@@ -94,6 +94,20 @@ def test_step_limit_shortens_training_only():
     assert seen == [1, 4]
 
 
+def test_steps_are_run_for_those_images_only_that_need_them():
+    model = make(MODEL__RECURRENT__NUM_CLASSES=3)
+    batch = [example(1, classes=[2]), example(0), example(3, classes=[0, 1, 2])]
+    targets = model.targets(batch)
+    whole = model.sequence_losses(model.run_sequence(model.images(batch), 4), targets)
+    packed = model.losses(batch)
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    grads = [torch.autograd.grad(sum(x.values()), parameters) for x in (whole, packed)]
+    for name, value in whole.items():
+        torch.testing.assert_close(packed[name], value)
+    for name, a, b in zip(names, *grads, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6, msg=name)
+
+
 def test_training_runs_one_step_more_than_objects():
     model = make()
     seen = []

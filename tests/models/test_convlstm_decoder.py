@@ -78,6 +78,19 @@ def test_first_steps_do_not_depend_on_how_many_follow():
     torch.testing.assert_close(short.mask_logits, long.mask_logits[:, :2])
 
 
+@pytest.mark.parametrize("skip_mode", ["concat", "mul"])
+def test_lengths_change_nothing_but_what_is_not_needed(skip_mode):
+    decoder, features, size = make(2, skip_mode=skip_mode)
+    decoder.eval()
+    whole = decoder(features, size, steps=4)
+    packed = decoder(features, size, steps=4, lengths=[4, 2])
+    torch.testing.assert_close(packed.mask_logits[0], whole.mask_logits[0])
+    torch.testing.assert_close(packed.mask_logits[1, :2], whole.mask_logits[1, :2])
+    torch.testing.assert_close(packed.score_logits[1, :2], whole.score_logits[1, :2])
+    assert packed.mask_logits.shape == whole.mask_logits.shape
+    assert packed.mask_logits[1, 2:].abs().sum() == 0
+
+
 def test_stops_when_all_images_have_had_a_step_below_the_threshold():
     decoder, features, size = make(2)
     decoder.eval()
