@@ -18,6 +18,7 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy recseg_d2
+	cd recseg_d2/_embedded && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p detectron2
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -21,7 +21,6 @@ REQUIRED = [
     "pycocotools",  # run-length masks, COCO's AP
     "tabulate",  # tables in logs
     "termcolor",  # colour in logs
-    "cloudpickle",  # data loader workers
     "pyyaml",  # configs of trained models
     "tqdm",  # progress bars
 ]

@@ -50,8 +50,8 @@ def _join_torchrun(main: Callable[[argparse.Namespace], Any], args: argparse.Nam
     comm.create_local_process_group(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    try:
-        comm.synchronize()
-        return main(args)
-    finally:
-        dist.destroy_process_group()
+    comm.synchronize()
+    result = main(args)
+    comm.synchronize()  # a process that leaves early takes the connection from the others
+    dist.destroy_process_group()
+    return result

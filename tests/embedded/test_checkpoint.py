@@ -1,4 +1,4 @@
-"""Checkpoints of this package, of the model zoo and of Caffe2, on either Detectron2."""
+"""Checkpoints of this package and of the model zoo, on either Detectron2."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 import torch
 from detectron2.checkpoint import DetectionCheckpointer, PeriodicCheckpointer
-from detectron2.checkpoint.c2_model_loading import (
-    align_and_update_state_dicts,
-    convert_basic_c2_names,
-)
+from detectron2.checkpoint.c2_model_loading import align_and_update_state_dicts
 from torch import nn
 
 
@@ -103,62 +100,21 @@ def test_zoo_pickles_load(tmp_path):
     assert model.backbone.stem.conv1.bias.tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_caffe2_pickles_load(tmp_path, nested):
-    weights = {
-        "conv1_w": np.full((2, 1, 1, 1), 4, dtype=np.float32),
-        "conv1_w_momentum": np.zeros(1, dtype=np.float32),
-        "res2_0_branch2a_w": np.full((2, 2, 1, 1), 5, dtype=np.float32),
-    }
-    path = tmp_path / "caffe2.pkl"
-    path.write_bytes(pickle.dumps({"blobs": weights} if nested else weights, protocol=2))
-    model = make_model()
-    DetectionCheckpointer(model).load(str(path))
-    assert (model.backbone.stem.conv1.weight == 4).all()
-    assert (model.backbone.res2[0].conv1.weight == 5).all()
-
-
-def test_caffe2_names():
-    names = {
-        "conv1_w": "stem.conv1.weight",
-        "res_conv1_bn_s": "stem.conv1.norm.weight",
-        "res2_0_branch1_w": "res2.0.shortcut.weight",
-        "res4_22_branch2c_bn_riv": "res4.22.conv3.norm.running_var",
-        "fc1000_b": "fc1000.bias",
-        "layer1.weight": "layer1.weight",
-    }
-    assert convert_basic_c2_names(list(names)) == list(names.values())
-
-
 def test_the_longest_name_is_taken():
-    model = {"a.res2.conv1.weight": torch.zeros(1), "a.conv1.weight": torch.zeros(1)}
-    loaded = {"conv1.weight": torch.tensor([1.0]), "res2.conv1.weight": torch.tensor([2.0])}
-    aligned = align_and_update_state_dicts(model, loaded, c2_conversion=False)
-    assert aligned == {"a.conv1.weight": 1, "a.res2.conv1.weight": 2}
+    model = {"a.res2.fine.weight": torch.zeros(1), "a.fine.weight": torch.zeros(1)}
+    loaded = {"fine.weight": torch.tensor([1.0]), "res2.fine.weight": torch.tensor([2.0])}
+    aligned = align_and_update_state_dicts(model, loaded)
+    assert aligned == {"a.fine.weight": 1, "a.res2.fine.weight": 2}
 
 
 def test_names_that_match_nothing_or_too_much():
     weight = torch.zeros(1)
-    same = align_and_update_state_dicts({"a": weight}, {"b": weight}, c2_conversion=False)
+    same = align_and_update_state_dicts({"a": weight}, {"b": weight})
     assert list(same) == ["b"]
-    wrong = align_and_update_state_dicts(
-        {"x.a": torch.zeros(2)}, {"a": weight}, c2_conversion=False
-    )
+    wrong = align_and_update_state_dicts({"x.a": torch.zeros(2)}, {"a": weight})
     assert list(wrong) == ["a"]
     with pytest.raises(ValueError, match="checkpoint"):
-        align_and_update_state_dicts({"x.a": weight, "y.a": weight}, {"a": weight}, False)
-
-
-def test_numbers_and_arrays_of_numpy_are_saved(tmp_path):
-    import detectron2
-
-    if not detectron2.__version__.endswith("+embedded"):
-        pytest.skip("the real one relies on torch.load's defaults")
-    saver = DetectionCheckpointer(make_model(), str(tmp_path))
-    saver.save("numpy", best=np.float64(0.5), state=np.arange(3))
-    rest = saver.load(str(tmp_path / "numpy.pth"))
-    assert rest["best"] == 0.5
-    assert rest["state"].tolist() == [0, 1, 2]
+        align_and_update_state_dicts({"x.a": weight, "y.a": weight}, {"a": weight})
 
 
 def test_a_file_with_code_is_refused(tmp_path):

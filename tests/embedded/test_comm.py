@@ -12,20 +12,15 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from detectron2.utils import comm
-from detectron2.utils.collect_env import collect_env_info
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.file_io import PathHandler, PathManager
-from detectron2.utils.serialize import PicklableWrapper
 
 
 def test_one_process_needs_no_group():
     assert (comm.get_world_size(), comm.get_rank(), comm.get_local_rank()) == (1, 0, 0)
-    assert comm.get_local_size() == 1
     assert comm.is_main_process()
     comm.synchronize()
     assert comm.all_gather("x") == comm.gather("x") == ["x"]
-    losses = {"loss": torch.tensor(1.0)}
-    assert comm.reduce_dict(losses) is losses
     assert 0 <= comm.shared_random_seed() < 2**31
 
 
@@ -34,13 +29,11 @@ def _worker(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
     comm.create_local_process_group(1)  # two machines of one process
     seed_all_rng(rank)
-    mean = comm.reduce_dict({"b": torch.tensor(rank + 1.0), "a": torch.tensor(4.0)})
     seen = {
         "all": comm.all_gather({"rank": rank}),
         "one": comm.gather(rank, dst=1),
         "seed": comm.shared_random_seed(),
-        "local": (comm.get_local_rank(), comm.get_local_size()),
-        "mean": {name: value.item() for name, value in mean.items()},
+        "local": comm.get_local_rank(),
         "main": comm.is_main_process(),
     }
     comm.synchronize()
@@ -54,8 +47,7 @@ def test_two_processes(tmp_path):
     assert first["all"] == second["all"] == [{"rank": 0}, {"rank": 1}]
     assert (first["one"], second["one"]) == ([], [0, 1])
     assert first["seed"] == second["seed"]
-    assert first["local"] == second["local"] == (0, 1)
-    assert first["mean"] == {"a": 4.0, "b": 1.5}
+    assert first["local"] == second["local"] == 0
     assert (first["main"], second["main"]) == (True, False)
 
 
@@ -67,12 +59,6 @@ def test_a_seed_fixes_all_generators(monkeypatch):
         draws.append((random.random(), np.random.rand(), torch.rand(1).item()))  # noqa: NPY002
     assert draws[0] == draws[1]
     assert os.environ["PYTHONHASHSEED"] == "7"
-
-
-def test_lambdas_travel():
-    wrapped = PicklableWrapper(PicklableWrapper(lambda x: x + 1))
-    assert pickle.loads(pickle.dumps(wrapped))(1) == 2
-    assert PicklableWrapper([1, 2]).count(1) == 1
 
 
 def test_own_path_handlers(tmp_path):
@@ -90,9 +76,3 @@ def test_own_path_handlers(tmp_path):
     (tmp_path / "x").write_text("text")
     assert PathManager.isfile("embedded-test://x")
     assert PathManager.get_local_path("embedded-test://x") == str(tmp_path / "x")
-
-
-def test_the_environment_names_versions():
-    text = collect_env_info()
-    assert torch.__version__ in text
-    assert "detectron2" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 
@@ -30,7 +29,6 @@ from detectron2.evaluation import DatasetEvaluator
 from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.utils.events import EventStorage, JSONWriter
 from fvcore.common.checkpoint import Checkpointer
-from fvcore.common.param_scheduler import CosineParamScheduler
 from torch import nn
 
 ARCHITECTURE = "EngineTestModel"
@@ -142,7 +140,7 @@ def test_training_lowers_the_loss_and_reports_it():
 
 
 def test_metrics_can_be_collected_less_often():
-    trainer = make_trainer(gather_metric_period=5, zero_grad_before_forward=True)
+    trainer = make_trainer(gather_metric_period=5)
     trainer.train(0, 12)
     assert [i for _, i in trainer.storage.history("total_loss").values()] == [4, 9]
 
@@ -203,20 +201,6 @@ def test_mixed_precision_needs_cuda():
         trainer.train(0, 1)
 
 
-def test_callbacks():
-    seen, trainer = [], make_trainer()
-    trainer.register_hooks(
-        [
-            hooks.CallbackHook(
-                before_train=lambda t: seen.append("start"),
-                after_step=lambda t: seen.append(t.iter),
-            )
-        ]
-    )
-    trainer.train(0, 2)
-    assert seen == ["start", 0, 1]
-
-
 def test_timer_and_writer(tmp_path):
     trainer = make_trainer()
     writer = JSONWriter(str(tmp_path / "metrics.json"))
@@ -248,16 +232,12 @@ def test_evaluations(period, length, expected):
 def test_evaluation_follows_a_changed_length():
     trainer, calls = make_trainer(), []
 
-    def stop_early(trainer):
-        if trainer.iter == 1:
-            trainer.max_iter = 4
+    class StopEarly(HookBase):
+        def after_step(self):
+            if self.trainer.iter == 1:
+                self.trainer.max_iter = 4
 
-    trainer.register_hooks(
-        [
-            hooks.CallbackHook(after_step=stop_early),
-            hooks.EvalHook(4, lambda: calls.append(trainer.iter)),
-        ]
-    )
+    trainer.register_hooks([StopEarly(), hooks.EvalHook(4, lambda: calls.append(trainer.iter))])
     trainer.train(0, 6)
     assert calls == [6]  # not at 3: that is the last one now
 
@@ -273,40 +253,6 @@ def test_evaluation_may_be_off_at_the_end_and_must_return_numbers():
     trainer.register_hooks([hooks.EvalHook(1, lambda: {"a": "much"})])
     with pytest.raises(ValueError, match="much"):
         trainer.train(0, 2)
-
-
-@pytest.mark.parametrize(
-    ("mode", "values", "saved"),
-    [
-        ("max", [0.3, 0.4, 0.35, 0.5], 3),
-        ("min", [1.0, 0.8, 0.9, 0.9], 2),
-        ("min", [math.nan, 0.8, 0.9], 1),
-    ],
-)
-def test_best_checkpoint(tmp_path, mode, values, saved):
-    trainer, metrics = make_trainer(), iter(values)
-    checkpointer = Checkpointer(trainer.model, str(tmp_path))
-    names, save = [], checkpointer.save
-    checkpointer.save = lambda name, **state: names.append(name) or save(name, **state)
-    trainer.register_hooks(
-        [
-            hooks.EvalHook(2, lambda: {"score": next(metrics)}),
-            hooks.BestCheckpointer(2, checkpointer, "score", mode),
-        ]
-    )
-    trainer.train(0, 2 * len(values))
-    assert names == ["model_best"] * saved
-    assert (tmp_path / "model_best.pth").exists()
-
-
-def test_best_checkpoint_of_a_metric_that_is_not_there(tmp_path):
-    trainer = make_trainer()
-    checkpointer = Checkpointer(trainer.model, str(tmp_path))
-    trainer.register_hooks([hooks.BestCheckpointer(1, checkpointer, "nothing")])
-    trainer.train(0, 2)
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(AssertionError):
-        hooks.BestCheckpointer(1, checkpointer, "nothing", mode="best")
 
 
 def test_learning_rate_is_stepped_logged_and_restored(tmp_path):
@@ -334,14 +280,6 @@ def test_learning_rate_is_stepped_logged_and_restored(tmp_path):
     assert resumed.optimizer.param_groups[0]["lr"] == pytest.approx(0.01)
 
 
-def test_fvcore_schedules_are_wrapped():
-    trainer = make_trainer()
-    trainer.register_hooks([hooks.LRScheduler(scheduler=CosineParamScheduler(1, 0))])
-    trainer.train(0, 4)
-    rates = [value for value, _ in trainer.storage.history("lr").values()]
-    assert rates == pytest.approx([0.05 * (1 + math.cos(math.pi * i / 4)) for i in range(4)])
-
-
 def test_group_to_log():
     def make(*groups):
         sizes = [[nn.Parameter(torch.zeros(1)) for _ in range(n)] for n, _ in groups]
@@ -351,15 +289,6 @@ def test_group_to_log():
     choose = hooks.LRScheduler.get_best_param_group_id
     assert choose(make((1, 0.1), (3, 0.2), (2, 0.1))) == 1
     assert choose(make((1, 0.1), (1, 0.2), (1, 0.2))) == 1
-
-
-def test_precise_batch_norm():
-    trainer = make_trainer()
-    batches = list(itertools.islice(make_batches(7), 3))
-    trainer.register_hooks([hooks.PreciseBN(0, trainer.model, batches, 3)])
-    trainer.train(0, 2)
-    expected = torch.stack([batch.mean(0) for batch in batches]).mean(0)
-    assert torch.allclose(trainer.model.norm.running_mean, expected, atol=1e-6)
 
 
 def make_cfg(tmp_path) -> CfgNode:
@@ -447,20 +376,6 @@ def test_default_trainer_without_evaluator(tmp_path):
         _Trainer.test(cfg, EngineTestModel(), _MeanEvaluator())
 
 
-def test_config_is_scaled_to_the_number_of_processes(tmp_path):
-    cfg = make_cfg(tmp_path)
-    assert DefaultTrainer.auto_scale_workers(cfg, 4) is cfg
-    cfg.SOLVER.REFERENCE_WORLD_SIZE, cfg.SOLVER.IMS_PER_BATCH, cfg.SOLVER.BASE_LR = 2, 16, 0.1
-    cfg.SOLVER.MAX_ITER, cfg.SOLVER.STEPS, cfg.SOLVER.CHECKPOINT_PERIOD = 5000, (4000,), 1000
-    cfg.freeze()
-    scaled = DefaultTrainer.auto_scale_workers(cfg, 4)
-    solver = scaled.SOLVER
-    assert (solver.IMS_PER_BATCH, solver.BASE_LR, solver.MAX_ITER) == (32, 0.2, 2500)
-    assert (solver.STEPS, solver.CHECKPOINT_PERIOD) == ((2000,), 500)
-    assert scaled.is_frozen()
-    assert cfg.SOLVER.MAX_ITER == 5000
-
-
 @pytest.mark.usefixtures("_registered")
 def test_default_predictor(tmp_path):
     cfg = make_cfg(tmp_path)
@@ -519,6 +434,7 @@ def _write_rank(folder: str) -> None:
     model(torch.randn(4, 2))["loss_a"].backward()
     with open(f"{folder}/{dist.get_rank()}", "w") as file:
         file.write(str(total.item()))
+    dist.barrier()  # nobody leaves while another still talks
     dist.destroy_process_group()
 
 

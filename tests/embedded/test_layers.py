@@ -9,9 +9,7 @@ from detectron2.layers import (
     Conv2d,
     FrozenBatchNorm2d,
     ShapeSpec,
-    cat,
     get_norm,
-    nonzero_tuple,
 )
 from torch import nn
 
@@ -51,12 +49,6 @@ def test_conversion_reaches_every_depth_and_copies():
     assert (module[1][1].weight == 1).all()
 
 
-def test_frozen_norm_loads_weights_without_statistics():
-    norm = FrozenBatchNorm2d(2)
-    norm.load_state_dict({"weight": torch.tensor([2.0, 2.0]), "bias": torch.tensor([1.0, 1.0])})
-    assert torch.allclose(norm(torch.ones(1, 2, 1, 1)), torch.tensor(3.0), atol=1e-4)
-
-
 def test_frozen_norm_keeps_half_precision():
     x = torch.randn(1, 3, 2, 2, dtype=torch.bfloat16, requires_grad=True)
     assert FrozenBatchNorm2d(3)(x).dtype == torch.bfloat16
@@ -90,9 +82,5 @@ def test_a_frozen_block_is_not_trained():
     assert isinstance(block.conv.norm, FrozenBatchNorm2d)
 
 
-def test_small_operations():
-    x = torch.tensor([[0, 1], [2, 0]])
-    assert cat([x]) is x
-    assert cat([x, x], dim=1).shape == (2, 4)
-    assert [v.tolist() for v in nonzero_tuple(x)] == [[0, 1], [1, 0]]
+def test_shapes_default_to_unknown():
     assert ShapeSpec(channels=3) == ShapeSpec(3, None, None, None)

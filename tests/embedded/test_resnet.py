@@ -8,7 +8,7 @@ from detectron2.config import CfgNode, get_cfg
 from detectron2.layers import FrozenBatchNorm2d, ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.modeling import build_model as build
-from detectron2.modeling.backbone.resnet import BasicStem, BottleneckBlock, ResNet
+from detectron2.modeling.backbone.resnet import BasicStem, ResNet
 from torch import nn
 
 # Number of entries of the state dict without classifier, with frozen norms (5 tensors a layer).
@@ -50,14 +50,6 @@ def test_features_have_the_promised_shapes(depth):
     assert backbone.size_divisibility == 0
 
 
-def test_dilation_keeps_the_resolution_of_res5():
-    cfg = resnet_cfg(50)
-    cfg.MODEL.RESNETS.RES5_DILATION = 2
-    backbone = build_backbone(cfg)
-    assert backbone.output_shape()["res5"].stride == 16
-    assert backbone.res5[0].conv2.dilation == (2, 2)
-
-
 def test_stride_is_where_the_weights_want_it():
     cfg = resnet_cfg(50)
     assert build_backbone(cfg).res3[0].conv1.stride == (2, 2)
@@ -79,29 +71,6 @@ def test_freezing_stops_the_first_stages_only():
     assert frozen == {"stem", "res2"}
     assert isinstance(net.res2[0].conv1.norm, FrozenBatchNorm2d)
     assert isinstance(net.res3[0].conv1.norm, nn.BatchNorm2d)
-
-
-def test_classifier():
-    net = ResNet(BasicStem(), ResNet.make_default_stages(18), num_classes=10).eval()
-    with torch.no_grad():
-        assert net(torch.rand(2, 3, 32, 32))["linear"].shape == (2, 10)
-
-
-def test_make_stage_gives_blocks_their_own_arguments():
-    blocks = ResNet.make_stage(
-        BottleneckBlock,
-        2,
-        in_channels=8,
-        out_channels=16,
-        bottleneck_channels=4,
-        stride_per_block=[2, 1],
-        dilation_per_block=[1, 2],
-    )
-    assert [block.stride for block in blocks] == [2, 1]
-    assert [block.conv2.dilation for block in blocks] == [(1, 1), (2, 2)]
-    assert [block.in_channels for block in blocks] == [8, 16]
-    with pytest.raises(AssertionError):
-        ResNet.make_stage(BottleneckBlock, 2, in_channels=8, out_channels=8, stride_per_block=[1])
 
 
 def test_narrow_networks_need_their_width():
@@ -135,4 +104,3 @@ def test_models_and_backbones_are_built_by_name():
         META_ARCH_REGISTRY.register(TinyModel)
     model = build(cfg)
     assert model.backbone.output_shape() == {"x": ShapeSpec(channels=3, stride=1)}
-    assert model.backbone.padding_constraints == {}

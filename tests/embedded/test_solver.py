@@ -71,18 +71,6 @@ def test_settings_of_norms_biases_and_names():
     assert settings_of(groups, model[2].bias) == {"lr": 0.2, "weight_decay": 0.5}
 
 
-def test_overrides_by_name():
-    model = make_model()
-    given = {"weight": {"lr": 7.0}}
-    groups = get_default_optimizer_params(model, base_lr=1.0, bias_lr_factor=3.0, overrides=given)
-    assert settings_of(groups, model[0].weight) == {"lr": 7.0}
-    assert settings_of(groups, model[2].bias) == {"lr": 3.0}
-    with pytest.raises(ValueError, match="bias"):
-        get_default_optimizer_params(
-            model, base_lr=1.0, bias_lr_factor=3.0, overrides={"bias": {"lr": 1.0}}
-        )
-
-
 @pytest.mark.parametrize("option", [{"bias_lr_factor": 2.0}, {"lr_factor_func": lambda name: 1.0}])
 def test_factors_need_a_rate(option):
     with pytest.raises(ValueError, match="base_lr"):

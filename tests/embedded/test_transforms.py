@@ -102,48 +102,11 @@ def test_flips():
             T.RandomFlip(horizontal=both, vertical=both)
 
 
-@pytest.mark.parametrize(
-    ("kind", "size", "least", "most"),
-    [
-        ("absolute", (5, 30), (5, 20), (5, 20)),
-        ("relative", (0.5, 0.25), (5, 5), (5, 5)),
-        ("relative_range", (0.5, 0.5), (5, 10), (10, 20)),
-        ("absolute_range", (3, 12), (3, 3), (10, 12)),
-    ],
-)
-def test_crop_sizes(kind, size, least, most):
-    image = make_image(10, 20, 3)
-    for _ in range(20):
-        height, width = T.RandomCrop(kind, size).get_transform(image).apply_image(image).shape[:2]
-        assert least[0] <= height <= most[0]
-        assert least[1] <= width <= most[1]
-
-
-def test_color_blends():
-    image = make_image(4, 4, 3).astype(np.float32)
-    assert np.allclose(
-        T.RandomBrightness(0.5, 0.5).get_transform(image).apply_image(image), image / 2
-    )
-    flat = T.RandomContrast(0, 0).get_transform(image).apply_image(image)
-    assert np.allclose(flat, image.mean())
-    grey = T.RandomSaturation(0, 0).get_transform(image).apply_image(image)
-    assert np.allclose(grey[..., 0], image @ [0.299, 0.587, 0.114], atol=1e-3)
-
-
-def test_random_apply():
-    flip = T.HFlipTransform(6)
-    image = make_image(4, 6)
-    assert T.RandomApply(flip, 1.0).get_transform(image) is flip
-    assert isinstance(T.RandomApply(flip, 0.0)(T.AugInput(image)), T.NoOpTransform)
-    with pytest.raises(AssertionError):
-        T.RandomApply(flip, 1.5)
-
-
 def test_input_is_transformed_as_a_whole():
     image, labels = make_image(4, 6, 3), make_image(4, 6)
     boxes = np.array([[0.0, 0.0, 2.0, 4.0]])
     given = T.AugInput(image, boxes=boxes.copy(), sem_seg=labels)
-    transforms = given.apply_augmentations([T.HFlipTransform(6), T.Resize((8, 6))])
+    transforms = T.AugmentationList([T.HFlipTransform(6), T.Resize((8, 6))])(given)
     assert given.image.shape == (8, 6, 3)
     assert given.boxes.tolist() == [[4, 0, 6, 8]]
     assert np.array_equal(given.sem_seg, np.repeat(labels[:, ::-1], 2, axis=0))
@@ -164,17 +127,3 @@ def test_augmentation_sees_what_it_names():
     Wants()(given)
     with pytest.raises(AttributeError, match="depth"):
         WantsMore()(given)
-
-
-def test_apply_augmentations_takes_arrays():
-    image = make_image(4, 6)
-    flipped, transforms = T.apply_augmentations([T.RandomFlip(1.0)], image)
-    assert np.array_equal(flipped, image[:, ::-1])
-    assert len(transforms.transforms) == 1
-    assert T.StandardAugInput is T.AugInput
-
-
-def test_repr_shows_what_is_not_default():
-    crop = T.RandomCrop("relative", (0.5, 0.5))
-    assert repr(crop) == "RandomCrop(crop_type='relative', crop_size=(0.5, 0.5))"
-    assert repr(T.AugmentationList([T.RandomFlip()])) == "AugmentationList[RandomFlip()]"

@@ -1,4 +1,4 @@
-"""Reads and writes checkpoints. May use: torch, numpy, fvcore."""
+"""Reads and writes checkpoints. May use: torch, fvcore."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import pickle
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
-import numpy as np
-import torch
 from fvcore.common.checkpoint import Checkpointer
 from torch import nn
 
@@ -16,23 +14,15 @@ from detectron2.utils.file_io import PathManager
 
 from .c2_model_loading import align_and_update_state_dicts
 
-# Numpy's arrays and numbers (metrics, random states) in a pickle: harmless, unknown to torch.
-_NUMPY_TYPES: list[Any] = [
-    np.ndarray,
-    np.dtype,
-    np.zeros(0).__reduce__()[0],
-    np.float64().__reduce__()[0],
-    *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efdS"},
-]
 _FROM_CONFIG = ("pixel_mean", "pixel_std")  # buffers that need not be in a checkpoint
 
 
 class DetectionCheckpointer(Checkpointer):
-    """fvcore's checkpointer, for the model zoo's files as well.
+    """fvcore's checkpointer, for the model zoo's files as well; saves in the main process only.
 
-    Reads ``.pth`` (its own, or a bare state dict) and ``.pkl`` in the zoo's format or Caffe2's.
-    The zoo's ImageNet weights, and those of a path that ends in "?matching_heuristics=True", are
-    matched with the model's by the ends of their names. A ``.pkl`` can run code: trust its source.
+    Reads ``.pth`` (its own, or a bare state dict) and the zoo's ``.pkl``. The zoo's ImageNet
+    weights, and those of a path that ends in "?matching_heuristics=True", are matched with the
+    model's by the ends of their names. A ``.pkl`` can run code: trust its source.
     """
 
     def __init__(
@@ -43,7 +33,6 @@ class DetectionCheckpointer(Checkpointer):
         save_to_disk: bool | None = None,
         **checkpointables: Any,
     ) -> None:
-        """As fvcore's; ``save_to_disk=None`` saves in the main process only."""
         save = comm.is_main_process() if save_to_disk is None else save_to_disk
         super().__init__(model, save_dir, save_to_disk=save, **checkpointables)
         self.path_manager = PathManager
@@ -54,8 +43,7 @@ class DetectionCheckpointer(Checkpointer):
 
         Raises:
             AssertionError: there is no such file.
-            ValueError: a query other than "matching_heuristics".
-            pickle.UnpicklingError: the file holds more than weights, numbers and arrays.
+            ValueError: a query other than "matching_heuristics", or weights with Caffe2's names.
         """
         if path:
             url = urlparse(path)
@@ -69,25 +57,16 @@ class DetectionCheckpointer(Checkpointer):
     def _load_file(self, f: str) -> dict[str, Any]:
         if f.endswith(".pkl"):
             return _read_pickle(f)
-        try:
-            with torch.serialization.safe_globals(_NUMPY_TYPES):
-                loaded = torch.load(f, map_location="cpu")
-        except pickle.UnpicklingError as error:
-            raise pickle.UnpicklingError(
-                f"{f} holds Python objects beside weights, or is damaged. If you trust its "
-                f"source, set TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1. ({str(error).splitlines()[0]})"
-            ) from error
+        loaded = super()._load_file(f)
         loaded = loaded if "model" in loaded else {"model": loaded}
         return {**loaded, "matching_heuristics": True} if self._match_names else loaded
 
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
         if checkpoint.get("matching_heuristics", False):
-            self._convert_ndarray_to_tensor(checkpoint["model"])
-            checkpoint["model"] = align_and_update_state_dicts(
-                self.model.state_dict(),
-                checkpoint["model"],
-                c2_conversion=checkpoint.get("__author__") == "Caffe2",
-            )
+            weights = checkpoint["model"]
+            self._convert_ndarray_to_tensor(weights)
+            weights = align_and_update_state_dicts(self.model.state_dict(), weights)
+            checkpoint = {**checkpoint, "model": weights}
         incompatible = super()._load_model(checkpoint)
         for name in _FROM_CONFIG:
             if name in incompatible.missing_keys:
@@ -97,9 +76,9 @@ class DetectionCheckpointer(Checkpointer):
 
 def _read_pickle(path: str) -> dict[str, Any]:
     with PathManager.open(path, "rb") as file:
-        data = pickle.load(file, encoding="latin1")  # Caffe2's are of Python 2
-    if "model" in data and "__author__" in data:
+        data = pickle.load(file, encoding="latin1")
+    if "model" in data and data.get("__author__", "Caffe2") != "Caffe2":
         return data
-    blobs = data.get("blobs", data)
-    weights = {name: blob for name, blob in blobs.items() if not name.endswith("_momentum")}
-    return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
+    raise ValueError(
+        f"{path} has Caffe2's names for weights: reading it takes the real Detectron2."
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -21,10 +20,10 @@ class CfgNode(_CfgNode):
         return PathManager.open(filename, "r")
 
     def merge_from_file(self, cfg_filename: str, allow_unsafe: bool = True) -> None:
-        """Merge a YAML file.
+        """Merge a YAML file, which may name its bases, relative to itself, in ``_BASE_``.
 
         Args:
-            cfg_filename: path or URL; it may name its bases, relative to itself, in ``_BASE_``.
+            cfg_filename: path or URL.
             allow_unsafe: allow YAML tags that run code: do not load files that you do not trust.
 
         Raises:
@@ -33,9 +32,6 @@ class CfgNode(_CfgNode):
         """
         assert PathManager.isfile(cfg_filename), f"Config file '{cfg_filename}' does not exist!"
         loaded = type(self)(self.load_yaml_with_base(cfg_filename, allow_unsafe=allow_unsafe))
-        if "VERSION" not in loaded:
-            logger = logging.getLogger(__name__)
-            logger.warning("Config '%s' has no VERSION; taken as %s.", cfg_filename, self.VERSION)
         version = loaded.get("VERSION", self.VERSION)
         assert version == self.VERSION, (
             f"Config '{cfg_filename}' has VERSION {version}, this config {self.VERSION}. "
@@ -51,9 +47,7 @@ def get_cfg() -> CfgNode:
     return _C.clone()
 
 
-def configurable(
-    init_func: Callable | None = None, *, from_config: Callable | None = None
-) -> Callable:
+def configurable(init_func: Any = None, *, from_config: Callable | None = None) -> Callable:
     """Let a constructor or function also be called with a config.
 
     On ``__init__``, the class has a classmethod ``from_config(cls, cfg, ...)`` that returns the
@@ -64,20 +58,17 @@ def configurable(
         AttributeError: on use, the class has no ``from_config``.
         TypeError: on use, it is no classmethod, or its first argument is not called ``cfg``.
     """
-    if init_func is None:
-        return configurable if from_config is None else _configurable_function(from_config)
-    usage = "Use @configurable on __init__, or @configurable(from_config=...) on a function."
-    assert from_config is None, usage
-    assert init_func.__name__ == "__init__", usage
+    if from_config is not None:
+        return _configurable_function(from_config)
+    assert getattr(init_func, "__name__", "") == "__init__", (
+        "Use @configurable on __init__, or @configurable(from_config=...) on a function."
+    )
 
     @functools.wraps(init_func)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
-        source = getattr(type(self), "from_config", None)
-        message = f"{type(self).__name__} with @configurable needs a classmethod 'from_config'."
-        if source is None:
-            raise AttributeError(message)
+        source = type(self).from_config
         if not inspect.ismethod(source):
-            raise TypeError(message)
+            raise TypeError(f"from_config of {type(self).__name__} must be a classmethod.")
         if _has_config(args, kwargs):
             args, kwargs = (), _explicit_arguments(source, args, kwargs)
         init_func(self, *args, **kwargs)
@@ -86,8 +77,6 @@ def configurable(
 
 
 def _configurable_function(from_config: Callable) -> Callable:
-    assert inspect.isfunction(from_config), "from_config of @configurable must be a function."
-
     def decorate(function: Callable) -> Callable:
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:

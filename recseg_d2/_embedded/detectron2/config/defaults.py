@@ -1,7 +1,7 @@
 """The keys that this subset reads, with Detectron2's names and values. May use: .config only.
 
-Sizes are in pixels, lengths of training in iterations. Keys of detectors, key points, proposals
-and test-time augmentation are absent on purpose: a file that sets them is refused by name instead
+Sizes are in pixels, lengths of training in iterations. Keys of what is not here (detectors, crops,
+test-time augmentation ...) are absent on purpose: a file that sets them is refused by name instead
 of being trained without what it asks for.
 """
 
@@ -12,8 +12,6 @@ _C.VERSION = 2
 _C.OUTPUT_DIR = "./output"
 _C.SEED = -1  # negative draws one
 _C.CUDNN_BENCHMARK = False
-_C.FLOAT32_PRECISION = ""  # "", "highest", "high" or "medium"
-_C.VIS_PERIOD = 0  # 0 is off
 
 _C.MODEL = CN()
 _C.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"
@@ -30,14 +28,10 @@ _C.MODEL.BACKBONE.FREEZE_AT = 2  # stages that are not trained: 1 is the stem, 2
 _C.MODEL.RESNETS = CN()
 _C.MODEL.RESNETS.DEPTH = 50
 _C.MODEL.RESNETS.OUT_FEATURES = ["res4"]
-_C.MODEL.RESNETS.NUM_GROUPS = 1
-_C.MODEL.RESNETS.WIDTH_PER_GROUP = 64
 _C.MODEL.RESNETS.NORM = "FrozenBN"  # "", "BN", "SyncBN", "FrozenBN" or "GN"
 _C.MODEL.RESNETS.STRIDE_IN_1X1 = True  # False for torchvision's weights
-_C.MODEL.RESNETS.RES5_DILATION = 1  # 1 or 2
 _C.MODEL.RESNETS.RES2_OUT_CHANNELS = 256  # 64 for depths 18 and 34
 _C.MODEL.RESNETS.STEM_OUT_CHANNELS = 64
-_C.MODEL.RESNETS.DEFORM_ON_PER_STAGE = [False, False, False, False]
 
 _C.INPUT = CN()
 _C.INPUT.MIN_SIZE_TRAIN = (800,)
@@ -46,7 +40,6 @@ _C.INPUT.MAX_SIZE_TRAIN = 1333
 _C.INPUT.MIN_SIZE_TEST = 800  # 0 leaves images as they are
 _C.INPUT.MAX_SIZE_TEST = 1333
 _C.INPUT.RANDOM_FLIP = "horizontal"  # or "vertical" or "none"
-_C.INPUT.CROP = CN({"ENABLED": False, "TYPE": "relative_range", "SIZE": [0.9, 0.9]})
 _C.INPUT.FORMAT = "BGR"  # or a mode of Pillow
 _C.INPUT.MASK_FORMAT = "polygon"  # or "bitmask"
 
@@ -56,7 +49,7 @@ _C.DATASETS.TEST = ()
 
 _C.DATALOADER = CN()
 _C.DATALOADER.NUM_WORKERS = 4
-_C.DATALOADER.ASPECT_RATIO_GROUPING = True
+_C.DATALOADER.ASPECT_RATIO_GROUPING = True  # has to be set to False: there is none here
 _C.DATALOADER.SAMPLER_TRAIN = "TrainingSampler"  # the only one here
 _C.DATALOADER.FILTER_EMPTY_ANNOTATIONS = True
 
@@ -80,7 +73,6 @@ _C.SOLVER.WARMUP_METHOD = "linear"
 _C.SOLVER.RESCALE_INTERVAL = False
 _C.SOLVER.CHECKPOINT_PERIOD = 5000
 _C.SOLVER.IMS_PER_BATCH = 16  # over all processes
-_C.SOLVER.REFERENCE_WORLD_SIZE = 0  # above 0, batch and rate are scaled from so many processes
 _C.SOLVER.CLIP_GRADIENTS = CN({"ENABLED": False})
 _C.SOLVER.CLIP_GRADIENTS.CLIP_TYPE = "value"  # or "norm"
 _C.SOLVER.CLIP_GRADIENTS.CLIP_VALUE = 1.0
@@ -90,5 +82,3 @@ _C.SOLVER.AMP = CN({"ENABLED": False})
 _C.TEST = CN()
 _C.TEST.EXPECTED_RESULTS = []  # [task, metric, value, tolerance] each
 _C.TEST.EVAL_PERIOD = 0  # 0 evaluates at the end only
-_C.TEST.DETECTIONS_PER_IMAGE = 100
-_C.TEST.PRECISE_BN = CN({"ENABLED": False, "NUM_ITER": 200})

@@ -19,9 +19,6 @@ class _Catalog(UserDict):
     def remove(self, name: str) -> None:
         self.pop(name)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__.lstrip('_')}(registered: {', '.join(self.data)})"
-
 
 class _DatasetCatalog(_Catalog):
     """Maps a name to the function that returns the data set as a list of standard dicts."""
@@ -32,11 +29,7 @@ class _DatasetCatalog(_Catalog):
         self[name] = func
 
     def get(self, name: str) -> list[dict]:  # type: ignore[override]
-        """Call the registered function.
-
-        Raises:
-            KeyError: nothing is registered under the name.
-        """
+        """Call the registered function; KeyError where there is none."""
         if name not in self:
             known = ", ".join(self.data) or "none"
             raise KeyError(f"Dataset {name!r} is not registered! Available datasets are: {known}")
@@ -49,17 +42,13 @@ class Metadata(SimpleNamespace):
     name: str = "N/A"
 
     def __getattr__(self, key: str) -> Any:
-        known = ", ".join(vars(self)) or "none"
-        raise AttributeError(
-            f"Attribute {key!r} does not exist in the metadata of dataset {self.name!r}. "
-            f"Available keys are: {known}."
-        )
+        known = ", ".join(vars(self))
+        raise AttributeError(f"{key!r} is not in the metadata of {self.name!r}: {known}.")
 
     def __setattr__(self, key: str, value: Any) -> None:
         old = vars(self).get(key, value)
         assert old == value, (
-            f"Attribute {key!r} in the metadata of {self.name!r} cannot be set to a different "
-            f"value: {old} != {value}."
+            f"{key!r} in the metadata of {self.name!r} is {old} and cannot be set to {value}."
         )
         super().__setattr__(key, value)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +15,6 @@ from . import detection_utils as utils
 from . import transforms as T
 
 __all__ = ["DatasetMapper"]
-
-logger = logging.getLogger(__name__)
 
 
 class DatasetMapper:
@@ -42,7 +39,7 @@ class DatasetMapper:
             image_format: see ``detection_utils.read_image``.
             use_instance_mask: whether to keep segmentations.
             instance_mask_format: "polygon" or "bitmask".
-            recompute_boxes: take boxes from the augmented masks, which a crop makes smaller.
+            recompute_boxes: take boxes from the augmented masks.
         """
         assert use_instance_mask or not recompute_boxes, "recompute_boxes requires instance masks."
         self.is_train = is_train
@@ -51,22 +48,15 @@ class DatasetMapper:
         self.use_instance_mask = use_instance_mask
         self.instance_mask_format = instance_mask_format
         self.recompute_boxes = recompute_boxes
-        mode = "training" if is_train else "inference"
-        logger.info("[DatasetMapper] Augmentations used in %s: %s", mode, augmentations)
 
     @classmethod
     def from_config(cls, cfg: Any, is_train: bool = True) -> dict[str, Any]:
-        augs = utils.build_augmentation(cfg, is_train)
-        crop = cfg.INPUT.CROP.ENABLED and is_train
-        if crop:
-            augs.insert(0, T.RandomCrop(cfg.INPUT.CROP.TYPE, cfg.INPUT.CROP.SIZE))
         return {
             "is_train": is_train,
-            "augmentations": augs,
+            "augmentations": utils.build_augmentation(cfg, is_train),
             "image_format": cfg.INPUT.FORMAT,
             "use_instance_mask": cfg.MODEL.MASK_ON,
             "instance_mask_format": cfg.INPUT.MASK_FORMAT,
-            "recompute_boxes": crop and cfg.MODEL.MASK_ON,
         }
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
@@ -84,9 +74,8 @@ class DatasetMapper:
         dataset_dict["image"] = torch.as_tensor(image)
         annotations = dataset_dict.pop("annotations", None)
         if self.is_train and annotations is not None:
-            dataset_dict["instances"] = self._make_instances(
-                annotations, transforms, aug_input.image.shape[:2]
-            )
+            size = aug_input.image.shape[:2]
+            dataset_dict["instances"] = self._make_instances(annotations, transforms, size)
         return dataset_dict
 
     def _make_instances(self, annotations, transforms, image_size):
@@ -94,9 +83,8 @@ class DatasetMapper:
         if not self.use_instance_mask:
             objects = [{k: v for k, v in a.items() if k != "segmentation"} for a in objects]
         objects = [utils.transform_instance_annotations(a, transforms, image_size) for a in objects]
-        instances = utils.annotations_to_instances(
-            objects, image_size, mask_format=self.instance_mask_format
-        )
+        mask_format = self.instance_mask_format
+        instances = utils.annotations_to_instances(objects, image_size, mask_format)
         if self.recompute_boxes and instances.has("gt_masks"):
             instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
         return utils.filter_empty_instances(instances)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from fvcore.nn.precise_bn import get_bn_modules
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -33,7 +32,6 @@ from detectron2.evaluation import (
 from detectron2.modeling import build_model
 from detectron2.solver import LRScheduler, build_lr_scheduler, build_optimizer
 from detectron2.utils import comm
-from detectron2.utils.collect_env import collect_env_info
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardXWriter
 from detectron2.utils.file_io import PathManager
@@ -53,18 +51,15 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_FIRST_PRIVATE_PORT = 49152  # up to 65535, free for any use (RFC 6335)
-_PRIVATE_PORTS = 16384
-_WRITER_PERIOD = 20
+_FIRST_PRIVATE_PORT, _PRIVATE_PORTS = 49152, 16384  # free for any use (RFC 6335)
 
 
 def create_ddp_model(model: nn.Module, **kwargs: Any) -> nn.Module:
     """The model for distributed training, if there is more than one process."""
     if comm.get_world_size() == 1:
         return model
-    if "device_ids" not in kwargs:
-        on_gpu = next(model.parameters()).is_cuda
-        kwargs["device_ids"] = [comm.get_local_rank()] if on_gpu else None
+    if "device_ids" not in kwargs and next(model.parameters()).is_cuda:
+        kwargs["device_ids"] = [comm.get_local_rank()]
     return DistributedDataParallel(model, **kwargs)
 
 
@@ -84,33 +79,21 @@ def default_argument_parser(epilog: str | None = None) -> argparse.ArgumentParse
     user = os.getuid() if hasattr(os, "getuid") else 1
     port = _FIRST_PRIVATE_PORT + user % _PRIVATE_PORTS
     add("--dist-url", default=f"tcp://127.0.0.1:{port}", help="where distributed processes meet")
-    add(
-        "opts",
-        nargs=argparse.REMAINDER,
-        help='changes of the config as "PATH.KEY VALUE" pairs at the end of the command',
-    )
+    changes = 'changes of the config as "PATH.KEY VALUE" pairs at the end of the command'
+    add("opts", nargs=argparse.REMAINDER, help=changes)
     return parser
 
 
 def default_setup(cfg: CfgNode, args: Any) -> None:
-    """Logging, ``config.yaml`` in the output folder, and seeds.
-
-    Args:
-        cfg: the whole config.
-        args: the command line; "config_file" and "eval_only" are looked at, if there.
-    """
+    """Logging, ``config.yaml`` in the output folder, and seeds; ``args`` is the command line."""
     rank = comm.get_rank()
     if comm.is_main_process() and cfg.OUTPUT_DIR:
         PathManager.mkdirs(cfg.OUTPUT_DIR)
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=rank, name="fvcore")
     log = setup_logger(cfg.OUTPUT_DIR, distributed_rank=rank)
     log.info("Rank of current process: %d. World size: %d", rank, comm.get_world_size())
-    log.info("Environment info:\n%s", collect_env_info())
+    log.info("Python %s, torch %s", sys.version.replace("\n", ""), torch.__version__)
     log.info("Command line arguments: %s", args)
-    config_file = getattr(args, "config_file", "")
-    if config_file:
-        with PathManager.open(config_file, "r") as file:
-            log.info("Contents of args.config_file=%s:\n%s", config_file, file.read())
     if comm.is_main_process() and cfg.OUTPUT_DIR:
         log.info("Running with full config:\n%s", cfg.dump())
         path = os.path.join(cfg.OUTPUT_DIR, "config.yaml")
@@ -120,10 +103,6 @@ def default_setup(cfg: CfgNode, args: Any) -> None:
     seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + rank)
     if not getattr(args, "eval_only", False):
         torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
-    if cfg.FLOAT32_PRECISION and torch.cuda.is_available():
-        log.info("Set fp32 precision to %s", cfg.FLOAT32_PRECISION)
-        torch.set_float32_matmul_precision(cfg.FLOAT32_PRECISION)
-        torch.backends.cudnn.allow_tf32 = cfg.FLOAT32_PRECISION != "highest"
 
 
 def default_writers(output_dir: str, max_iter: int | None = None) -> list[EventWriter]:
@@ -144,8 +123,7 @@ class DefaultPredictor:
 
     def __init__(self, cfg: CfgNode):
         self.cfg = cfg.clone()
-        self.model = build_model(self.cfg)
-        self.model.eval()
+        self.model = build_model(self.cfg).eval()
         if len(cfg.DATASETS.TEST):
             self.metadata = MetadataCatalog.get(cfg.DATASETS.TEST[0])
         DetectionCheckpointer(self.model).load(cfg.MODEL.WEIGHTS)
@@ -162,8 +140,8 @@ class DefaultPredictor:
         height, width = original_image.shape[:2]
         image = self.aug.get_transform(original_image).apply_image(original_image)
         tensor = torch.as_tensor(image.astype("float32").transpose(2, 0, 1))
+        inputs = {"image": tensor.to(self.cfg.MODEL.DEVICE), "height": height, "width": width}
         with torch.no_grad():
-            inputs = {"image": tensor.to(self.cfg.MODEL.DEVICE), "height": height, "width": width}
             return self.model([inputs])[0]
 
 
@@ -180,17 +158,12 @@ class DefaultTrainer(TrainerBase):
 
     The work is done by a ``SimpleTrainer`` or ``AMPTrainer`` in ``_trainer``. Overwrite
     ``build_*`` and ``test`` to change a part.
-
-    Attributes:
-        cfg, scheduler, checkpointer: what their names say.
-        model, data_loader, optimizer: those of ``_trainer``.
     """
 
     def __init__(self, cfg: CfgNode):
         super().__init__()
         if not logging.getLogger("detectron2").isEnabledFor(logging.INFO):
             setup_logger()  # nobody did
-        cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         model = self.build_model(cfg)
         optimizer = self.build_optimizer(cfg, model)
         data_loader = self.build_train_loader(cfg)
@@ -213,17 +186,16 @@ class DefaultTrainer(TrainerBase):
     def resume_or_load(self, resume: bool = True) -> None:
         """Go on from the last checkpoint in ``OUTPUT_DIR``, or start with ``MODEL.WEIGHTS``.
 
-        Args:
-            resume: whether to look for a checkpoint. With one, everything is restored from it,
-                and ``MODEL.WEIGHTS`` is not used.
+        With ``resume`` and a checkpoint everything is restored, and MODEL.WEIGHTS is not used.
         """
         self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
         if resume and self.checkpointer.has_checkpoint():
             self.start_iter = self.iter + 1  # the checkpoint holds the last one that was done
 
     def build_hooks(self) -> list[HookBase | None]:
-        """Timer, learning rate, precise batch norm, checkpoints, evaluation, writers."""
-        cfg, is_main = self.cfg, comm.is_main_process()
+        """Timer, learning rate, checkpoints, evaluation, writers."""
+        period = self.cfg.SOLVER.CHECKPOINT_PERIOD
+        only_main = comm.is_main_process()
 
         def test_and_save_results() -> Any:
             self._last_eval_results = self.test(self.cfg, self.model)
@@ -232,23 +204,10 @@ class DefaultTrainer(TrainerBase):
         return [
             hooks.IterationTimer(),
             hooks.LRScheduler(),
-            self._build_precise_bn(),  # before the checkpointer, which then saves its result
-            hooks.PeriodicCheckpointer(self.checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD)
-            if is_main
-            else None,
-            hooks.EvalHook(cfg.TEST.EVAL_PERIOD, test_and_save_results),
-            hooks.PeriodicWriter(self.build_writers(), period=_WRITER_PERIOD) if is_main else None,
+            hooks.PeriodicCheckpointer(self.checkpointer, period) if only_main else None,
+            hooks.EvalHook(self.cfg.TEST.EVAL_PERIOD, test_and_save_results),
+            hooks.PeriodicWriter(self.build_writers()) if only_main else None,
         ]
-
-    def _build_precise_bn(self) -> HookBase | None:
-        cfg = self.cfg.clone()
-        if not cfg.TEST.PRECISE_BN.ENABLED or not get_bn_modules(self.model):
-            return None
-        cfg.defrost()
-        cfg.DATALOADER.NUM_WORKERS = 0  # few batches are needed
-        loader = self.build_train_loader(cfg)
-        num_iter = cfg.TEST.PRECISE_BN.NUM_ITER
-        return hooks.PreciseBN(cfg.TEST.EVAL_PERIOD, self.model, loader, num_iter)
 
     def build_writers(self) -> list[EventWriter]:
         return default_writers(self.cfg.OUTPUT_DIR, self.max_iter)
@@ -304,15 +263,9 @@ class DefaultTrainer(TrainerBase):
 
     @classmethod
     def test(cls, cfg: CfgNode, model: nn.Module, evaluators: Any = None) -> Any:
-        """Evaluate on ``cfg.DATASETS.TEST``.
+        """{data set: results} of ``cfg.DATASETS.TEST``; where there is one, its results.
 
-        Args:
-            cfg: the config.
-            model: with its weights.
-            evaluators: one for each data set; None builds them.
-
-        Returns:
-            {data set: results}; where there is one data set, its results.
+        ``evaluators`` is one for each data set; None builds them.
         """
         names = cfg.DATASETS.TEST
         if isinstance(evaluators, DatasetEvaluator):
@@ -331,43 +284,6 @@ class DefaultTrainer(TrainerBase):
                 continue
             results[name] = inference_on_dataset(model, data_loader, evaluator)
             if comm.is_main_process():
-                found = results[name]
-                assert isinstance(found, dict), f"Evaluator must return a dict, got {found!r}."
                 logger.info("Evaluation results for %s in csv format:", name)
-                print_csv_format(found)
+                print_csv_format(results[name])
         return next(iter(results.values())) if len(results) == 1 else results
-
-    @staticmethod
-    def auto_scale_workers(cfg: CfgNode, num_workers: int) -> CfgNode:
-        """Adapt a config made for ``SOLVER.REFERENCE_WORLD_SIZE`` processes to another number.
-
-        Batch size and learning rate grow with the number, all lengths in iterations shrink
-        (Goyal et al. 2017, linear scaling). 0 turns this off.
-        """
-        reference = cfg.SOLVER.REFERENCE_WORLD_SIZE
-        if reference in (0, num_workers):
-            return cfg
-        frozen, cfg = cfg.is_frozen(), cfg.clone()
-        cfg.defrost()
-        solver, scale = cfg.SOLVER, num_workers / reference
-        assert solver.IMS_PER_BATCH % reference == 0, (
-            f"SOLVER.IMS_PER_BATCH={solver.IMS_PER_BATCH} must be divisible by "
-            f"SOLVER.REFERENCE_WORLD_SIZE={reference}."
-        )
-        solver.IMS_PER_BATCH = round(solver.IMS_PER_BATCH * scale)
-        solver.BASE_LR *= scale
-        for key in ("MAX_ITER", "WARMUP_ITERS", "CHECKPOINT_PERIOD"):
-            solver[key] = round(solver[key] / scale)
-        solver.STEPS = tuple(round(step / scale) for step in solver.STEPS)
-        cfg.TEST.EVAL_PERIOD = round(cfg.TEST.EVAL_PERIOD / scale)
-        solver.REFERENCE_WORLD_SIZE = num_workers
-        logger.info(
-            "Auto-scaling the config to batch_size=%d, learning_rate=%s, max_iter=%d, warmup=%d.",
-            solver.IMS_PER_BATCH,
-            solver.BASE_LR,
-            solver.MAX_ITER,
-            solver.WARMUP_ITERS,
-        )
-        if frozen:
-            cfg.freeze()
-        return cfg

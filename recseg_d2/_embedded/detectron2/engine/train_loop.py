@@ -6,6 +6,7 @@ import logging
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -122,8 +123,7 @@ class TrainerBase:
         """The iteration, and the state of the first hook of each class that has one."""
         states: dict[str, Any] = {}
         for hook in self._hooks:
-            state = hook.state_dict()
-            if state:
+            if state := hook.state_dict():
                 states.setdefault(type(hook).__qualname__, state)
         return {"iteration": self.iter, **({"hooks": states} if states else {})}
 
@@ -138,7 +138,11 @@ class TrainerBase:
 
 
 class SimpleTrainer(TrainerBase):
-    """One model, one loader, one optimiser: loss, gradients, update."""
+    """One model, one endless loader, one optimiser: loss, gradients, update.
+
+    The model returns a dict of losses, or one loss. Losses are written every
+    ``gather_metric_period`` iterations.
+    """
 
     def __init__(
         self,
@@ -146,26 +150,13 @@ class SimpleTrainer(TrainerBase):
         data_loader: Iterable,
         optimizer: torch.optim.Optimizer,
         gather_metric_period: int = 1,
-        zero_grad_before_forward: bool = False,
     ):
-        """Set the parts.
-
-        Args:
-            model: returns a dict of losses, or one loss; is put into training mode.
-            data_loader: endless.
-            optimizer: of the model's parameters.
-            gather_metric_period: iterations from one collection of losses to the next.
-            zero_grad_before_forward: whether gradients are cleared before the forward pass
-                instead of after it.
-        """
         super().__init__()
-        model.train()
-        self.model = model
+        self.model = model.train()
         self.data_loader = data_loader
         self._data_loader_iter_obj: Iterator | None = None
         self.optimizer = optimizer
         self.gather_metric_period = gather_metric_period
-        self.zero_grad_before_forward = zero_grad_before_forward
 
     @property
     def _data_loader_iter(self) -> Iterator:
@@ -181,44 +172,32 @@ class SimpleTrainer(TrainerBase):
         self.data_loader = data_loader_builder()
 
     def run_step(self) -> None:
-        self._check_mode()
-        data, data_time = self._next_data()
-        if self.zero_grad_before_forward:
-            self.optimizer.zero_grad()
-        losses, loss_dict = self._forward(data)
-        if not self.zero_grad_before_forward:
-            self.optimizer.zero_grad()
-        losses.backward()
-        self.after_backward()
-        self._write_metrics(loss_dict, data_time)
-        self.optimizer.step()
-
-    def _check_mode(self) -> None:
-        assert self.model.training, f"[{type(self).__name__}] model was changed to eval mode!"
-
-    def _next_data(self) -> tuple[Any, float]:
-        """The next batch, and the seconds that it took."""
+        name = type(self).__name__
+        assert self.model.training, f"[{name}] model was changed to eval mode!"
         start = time.perf_counter()
         data = next(self._data_loader_iter)
-        return data, time.perf_counter() - start
+        data_time = time.perf_counter() - start
+        with self._precision():
+            loss_dict = self.model(data)
+            if isinstance(loss_dict, torch.Tensor):
+                loss_dict = {"total_loss": loss_dict}
+            losses = sum(loss_dict.values())
+        self.optimizer.zero_grad()
+        self._backward(losses)
+        self.after_backward()
+        if (self.iter + 1) % self.gather_metric_period == 0:
+            self.write_metrics(loss_dict, data_time, self.iter)
+        self._update()
 
-    def _forward(self, data: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The sum of the losses, and each by its name."""
-        losses = self.model(data)
-        if isinstance(losses, torch.Tensor):
-            return losses, {"total_loss": losses}
-        return sum(losses.values()), losses
+    def _precision(self) -> AbstractContextManager:
+        """Where the forward pass runs."""
+        return nullcontext()
 
-    def _write_metrics(
-        self,
-        loss_dict: Mapping[str, torch.Tensor],
-        data_time: float,
-        prefix: str = "",
-        iter: int | None = None,
-    ) -> None:
-        iteration = self.iter if iter is None else iter
-        if (iteration + 1) % self.gather_metric_period == 0:
-            SimpleTrainer.write_metrics(loss_dict, data_time, iteration, prefix)
+    def _backward(self, losses: torch.Tensor) -> None:
+        losses.backward()
+
+    def _update(self) -> None:
+        self.optimizer.step()
 
     @staticmethod
     def write_metrics(
@@ -255,38 +234,20 @@ class SimpleTrainer(TrainerBase):
 
 
 class AMPTrainer(SimpleTrainer):
-    """``SimpleTrainer`` with automatic mixed precision, on CUDA."""
+    """``SimpleTrainer`` with automatic mixed precision in float16, on CUDA."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        data_loader: Iterable,
-        optimizer: torch.optim.Optimizer,
-        gather_metric_period: int = 1,
-        zero_grad_before_forward: bool = False,
-        grad_scaler: torch.amp.GradScaler | None = None,
-        precision: torch.dtype = torch.float16,
-    ):
-        """As ``SimpleTrainer``; ``precision`` is that of autocast, ``grad_scaler`` may be given."""
-        super().__init__(
-            model, data_loader, optimizer, gather_metric_period, zero_grad_before_forward
-        )
-        self.grad_scaler = grad_scaler or torch.amp.GradScaler("cuda")
-        self.precision = precision
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.grad_scaler = torch.amp.GradScaler("cuda")
 
-    def run_step(self) -> None:
-        self._check_mode()
+    def _precision(self) -> AbstractContextManager:
         assert torch.cuda.is_available(), "[AMPTrainer] CUDA is required for AMP training!"
-        data, data_time = self._next_data()
-        if self.zero_grad_before_forward:
-            self.optimizer.zero_grad()
-        with torch.autocast("cuda", dtype=self.precision):
-            losses, loss_dict = self._forward(data)
-        if not self.zero_grad_before_forward:
-            self.optimizer.zero_grad()
+        return torch.autocast("cuda", dtype=torch.float16)
+
+    def _backward(self, losses: torch.Tensor) -> None:
         self.grad_scaler.scale(losses).backward()
-        self.after_backward()
-        self._write_metrics(loss_dict, data_time)
+
+    def _update(self) -> None:
         self.grad_scaler.step(self.optimizer)
         self.grad_scaler.update()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
 import json
 import logging
@@ -15,16 +13,14 @@ from typing import Any
 import numpy as np
 import pycocotools.mask as mask_util
 import torch
-from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tabulate import tabulate
 
 import detectron2.utils.comm as comm
 from detectron2.data import MetadataCatalog
-from detectron2.data.datasets.coco import convert_to_coco_json
+from detectron2.data.datasets.coco import convert_to_coco_json, open_coco
 from detectron2.structures import BoxMode, Instances
 from detectron2.utils.file_io import PathManager
-from detectron2.utils.logger import create_small_table
 
 from .evaluator import DatasetEvaluator
 
@@ -33,16 +29,7 @@ __all__ = ["COCOEvaluator"]
 logger = logging.getLogger(__name__)
 
 _TASKS = ("bbox", "segm")
-_METRICS = {  # name -> (IoU threshold, or None for the mean over all; range of areas)
-    "AP": (None, "all"),
-    "AP50": (0.5, "all"),
-    "AP75": (0.75, "all"),
-    "APs": (None, "small"),
-    "APm": (None, "medium"),
-    "APl": (None, "large"),
-}
-_COCO_MAX_DETS = 100
-_TABLE_COLUMNS = 3
+_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")  # the first of pycocotools' ``stats``
 
 
 class COCOEvaluator(DatasetEvaluator):
@@ -55,8 +42,6 @@ class COCOEvaluator(DatasetEvaluator):
         distributed: bool = True,
         output_dir: str | None = None,
         *,
-        max_dets_per_image: int | None = None,
-        use_fast_impl: bool = True,
         allow_cached_coco: bool = True,
     ):
         """Open the annotations.
@@ -68,16 +53,11 @@ class COCOEvaluator(DatasetEvaluator):
             distributed: whether to collect the predictions of all processes.
             output_dir: where to write "instances_predictions.pth" (all predictions) and
                 "coco_instances_results.json" (COCO's result format).
-            max_dets_per_image: best predictions to count per image; None is COCO's 100.
-            use_fast_impl: ignored but for a log line: pycocotools computes the scores.
             allow_cached_coco: whether a converted file of an earlier run will do.
         """
-        if use_fast_impl:
-            logger.info("Fast COCO eval is not built. Falling back to official COCO eval.")
         self._tasks = tasks
         self._distributed = distributed
         self._output_dir = output_dir
-        self._max_dets = max_dets_per_image or _COCO_MAX_DETS
         self._metadata = MetadataCatalog.get(dataset_name)
         if not hasattr(self._metadata, "json_file"):
             if output_dir is None:
@@ -88,8 +68,7 @@ class COCOEvaluator(DatasetEvaluator):
             path = os.path.join(output_dir, f"{dataset_name}_coco_format.json")
             convert_to_coco_json(dataset_name, path, allow_cached=allow_cached_coco)
             self._metadata.json_file = path
-        with contextlib.redirect_stdout(io.StringIO()):
-            self._coco_api = COCO(PathManager.get_local_path(self._metadata.json_file))
+        self._coco_api = open_coco(self._metadata.json_file)
         self._predictions: list[dict[str, Any]] = []
 
     def reset(self) -> None:
@@ -110,37 +89,33 @@ class COCOEvaluator(DatasetEvaluator):
         predictions = self._predictions
         if self._distributed:
             comm.synchronize()
-            gathered = comm.gather(predictions, dst=0)
+            predictions = list(itertools.chain.from_iterable(comm.gather(predictions, dst=0)))
             if not comm.is_main_process():
                 return {}
-            predictions = list(itertools.chain.from_iterable(gathered))
         if not predictions:
             logger.warning("[COCOEvaluator] Did not receive valid predictions.")
             return {}
-        if self._output_dir:
-            PathManager.mkdirs(self._output_dir)
-            path = os.path.join(self._output_dir, "instances_predictions.pth")
-            with PathManager.open(path, "wb") as file:
-                torch.save(predictions, file)
-        return self._evaluate_instances(predictions, img_ids)
-
-    def _evaluate_instances(self, predictions: list[dict], img_ids: list | None) -> OrderedDict:
         instances = itertools.chain.from_iterable(p["instances"] for p in predictions)
         found = [self._with_file_category(instance) for instance in instances]
         if self._output_dir:
-            path = os.path.join(self._output_dir, "coco_instances_results.json")
-            logger.info("Saving results to %s", path)
-            with PathManager.open(path, "w") as file:
-                json.dump(found, file)
-        results: OrderedDict = OrderedDict()
+            self._save(predictions, found)
         if "annotations" not in self._coco_api.dataset:
             logger.info("Annotations are not available for evaluation.")
-            return results
+            return {}
         default = _TASKS if any("segmentation" in f for f in found) else ("bbox",)
+        results: OrderedDict = OrderedDict()
         for task in sorted(self._tasks or default):
             assert task in _TASKS, f"Unknown task {task!r}: expected {' or '.join(_TASKS)}."
             results[task] = self._evaluate_task(task, found, img_ids)
         return results
+
+    def _save(self, predictions: list[dict], found: list[dict]) -> None:
+        folder = str(self._output_dir)
+        PathManager.mkdirs(folder)
+        with PathManager.open(os.path.join(folder, "instances_predictions.pth"), "wb") as file:
+            torch.save(predictions, file)
+        with PathManager.open(os.path.join(folder, "coco_instances_results.json"), "w") as file:
+            json.dump(found, file)
 
     def _with_file_category(self, instance: dict[str, Any]) -> dict[str, Any]:
         """The same with the category id of the json file."""
@@ -164,35 +139,21 @@ class COCOEvaluator(DatasetEvaluator):
         if task == "segm":  # with a box, pycocotools would take the area of the box
             found = [{k: v for k, v in f.items() if k != "bbox"} for f in found]
         coco_eval = COCOeval(self._coco_api, self._coco_api.loadRes(found), task)
-        coco_eval.params.maxDets = [1, 10, self._max_dets]
         if img_ids is not None:
             coco_eval.params.imgIds = img_ids
         coco_eval.evaluate()
         coco_eval.accumulate()
-        if self._max_dets == _COCO_MAX_DETS:  # pycocotools prints no other
-            coco_eval.summarize()
-        return self._derive_results(coco_eval, task)
-
-    def _derive_results(self, coco_eval: COCOeval, task: str) -> dict[str, float]:
-        """Means over ``precision``: (IoU thresholds, recalls, classes, areas, max_dets)."""
-        precision, params = coco_eval.eval["precision"][..., -1], coco_eval.params
-        results = {}
-        for name, (iou, area) in _METRICS.items():
-            rows = slice(None) if iou is None else np.isclose(params.iouThrs, iou)
-            results[name] = _mean_percent(precision[rows, :, :, params.areaRngLbl.index(area)])
-        logger.info("Evaluation results for %s: \n%s", task, create_small_table(results))
-        if not np.isfinite(sum(results.values())):
-            logger.info("Some metrics cannot be computed and is shown as NaN.")
+        coco_eval.summarize()
+        stats = coco_eval.stats[: len(_METRICS)]
+        results = dict(zip(_METRICS, map(_mean_percent, stats), strict=True))
         names = self._metadata.get("thing_classes") or ()
-        if len(names) <= 1:
-            return results
-        assert len(names) == precision.shape[2], (
-            f"The metadata names {len(names)} classes, but {self._metadata.json_file} has "
-            f"{precision.shape[2]}."
-        )
-        per_class = {n: _mean_percent(precision[:, :, i, 0]) for i, n in enumerate(names)}
-        logger.info("Per-category %s AP: \n%s", task, _make_table(per_class))
-        return {**results, **{f"AP-{name}": value for name, value in per_class.items()}}
+        if len(names) > 1:  # precision: (IoU thresholds, recalls, classes, areas, detections)
+            precision = coco_eval.eval["precision"][..., 0, -1]
+            for index, name in enumerate(names):
+                results[f"AP-{name}"] = _mean_percent(precision[:, :, index])
+        table = tabulate([results], headers="keys", tablefmt="pipe", floatfmt=".3f")
+        logger.info("Evaluation results for %s:\n%s", task, table)
+        return results
 
 
 def _mean_percent(precision: np.ndarray) -> float:
@@ -201,19 +162,8 @@ def _mean_percent(precision: np.ndarray) -> float:
     return float(valid.mean() * 100) if valid.size else float("nan")
 
 
-def _make_table(per_class: dict[str, float]) -> str:
-    columns = min(_TABLE_COLUMNS, len(per_class))
-    items = list(per_class.items())
-    rows = [sum(items[i : i + columns], ()) for i in range(0, len(items), columns)]
-    return tabulate(
-        rows, headers=["category", "AP"] * columns, tablefmt="pipe", floatfmt=".3f", numalign="left"
-    )
-
-
 def instances_to_coco_json(instances: Instances, img_id: Any) -> list[dict[str, Any]]:
     """Predictions of one image, on the CPU, in COCO's result format; masks become RLE."""
-    if len(instances) == 0:
-        return []
     boxes = instances.pred_boxes.tensor.numpy()
     boxes = BoxMode.convert(boxes, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS).tolist()
     scores, classes = instances.scores.tolist(), instances.pred_classes.tolist()

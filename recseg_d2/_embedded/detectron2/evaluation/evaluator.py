@@ -6,26 +6,19 @@ import datetime
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, MutableSequence, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 
-from detectron2.utils.comm import get_world_size, is_main_process
-from detectron2.utils.logger import log_every_n_seconds
+from detectron2.utils.comm import is_main_process
 
-__all__ = [
-    "DatasetEvaluator",
-    "DatasetEvaluators",
-    "inference_context",
-    "inference_on_dataset",
-]
+__all__ = ["DatasetEvaluator", "DatasetEvaluators", "inference_context", "inference_on_dataset"]
 
 logger = logging.getLogger(__name__)
 
-_WARMUP_BATCHES = 5
 _SECONDS_BETWEEN_LOGS = 5
 
 
@@ -67,60 +60,8 @@ class DatasetEvaluators(DatasetEvaluator):
         return results
 
 
-class _Stopwatch:
-    """Seconds spent on data, compute and evaluation, the first batches not counted."""
-
-    def __init__(self, total: int):
-        self._total = total
-        self._warmup = min(_WARMUP_BATCHES, total - 1)
-        self._restart()
-
-    def _restart(self) -> None:
-        self.seconds = {"Dataloading": 0.0, "Inference": 0.0, "Eval": 0.0}
-        self._start = self._last = time.perf_counter()
-
-    def lap(self, activity: str) -> None:
-        now = time.perf_counter()
-        self.seconds[activity] += now - self._last
-        self._last = now
-
-    def begin_batch(self, index: int) -> None:
-        self.lap("Dataloading")
-        if index == self._warmup:
-            self._restart()
-
-    def end_batch(self, index: int) -> None:
-        if index < 2 * self._warmup:
-            return
-        counted = index + 1 - self._warmup
-        whole = (time.perf_counter() - self._start) / counted
-        parts = " ".join(f"{k}: {v / counted:.4f} s/iter." for k, v in self.seconds.items())
-        eta = datetime.timedelta(seconds=int(whole * (self._total - index - 1)))
-        log_every_n_seconds(
-            logging.INFO,
-            f"Inference done {index + 1}/{self._total}. {parts} "
-            f"Total: {whole:.4f} s/iter. ETA={eta}",
-            n=_SECONDS_BETWEEN_LOGS,
-        )
-
-    def summarize(self) -> None:
-        counted = max(self._total - self._warmup, 1)
-        whole = time.perf_counter() - self._start
-        for name, seconds in (("time", whole), ("pure compute time", self.seconds["Inference"])):
-            logger.info(
-                "Total inference %s: %s (%.6f s / iter per device, on %d devices)",
-                name,
-                datetime.timedelta(seconds=seconds),
-                seconds / counted,
-                get_world_size(),
-            )
-
-
 def inference_on_dataset(
-    model: Callable,
-    data_loader: Any,
-    evaluator: DatasetEvaluator | list[DatasetEvaluator] | None,
-    callbacks: dict[str, Callable[[], Any]] | None = None,
+    model: Callable, data_loader: Any, evaluator: DatasetEvaluator | list[DatasetEvaluator] | None
 ) -> Any:
     """Run a model over a loader, without gradients and in eval mode, and score its outputs.
 
@@ -128,42 +69,25 @@ def inference_on_dataset(
         model: called with each batch.
         data_loader: has a length.
         evaluator: one, several, or None to only measure the speed.
-        callbacks: functions for any of "on_start", "before_inference", "after_inference" and
-            "on_end".
 
     Returns:
         What the evaluator returns; an empty dict where that is None.
     """
-    total = len(data_loader)
-    logger.info("Start inference on %d batches", total)
-    if evaluator is None or isinstance(evaluator, MutableSequence):
+    if evaluator is None or isinstance(evaluator, list):
         evaluator = DatasetEvaluators(evaluator or [])
     evaluator.reset()
-    callbacks = callbacks or {}
-    watch = _Stopwatch(total)
+    total, start, last_log = len(data_loader), time.perf_counter(), time.perf_counter()
     in_eval_mode = inference_context(model) if isinstance(model, nn.Module) else nullcontext()
     with in_eval_mode, torch.no_grad():
-        _call(callbacks, "on_start")
-        for index, inputs in enumerate(data_loader):
-            watch.begin_batch(index)
-            _call(callbacks, "before_inference")
-            outputs = model(inputs)
-            _call(callbacks, "after_inference")
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()  # the time of what is only queued would be missed
-            watch.lap("Inference")
-            evaluator.process(inputs, outputs)
-            watch.lap("Eval")
-            watch.end_batch(index)
-        _call(callbacks, "on_end")
-    watch.summarize()
+        for done, inputs in enumerate(data_loader, start=1):
+            evaluator.process(inputs, model(inputs))
+            now = time.perf_counter()
+            if done == total or now - last_log > _SECONDS_BETWEEN_LOGS:
+                last_log, pace = now, (now - start) / done
+                eta = datetime.timedelta(seconds=int(pace * (total - done)))
+                logger.info("Inference done %d/%d. %.4f s/iter. ETA=%s", done, total, pace, eta)
     results = evaluator.evaluate()
     return {} if results is None else results
-
-
-def _call(callbacks: dict[str, Callable[[], Any]], name: str) -> None:
-    if name in callbacks:
-        callbacks[name]()
 
 
 @contextmanager

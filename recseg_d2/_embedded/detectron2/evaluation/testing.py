@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 def print_csv_format(results: Mapping[str, Any]) -> None:
     """Log results in lines for a spreadsheet; scores of single classes ("AP-leaf") are left out."""
-    assert isinstance(results, Mapping) or not results, f"Expected a dict, got {results!r}."
+    assert isinstance(results, Mapping), f"Evaluators must return a dict, got {results!r}."
     for task, scores in results.items():
         if not isinstance(scores, Mapping):
             logger.info("copypaste: %s=%s", task, scores)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +12,9 @@ GROUPS = 32  # Wu & He, Group Normalization, 2018
 
 
 class FrozenBatchNorm2d(nn.Module):
-    """Batch norm whose statistics and affine parameters are buffers; the identity at first.
+    """Batch norm whose statistics and affine parameters are buffers; the identity at first."""
 
-    Weights of Caffe2 hold the affine part only; statistics then stay those of the identity.
-    """
-
-    _version = 3  # of the state dict; before 2 there were no statistics in it
+    _version = 3  # of the state dict, as Detectron2's
     weight: Tensor
     bias: Tensor
     running_mean: Tensor
@@ -46,14 +42,6 @@ class FrozenBatchNorm2d(nn.Module):
         shift = self.bias - self.running_mean * scale
         return x * scale.to(x.dtype)[:, None, None] + shift.to(x.dtype)[:, None, None]
 
-    def _load_from_state_dict(
-        self, state_dict: dict, prefix: str, local_metadata: dict, *args: Any
-    ) -> None:
-        if (local_metadata.get("version") or 0) < 2:
-            state_dict.setdefault(prefix + "running_mean", torch.zeros_like(self.running_mean))
-            state_dict.setdefault(prefix + "running_var", torch.ones_like(self.running_var))
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
-
     def extra_repr(self) -> str:
         return f"num_features={self.num_features}, eps={self.eps}"
 
@@ -61,8 +49,7 @@ class FrozenBatchNorm2d(nn.Module):
     def convert_frozen_batchnorm(cls, module: nn.Module) -> nn.Module:
         """Replace every BatchNorm2d and SyncBatchNorm inside by a frozen one of the same values.
 
-        Returns:
-            A new layer where the module itself is one of them, else the module, changed in place.
+        In place, and returned, except where the module itself is one of them: a new layer.
         """
         if isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
             frozen = cls(module.num_features, module.eps)
@@ -77,11 +64,7 @@ class FrozenBatchNorm2d(nn.Module):
 
 
 def get_norm(norm: str | Callable[[int], nn.Module] | None, out_channels: int) -> nn.Module | None:
-    """A normalisation layer: "BN", "SyncBN", "FrozenBN", "GN", a function of the channels, or none.
-
-    Raises:
-        KeyError: an unknown name.
-    """
+    """A layer by "BN", "SyncBN", "FrozenBN", "GN" or a function of the channels; None without."""
     if not norm:
         return None
     if callable(norm):

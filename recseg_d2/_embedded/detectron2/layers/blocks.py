@@ -1,10 +1,38 @@
-"""The base of a network's blocks. May use: torch only."""
+"""Convolutions, the base of a network's blocks, and shapes. May use: torch only."""
 
 from __future__ import annotations
 
-from torch import nn
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
 
 from .batch_norm import FrozenBatchNorm2d
+
+
+@dataclass
+class ShapeSpec:
+    """Channels, size in pixels, and stride relative to the image; None is unknown."""
+
+    channels: int | None = None
+    height: int | None = None
+    width: int | None = None
+    stride: int | None = None
+
+
+class Conv2d(nn.Conv2d):
+    """Convolution, then ``norm`` (a module), then ``activation`` (any callable); both optional."""
+
+    def __init__(self, *args: Any, norm: Any = None, activation: Any = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.norm = norm
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = super().forward(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        return x if self.activation is None else self.activation(x)
 
 
 class CNNBlockBase(nn.Module):

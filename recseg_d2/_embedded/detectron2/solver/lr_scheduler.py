@@ -27,15 +27,14 @@ class WarmupParamScheduler(CompositeParamScheduler):
         warmup_method: str = "linear",
         rescale_interval: bool = False,
     ):
-        """Put a start before a schedule.
+        """Put a start before ``scheduler``.
 
         Args:
             scheduler: what follows.
             warmup_factor: value at the start, relative to the schedule's first.
             warmup_length: length of the start, as a share of the run.
             warmup_method: "linear" or "constant".
-            rescale_interval: whether the whole schedule follows the start, squeezed, or the part
-                of it that the start has not covered.
+            rescale_interval: whether all of the schedule follows, squeezed, or only its end.
         """
         first = warmup_factor * scheduler(0.0)
         if warmup_method == "linear":
@@ -55,7 +54,10 @@ class WarmupParamScheduler(CompositeParamScheduler):
 
 
 class LRMultiplier(LRScheduler):
-    """Each group's initial learning rate times one schedule; an "epoch" is an iteration."""
+    """Each group's initial learning rate times one schedule, stretched over ``max_iter``.
+
+    What torch calls an epoch is an iteration.
+    """
 
     def __init__(
         self,
@@ -64,7 +66,6 @@ class LRMultiplier(LRScheduler):
         max_iter: int,
         last_iter: int = -1,
     ):
-        """Set the schedule; ``max_iter`` is the number of iterations that it is stretched over."""
         if not isinstance(multiplier, ParamScheduler):
             raise ValueError(f"Expected an fvcore ParamScheduler as multiplier, got {multiplier}.")
         self._multiplier = multiplier

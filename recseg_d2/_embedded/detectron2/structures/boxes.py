@@ -24,11 +24,7 @@ class BoxMode(IntEnum):
     def convert(box: Any, from_mode: BoxMode, to_mode: BoxMode) -> Any:
         """Convert one box (list or tuple of 4) or many (array or tensor of shape (N, 4)).
 
-        Returns:
-            The same type; the input is left as it was.
-
-        Raises:
-            NotImplementedError: another conversion than between XYXY_ABS and XYWH_ABS.
+        Returns the same type. NotImplementedError but between XYXY_ABS and XYWH_ABS.
         """
         if from_mode == to_mode:
             return box
@@ -85,16 +81,6 @@ class Boxes:
         """Which boxes have both sides above the threshold: bool (N,)."""
         return (self.tensor[:, 2:] - self.tensor[:, :2] > threshold).all(dim=1)
 
-    def inside_box(self, box_size: tuple[int, int], boundary_threshold: int = 0) -> Tensor:
-        """Which boxes reach at most the threshold over an image of (height, width): bool (N,)."""
-        limit = self.tensor.new_tensor(box_size[::-1]) + boundary_threshold
-        first, last = self.tensor[..., :2], self.tensor[..., 2:]
-        return ((first >= -boundary_threshold) & (last < limit)).all(dim=-1)
-
-    def get_centers(self) -> Tensor:
-        """Centres (N, 2) as (x, y)."""
-        return (self.tensor[:, :2] + self.tensor[:, 2:]) / 2
-
     def scale(self, scale_x: float, scale_y: float) -> None:
         """Multiply coordinates, in place."""
         self.tensor[:, 0::2] *= scale_x
@@ -122,15 +108,10 @@ class Boxes:
         return f"Boxes({self.tensor})"
 
 
-def pairwise_intersection(boxes1: Boxes, boxes2: Boxes) -> Tensor:
-    """Areas (N, M) that each pair has in common."""
-    one, two = boxes1.tensor[:, None], boxes2.tensor[None]
-    sides = torch.min(one[..., 2:], two[..., 2:]) - torch.max(one[..., :2], two[..., :2])
-    return sides.clamp(min=0).prod(dim=2)
-
-
 def pairwise_iou(boxes1: Boxes, boxes2: Boxes) -> Tensor:
     """Intersection over union (N, M) of each pair; 0 where they share nothing."""
-    common = pairwise_intersection(boxes1, boxes2)
+    one, two = boxes1.tensor[:, None], boxes2.tensor[None]
+    sides = torch.min(one[..., 2:], two[..., 2:]) - torch.max(one[..., :2], two[..., :2])
+    common = sides.clamp(min=0).prod(dim=2)
     union = boxes1.area()[:, None] + boxes2.area() - common
     return torch.where(common > 0, common / union, torch.zeros_like(common))

@@ -40,27 +40,18 @@ class ImageList:
 
     @staticmethod
     def from_tensors(
-        tensors: Sequence[Tensor],
-        size_divisibility: int = 0,
-        pad_value: float = 0.0,
-        padding_constraints: dict[str, int] | None = None,
+        tensors: Sequence[Tensor], size_divisibility: int = 0, pad_value: float = 0.0
     ) -> ImageList:
         """Pad images of shape (..., height, width) to the largest height and width.
 
-        Args:
-            tensors: at least one image; all dimensions but the last two are equal.
-            size_divisibility: above 1, height and width become multiples of it.
-            pad_value: what the padding is filled with.
-            padding_constraints: a backbone's; "square_size" above 0 makes a square of that side,
-                "size_divisibility" replaces the argument.
+        With ``size_divisibility`` above 1 both become multiples of it. Dimensions other than the
+        last two are equal.
         """
         assert len({t.shape[:-2] for t in tensors}) == 1, "Images differ in more than their size."
         sizes = [(t.shape[-2], t.shape[-1]) for t in tensors]
-        constraints = padding_constraints or {}
-        square = constraints.get("square_size", 0)
-        height, width = (square, square) if square > 0 else map(max, zip(*sizes, strict=True))
-        divisor = max(constraints.get("size_divisibility", size_divisibility), 1)
-        height, width = (math.ceil(side / divisor) * divisor for side in (height, width))
+        divisor = max(size_divisibility, 1)
+        largest = (max(sides) for sides in zip(*sizes, strict=True))
+        height, width = (math.ceil(side / divisor) * divisor for side in largest)
         padded = [
             F.pad(t, (0, width - w, 0, height - h), value=pad_value)
             for t, (h, w) in zip(tensors, sizes, strict=True)

@@ -13,11 +13,6 @@ from torch import Tensor
 from .boxes import Boxes
 
 
-def polygon_area(x: np.ndarray, y: np.ndarray) -> float:
-    """Area of a polygon by the shoelace formula; ``x``, ``y`` of shape (n,)."""
-    return 0.5 * abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))))
-
-
 def polygons_to_bitmask(polygons: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
     """Union of polygons [x0, y0, x1, y1, ...] as COCO rasterises them: bool (height, width)."""
     if len(polygons) == 0:  # pycocotools takes no empty list
@@ -103,7 +98,10 @@ class PolygonMasks:
     @staticmethod
     def _check(instance: Any) -> list[np.ndarray]:
         if not isinstance(instance, list):
-            raise ValueError(f"An instance is a list of polygons, not {type(instance)}.")
+            raise ValueError(
+                f"An instance is a list of polygons, not {type(instance)}; for masks and RLE set "
+                "INPUT.MASK_FORMAT to 'bitmask'."
+            )
         arrays = [np.asarray(torch.as_tensor(p).cpu(), dtype=np.float64) for p in instance]
         for array in arrays:
             if len(array) % 2 or len(array) < 6:
@@ -123,17 +121,20 @@ class PolygonMasks:
 
     def get_bounding_boxes(self) -> Boxes:
         """Tight boxes; (inf, inf, 0, 0) for an instance without polygons."""
-        boxes = [[np.inf, np.inf, 0.0, 0.0] for _ in self.polygons]
-        for box, instance in zip(boxes, self.polygons, strict=True):
-            for polygon in instance:
-                corners = polygon.reshape(-1, 2)
-                box[:2] = np.minimum(box[:2], corners.min(axis=0))
-                box[2:] = np.maximum(box[2:], corners.max(axis=0))
+        boxes = []
+        for instance in self.polygons:
+            corners = np.concatenate([np.zeros((0, 2)), *(p.reshape(-1, 2) for p in instance)])
+            boxes.append([*corners.min(axis=0, initial=np.inf), *corners.max(axis=0, initial=0)])
         return Boxes(boxes)
 
     def area(self) -> Tensor:
-        """Sum of the areas of each instance's polygons: (N,)."""
-        return torch.tensor([sum(polygon_area(p[0::2], p[1::2]) for p in i) for i in self.polygons])
+        """Sum of the areas of each instance's polygons, by the shoelace formula: (N,)."""
+        areas = []
+        for instance in self.polygons:
+            corners = [(polygon[0::2], polygon[1::2]) for polygon in instance]
+            twice = [np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)) for x, y in corners]
+            areas.append(float(np.abs(twice).sum() / 2))
+        return torch.tensor(areas)
 
     @staticmethod
     def cat(polymasks_list: Sequence[PolygonMasks]) -> PolygonMasks:
@@ -141,14 +142,9 @@ class PolygonMasks:
 
     def __getitem__(self, item: Any) -> PolygonMasks:
         """Instances by int, slice, list of indices, index tensor or bool tensor."""
-        if isinstance(item, slice):
-            return PolygonMasks(self.polygons[item])
-        chosen = torch.as_tensor(item)
-        if chosen.dtype == torch.bool:
-            chosen = chosen.nonzero()
-        elif chosen.numel() and chosen.is_floating_point():
-            raise ValueError(f"Cannot index masks by {chosen.dtype}; use integers or booleans.")
-        return PolygonMasks([self.polygons[int(i)] for i in chosen.flatten()])
+        places = item.cpu().numpy() if isinstance(item, Tensor) else item
+        chosen = np.atleast_1d(np.arange(len(self))[places])
+        return PolygonMasks([self.polygons[i] for i in chosen])
 
     def __len__(self) -> int:
         return len(self.polygons)

@@ -45,25 +45,15 @@ def create_local_process_group(num_workers_per_machine: int) -> None:
             _local_group = group
 
 
-def get_local_process_group() -> dist.ProcessGroup:
-    """The group of the processes on this machine.
-
-    Raises:
-        AssertionError: ``create_local_process_group`` was not called.
-    """
+def get_local_rank() -> int:
+    """Rank on this machine; AssertionError before ``create_local_process_group``."""
+    if not _is_distributed():
+        return 0
     assert _local_group is not None, (
         "There is no local process group. Start processes with detectron2.engine.launch, or call "
         "comm.create_local_process_group(processes per machine) after init_process_group."
     )
-    return _local_group
-
-
-def get_local_rank() -> int:
-    return dist.get_rank(get_local_process_group()) if _is_distributed() else 0
-
-
-def get_local_size() -> int:
-    return dist.get_world_size(get_local_process_group()) if _is_distributed() else 1
+    return dist.get_rank(_local_group)
 
 
 def synchronize() -> None:
@@ -82,41 +72,24 @@ def _cpu_group() -> dist.ProcessGroup | None:
     return dist.new_group(backend="gloo") if dist.get_backend() == "nccl" else dist.group.WORLD
 
 
-def all_gather(data: Any, group: dist.ProcessGroup | None = None) -> list:
+def all_gather(data: Any) -> list:
     """Everyone's ``data`` (any picklable object) in the order of ranks, for everyone."""
     if get_world_size() == 1:
         return [data]
-    group = group or _cpu_group()
-    gathered: list[Any] = [None] * dist.get_world_size(group)
-    dist.all_gather_object(gathered, data, group=group)
+    gathered: list[Any] = [None] * get_world_size()
+    dist.all_gather_object(gathered, data, group=_cpu_group())
     return gathered
 
 
-def gather(data: Any, dst: int = 0, group: dist.ProcessGroup | None = None) -> list:
+def gather(data: Any, dst: int = 0) -> list:
     """Everyone's ``data`` in the order of ranks on rank ``dst``, an empty list elsewhere."""
     if get_world_size() == 1:
         return [data]
-    group = group or _cpu_group()
-    here = dist.get_rank(group) == dst
-    gathered: list[Any] | None = [None] * dist.get_world_size(group) if here else None
-    dist.gather_object(data, gathered, dst=dst, group=group)
+    gathered: list[Any] | None = [None] * get_world_size() if get_rank() == dst else None
+    dist.gather_object(data, gathered, dst=dst, group=_cpu_group())
     return gathered or []
 
 
 def shared_random_seed() -> int:
     """A random integer in [0, 2**31) that is the same in all processes; all have to call it."""
     return all_gather(int(np.random.randint(2**31)))[0]  # noqa: NPY002  (follows seed_all_rng)
-
-
-@torch.no_grad()
-def reduce_dict(input_dict: dict[str, torch.Tensor], average: bool = True) -> dict:
-    """Sum (or average) scalar tensors over all processes; only rank 0 holds the result."""
-    world_size = get_world_size()
-    if world_size == 1:
-        return input_dict
-    names = sorted(input_dict)  # the same order everywhere
-    values = torch.stack([input_dict[name] for name in names])
-    dist.reduce(values, dst=0)
-    if average and is_main_process():
-        values /= world_size
-    return dict(zip(names, values, strict=True))

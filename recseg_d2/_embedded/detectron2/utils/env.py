@@ -1,4 +1,4 @@
-"""Seeds and versions. May use: torch, numpy only."""
+"""Seeds. May use: torch, numpy only."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import random
 import numpy as np
 import torch
 
-__all__ = ["TORCH_VERSION", "seed_all_rng"]
-
-TORCH_VERSION = tuple(int(x) for x in torch.__version__.split(".")[:2])
+__all__ = ["seed_all_rng"]
 
 
 def seed_all_rng(seed: int | None = None) -> None:
@@ -21,6 +19,5 @@ def seed_all_rng(seed: int | None = None) -> None:
         logging.getLogger(__name__).info("Using a generated random seed %d", seed)
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  (users' augmentations draw from the global generator)
-    torch.manual_seed(seed)
-    torch.cuda.manual_seed_all(seed)
+    torch.manual_seed(seed)  # of all devices
     os.environ["PYTHONHASHSEED"] = str(seed)

@@ -1,4 +1,4 @@
-"""Scalars and pictures of a run, and where they are written. May use: torch, fvcore."""
+"""Scalars of a run, and where they are written. May use: torch, fvcore."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -16,16 +14,6 @@ import torch
 from fvcore.common.history_buffer import HistoryBuffer
 
 from detectron2.utils.file_io import PathManager
-
-__all__ = [
-    "CommonMetricPrinter",
-    "EventStorage",
-    "EventWriter",
-    "JSONWriter",
-    "TensorboardXWriter",
-    "get_event_storage",
-    "has_event_storage",
-]
 
 ETA_WINDOW = 1000  # iterations whose median time predicts the rest
 _storages: list[EventStorage] = []
@@ -42,32 +30,24 @@ def has_event_storage() -> bool:
 
 
 class EventStorage:
-    """Collects scalars and pictures by iteration; a context manager, reached by anyone inside."""
+    """Collects scalars by iteration; a context manager, reached by anyone inside.
+
+    ``iter`` is the current iteration.
+    """
 
     def __init__(self, start_iter: int = 0) -> None:
         self.iter = start_iter
         self._history: dict[str, HistoryBuffer] = defaultdict(HistoryBuffer)
         self._latest: dict[str, tuple[float, int]] = {}
         self._smoothing_hints: dict[str, bool] = {}
-        self._images: list[tuple[str, Any, int]] = []
-        self._prefix = ""
-
-    def put_image(self, img_name: str, img_tensor: Any) -> None:
-        """Add a picture: (3, height, width) RGB, uint8 in 0..255 or float in 0..1."""
-        self._images.append((img_name, img_tensor, self.iter))
 
     def put_scalar(
         self, name: str, value: Any, smoothing_hint: bool = True, cur_iter: int | None = None
     ) -> None:
         """Add a number to the history of ``name``.
 
-        Args:
-            name: what it is, prefixed by the current ``name_scope``.
-            value: anything that ``float`` takes.
-            smoothing_hint: whether it is noisy, so that writers show a median; the same each time.
-            cur_iter: iteration that it belongs to; None is the current one.
+        ``smoothing_hint`` says whether it is noisy, so that writers show a median; always the same.
         """
-        name = self._prefix + name
         hint = self._smoothing_hints.setdefault(name, smoothing_hint)
         assert hint == smoothing_hint, f"{name!r} was put with smoothing_hint={hint} before."
         iteration = self.iter if cur_iter is None else cur_iter
@@ -83,9 +63,7 @@ class EventStorage:
     def history(self, name: str) -> HistoryBuffer:
         """All values of a scalar; KeyError where it was never put."""
         if name not in self._history:
-            raise KeyError(
-                f"No history of {name!r}; there is {', '.join(self._history) or 'none'}."
-            )
+            raise KeyError(f"No history of {name!r}; there is {', '.join(self._history)}.")
         return self._history[name]
 
     def histories(self) -> dict[str, HistoryBuffer]:
@@ -111,40 +89,15 @@ class EventStorage:
         start = data[-1][1] - window_size
         return next((n for n, (_, it) in enumerate(reversed(data)) if it <= start), len(data))
 
-    def smoothing_hints(self) -> dict[str, bool]:
-        return self._smoothing_hints
-
     def step(self) -> None:
         """Go on to the next iteration."""
         self.iter += 1
-
-    @property
-    def iter(self) -> int:
-        """The current iteration."""
-        return self._iter
-
-    @iter.setter
-    def iter(self, value: int) -> None:
-        self._iter = int(value)
-
-    @contextmanager
-    def name_scope(self, name: str) -> Iterator[None]:
-        """Inside, names of scalars start with ``name/``."""
-        previous, self._prefix = self._prefix, name.rstrip("/") + "/"
-        try:
-            yield
-        finally:
-            self._prefix = previous
-
-    def clear_images(self) -> None:
-        self._images = []
 
     def __enter__(self) -> EventStorage:
         _storages.append(self)
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
-        assert _storages[-1] is self, "EventStorage blocks have to be left innermost first."
         _storages.pop()
 
 
@@ -190,7 +143,7 @@ class JSONWriter(EventWriter):
 
 
 class TensorboardXWriter(EventWriter):
-    """Writes scalars and pictures for TensorBoard; no file before the first of them."""
+    """Writes scalars for TensorBoard; no file before the first of them."""
 
     def __init__(self, log_dir: str, window_size: int = 20, **kwargs: Any) -> None:
         super().__init__(window_size)
@@ -207,10 +160,6 @@ class TensorboardXWriter(EventWriter):
     def write(self) -> None:
         for iteration, name, value in self._new_scalars():
             self._writer.add_scalar(name, value, iteration)
-        storage = get_event_storage()
-        for name, image, iteration in storage._images:
-            self._writer.add_image(name, image, iteration)
-        storage.clear_images()
 
     def close(self) -> None:
         if "_writer" in self.__dict__:  # asking for the property would open a file
@@ -224,40 +173,34 @@ class CommonMetricPrinter(EventWriter):
         super().__init__(window_size)
         self.logger = logging.getLogger("detectron2.utils.events")
         self._max_iter = max_iter  # None: the time that is left is unknown
-        self._last_call: tuple[int, float] | None = None  # iteration, seconds
+        self._last_write_at: tuple[int, float] | None = None  # iteration, seconds
 
     def write(self) -> None:
         storage = get_event_storage()
         if storage.iter == self._max_iter:  # training is over; evaluations have their own tables
             return
-        eta = self._eta(storage)
-        parts = [] if eta is None else [f"eta: {datetime.timedelta(seconds=int(eta))}"]
+        known, parts = storage.histories(), []
+        pace = self._seconds_per_iteration(storage)
+        if self._max_iter is not None and pace is not None:
+            seconds = pace * (self._max_iter - storage.iter - 1)
+            storage.put_scalar("eta_seconds", seconds, smoothing_hint=False)
+            parts.append(f"eta: {datetime.timedelta(seconds=int(seconds))}")
         parts.append(f"iter: {storage.iter}")
-        known = storage.histories()
         for name in [n for n in known if "loss" in n] + [n for n in known if "[metric]" in n]:
             parts.append(f"{name}: {storage.median(name, self._window_size):.4g}")
-        if "time" in known:
-            times = known["time"]
-            parts.append(f"time: {times.global_avg():.4f}  last_time: {times.latest():.4f}")
-        if "data_time" in known:
-            times = known["data_time"]
-            mean = times.avg(storage.count_samples("data_time", self._window_size))
-            parts.append(f"data_time: {mean:.4f}  last_data_time: {times.latest():.4f}")
+        for name in ("time", "data_time"):
+            if name in known:
+                mean = known[name].avg(storage.count_samples(name, self._window_size))
+                parts.append(f"{name}: {mean:.4f}  last_{name}: {known[name].latest():.4f}")
         parts.append(f"lr: {known['lr'].latest():.5g}" if "lr" in known else "lr: N/A")
         if torch.cuda.is_available():
             parts.append(f"max_mem: {torch.cuda.max_memory_allocated() / 2**20:.0f}M")
         self.logger.info(" %s", "  ".join(parts))
 
-    def _eta(self, storage: EventStorage) -> float | None:
-        """Seconds that are left, if that is known; the good guess is put into the storage."""
-        if self._max_iter is None:
-            return None
-        left = self._max_iter - storage.iter - 1
+    def _seconds_per_iteration(self, storage: EventStorage) -> float | None:
         if "time" in storage.histories():
-            eta = storage.history("time").median(ETA_WINDOW) * left
-            storage.put_scalar("eta_seconds", eta, smoothing_hint=False)
-            return eta
-        before, self._last_call = self._last_call, (storage.iter, time.perf_counter())
+            return storage.history("time").median(ETA_WINDOW)
+        before, self._last_write_at = self._last_write_at, (storage.iter, time.perf_counter())
         if before is None or before[0] == storage.iter:
             return None
-        return (self._last_call[1] - before[1]) / (storage.iter - before[0]) * left
+        return (self._last_write_at[1] - before[1]) / (storage.iter - before[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO, Any
 
-from iopath.common.file_io import HTTPURLHandler, OneDrivePathHandler, PathHandler
+from iopath.common.file_io import HTTPURLHandler, PathHandler
 from iopath.common.file_io import PathManager as PathManagerClass
 
 __all__ = ["PathHandler", "PathManager"]
@@ -21,15 +21,13 @@ class Detectron2Handler(PathHandler):
     def _get_supported_prefixes(self) -> list[str]:
         return [self.PREFIX]
 
-    def _url(self, path: str) -> str:
-        return self.ZOO + path.removeprefix(self.PREFIX)
-
     def _get_local_path(self, path: str, force: bool = False, **kwargs: Any) -> str:
-        return PathManager.get_local_path(self._url(path), force=force, **kwargs)
+        url = self.ZOO + path.removeprefix(self.PREFIX)
+        return PathManager.get_local_path(url, force=force, **kwargs)
 
     def _open(self, path: str, mode: str = "r", buffering: int = -1, **kwargs: Any) -> IO[Any]:
-        return PathManager.open(self._url(path), mode, buffering=buffering, **kwargs)
+        return open(self._get_local_path(path), mode, buffering, **kwargs)
 
 
-for _handler in (HTTPURLHandler(), OneDrivePathHandler(), Detectron2Handler()):
-    PathManager.register_handler(_handler)
+PathManager.register_handler(HTTPURLHandler())
+PathManager.register_handler(Detectron2Handler())

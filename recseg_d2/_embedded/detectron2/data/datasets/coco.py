@@ -6,12 +6,10 @@ May use: pycocotools, iopath, detectron2.structures.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import io
 import json
 import logging
 import os
-import shutil
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ from pycocotools.coco import COCO
 from detectron2.structures import BoxMode, PolygonMasks
 from detectron2.utils.file_io import PathManager
 
-from ..catalog import DatasetCatalog, Metadata, MetadataCatalog
+from ..catalog import DatasetCatalog, MetadataCatalog
 
 __all__ = ["convert_to_coco_json", "load_coco_json", "register_coco_instances"]
 
@@ -35,11 +33,7 @@ def register_coco_instances(
     name: str, metadata: dict[str, Any], json_file: str | os.PathLike, image_root: str | os.PathLike
 ) -> None:
     """Register a data set that is a COCO json file and a folder of images."""
-    assert isinstance(name, str), f"Expected a name, got {name!r}."
-    assert isinstance(json_file, str | os.PathLike), f"Expected a path, got {json_file!r}."
-    assert isinstance(image_root, str | os.PathLike), f"Expected a path, got {image_root!r}."
-    if name not in DatasetCatalog:
-        DatasetCatalog.register(name, lambda: load_coco_json(json_file, image_root, name))
+    DatasetCatalog.register(name, lambda: load_coco_json(json_file, image_root, name))
     MetadataCatalog.get(name).set(
         json_file=json_file, image_root=image_root, evaluator_type="coco", **metadata
     )
@@ -49,46 +43,34 @@ def load_coco_json(
     json_file: str | os.PathLike,
     image_root: str | os.PathLike,
     dataset_name: str | None = None,
-    extra_annotation_keys: list[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Read a COCO instance annotation file.
+    """Standard dicts of a COCO instance annotation file, in the order of the image ids.
 
-    Args:
-        json_file: the file.
-        image_root: folder of the images.
-        dataset_name: if given, category ids become 0, 1, ... in the order of the file's ids, and
-            the data set's metadata gets "thing_classes" and "thing_dataset_id_to_contiguous_id".
-        extra_annotation_keys: keys of annotations to keep as they are.
-
-    Returns:
-        Standard dicts, in the order of the image ids. Images are not read.
+    With ``dataset_name``, category ids become 0, 1, ... in the order of the file's ids, and the
+    data set's metadata gets "thing_classes" and "thing_dataset_id_to_contiguous_id".
 
     Raises:
         KeyError: an annotation's category is not in the file.
         ValueError: an annotation's box is empty.
     """
-    coco = _open_coco(json_file)
-    annotation_ids = [a["id"] for image in coco.imgs for a in coco.imgToAnns[image]]
-    unique = len(set(annotation_ids)) == len(annotation_ids)
+    coco = open_coco(json_file)
+    unique = len(coco.anns) == len(coco.dataset.get("annotations", ()))
     assert unique, f"Annotation ids in '{json_file}' are not unique!"
     id_map = None if dataset_name is None else _read_categories(coco, dataset_name)
-    keys = ("iscrowd", "bbox", "category_id", *(extra_annotation_keys or ()))
-    records, dropped = [], 0
+    records = []
     for image_id in sorted(coco.imgs):
-        image, annotations = coco.imgs[image_id], coco.imgToAnns[image_id]
-        objects = [_read_annotation(a, keys, id_map, json_file) for a in annotations]
-        dropped += objects.count(None)
+        image = coco.imgs[image_id]
         record = {"file_name": os.path.join(image_root, image["file_name"]), "image_id": image_id}
         record.update(height=image["height"], width=image["width"])
+        objects = [_read_annotation(a, id_map, json_file) for a in coco.imgToAnns[image_id]]
         record["annotations"] = [o for o in objects if o is not None]
         records.append(record)
     logger.info("Loaded %d images in COCO format from %s", len(records), json_file)
-    if dropped:
-        logger.warning("Filtered out %d instances without valid segmentation.", dropped)
     return records
 
 
-def _open_coco(json_file: str | os.PathLike) -> COCO:
+def open_coco(json_file: str | os.PathLike) -> COCO:
+    """The file as pycocotools has it, which prints nothing here."""
     with contextlib.redirect_stdout(io.StringIO()):
         return COCO(PathManager.get_local_path(os.fspath(json_file)))
 
@@ -96,10 +78,6 @@ def _open_coco(json_file: str | os.PathLike) -> COCO:
 def _read_categories(coco: COCO, dataset_name: str) -> dict[int, int]:
     """File's category id -> 0, 1, ...; writes it, and the names, to the metadata."""
     ids = sorted(coco.getCatIds())
-    if ids != list(range(1, len(ids) + 1)):
-        logger.warning(
-            "Category ids of %s are not 1 to %d: they are mapped in order.", dataset_name, len(ids)
-        )
     id_map = {category: index for index, category in enumerate(ids)}
     MetadataCatalog.get(dataset_name).set(
         thing_classes=[category["name"] for category in coco.loadCats(ids)],
@@ -109,11 +87,10 @@ def _read_categories(coco: COCO, dataset_name: str) -> dict[int, int]:
 
 
 def _read_annotation(
-    annotation: dict, keys: tuple[str, ...], id_map: dict[int, int] | None, json_file: Any
+    annotation: dict, id_map: dict[int, int] | None, json_file: Any
 ) -> dict[str, Any] | None:
-    """Standard form of an annotation; None if it has polygons, but not a valid one."""
-    assert not annotation.get("ignore", 0), '"ignore" in COCO json file is not supported.'
-    found = {key: annotation[key] for key in keys if key in annotation}
+    """Standard form of an annotation; None, and a warning, if none of its polygons is valid."""
+    found = {k: annotation[k] for k in ("iscrowd", "bbox", "category_id") if k in annotation}
     where = f"{json_file}: annotation {annotation['id']} of image {annotation['image_id']}"
     if "bbox" in found and not found["bbox"]:
         raise ValueError(f"{where} contains an empty 'bbox': expected [x, y, width, height].")
@@ -121,14 +98,13 @@ def _read_annotation(
     if segmentation:
         found["segmentation"] = _read_segmentation(segmentation)
         if not found["segmentation"]:
+            logger.warning("%s has no valid segmentation: left out.", where)
             return None
     found["bbox_mode"] = BoxMode.XYWH_ABS
     if id_map is not None:
         if found["category_id"] not in id_map:
-            raise KeyError(
-                f"{where} has category_id={found['category_id']}, which does not exist in "
-                f"'categories' ({sorted(id_map)})."
-            )
+            known = sorted(id_map)
+            raise KeyError(f"{where} has category_id={found['category_id']}: there is {known}.")
         found["category_id"] = id_map[found["category_id"]]
     return found
 
@@ -142,88 +118,58 @@ def _read_segmentation(segmentation: dict | list) -> dict | list:
 
 
 def convert_to_coco_json(dataset_name: str, output_file: str, allow_cached: bool = True) -> None:
-    """Write a registered data set as a COCO json file, for pycocotools.
+    """Write a registered data set, whose metadata has "thing_classes", as a COCO json file.
 
-    Args:
-        dataset_name: name in the ``DatasetCatalog``; its metadata needs "thing_classes".
-        output_file: where to.
-        allow_cached: whether a file that is there already will do.
+    With ``allow_cached``, a file that is there already will do.
     """
     PathManager.mkdirs(os.path.dirname(output_file))
     with file_lock(output_file):
         if PathManager.exists(output_file) and allow_cached:
-            logger.warning(
-                "Using previously cached COCO format annotations at '%s'. Remove the file if the "
-                "dataset has been modified.",
-                output_file,
-            )
+            logger.warning("%s is there already: remove it if the dataset changed.", output_file)
             return
-        logger.info("Converting annotations of dataset '%s' to COCO format ...", dataset_name)
         content = convert_to_coco_dict(dataset_name)
         with PathManager.open(output_file + ".tmp", "w") as file:
             json.dump(content, file)
-        shutil.move(output_file + ".tmp", output_file)  # whole or not at all
+        os.replace(output_file + ".tmp", output_file)  # whole or not at all
 
 
 def convert_to_coco_dict(dataset_name: str) -> dict[str, Any]:
     """The content of a COCO json file for a registered data set."""
-    records, metadata = DatasetCatalog.get(dataset_name), MetadataCatalog.get(dataset_name)
-    id_map = _contiguous_to_file_id(metadata)
+    metadata = MetadataCatalog.get(dataset_name)
+    mapping = metadata.get("thing_dataset_id_to_contiguous_id", {})
+    file_ids = {contiguous: file_id for file_id, contiguous in mapping.items()}
     images: list[dict] = []
     annotations: list[dict] = []
-    for index, record in enumerate(records):
+    for index, record in enumerate(DatasetCatalog.get(dataset_name)):
         image_id = record.get("image_id", index)
         size = {"width": int(record["width"]), "height": int(record["height"])}
         images.append({"id": image_id, **size, "file_name": str(record["file_name"])})
         for annotation in record.get("annotations", ()):
-            coco = _to_coco_annotation(annotation, id_map)
+            coco = _to_coco_annotation(annotation, file_ids)
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **coco})
-    logger.info("Converted %d images with %d annotations.", len(images), len(annotations))
-    content: dict[str, Any] = {
-        "info": {
-            "date_created": str(datetime.datetime.now()),
-            "description": "Automatically generated COCO json file for Detectron2.",
-        },
-        "images": images,
-        "categories": [
-            {"id": id_map.get(i, i), "name": name} for i, name in enumerate(metadata.thing_classes)
-        ],
-        "licenses": None,
-    }
-    if annotations:
-        content["annotations"] = annotations
-    return content
+    classes = enumerate(metadata.thing_classes)
+    categories = [{"id": file_ids.get(index, index), "name": name} for index, name in classes]
+    content: dict[str, Any] = {"info": {}, "images": images, "categories": categories}
+    return {**content, "annotations": annotations} if annotations else content
 
 
-def _contiguous_to_file_id(metadata: Metadata) -> dict[int, int]:
-    mapping = metadata.get("thing_dataset_id_to_contiguous_id", {})
-    return {contiguous: file_id for file_id, contiguous in mapping.items()}
-
-
-def _to_coco_annotation(annotation: dict[str, Any], id_map: dict[int, int]) -> dict[str, Any]:
+def _to_coco_annotation(annotation: dict[str, Any], file_ids: dict[int, int]) -> dict[str, Any]:
     box = np.asarray(annotation["bbox"], dtype=float).tolist()
     box = BoxMode.convert(box, annotation["bbox_mode"], BoxMode.XYWH_ABS)
     category = int(annotation["category_id"])
     coco = {
-        "bbox": [round(float(x), 3) for x in box],
-        "area": float(box[2] * box[3]),
+        "bbox": [round(x, 3) for x in box],
+        "area": box[2] * box[3],
         "iscrowd": int(annotation.get("iscrowd", 0)),
-        "category_id": id_map.get(category, category),
+        "category_id": file_ids.get(category, category),
     }
-    if "segmentation" in annotation:
-        coco.update(_to_coco_segmentation(annotation["segmentation"]))
-    return coco
-
-
-def _to_coco_segmentation(segmentation: list | dict) -> dict[str, Any]:
-    """The segmentation as json can hold it, and its area in pixels."""
+    segmentation = annotation.get("segmentation")
     if isinstance(segmentation, list):
-        area = PolygonMasks([segmentation]).area()[0].item()
-        return {"area": area, "segmentation": [np.asarray(p).tolist() for p in segmentation]}
-    if isinstance(segmentation, dict):
+        coco["area"] = PolygonMasks([segmentation]).area()[0].item()
+        coco["segmentation"] = [np.asarray(polygon).tolist() for polygon in segmentation]
+    elif segmentation is not None:
+        coco["area"] = float(mask_util.area(segmentation))
         counts = segmentation["counts"]
         text = counts.decode("ascii") if isinstance(counts, bytes) else counts
-        size = [int(side) for side in segmentation["size"]]
-        area = float(mask_util.area({"size": size, "counts": text}))
-        return {"area": area, "segmentation": {"size": size, "counts": text}}
-    raise TypeError(f"Unknown segmentation type {type(segmentation).__name__}!")
+        coco["segmentation"] = {"size": list(segmentation["size"]), "counts": text}
+    return coco

@@ -1,4 +1,4 @@
-"""What a backbone offers. May use: torch."""
+"""What a backbone offers, and backbones by name. May use: detectron2.{config,layers,utils}."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 
 from torch import nn
 
+from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
+from detectron2.utils.registry import Registry
+
+BACKBONE_REGISTRY = Registry("BACKBONE")  # called with the config and the input's ShapeSpec
 
 
 class Backbone(nn.Module, metaclass=ABCMeta):
@@ -30,16 +34,16 @@ class Backbone(nn.Module, metaclass=ABCMeta):
         """What the image's height and width must be multiples of; 0 where anything will do."""
         return 0
 
-    @property
-    def padding_constraints(self) -> dict[str, int]:
-        """Optional "size_divisibility" and "square_size" for ``ImageList.from_tensors``."""
-        return {}
-
     def output_shape(self) -> dict[str, ShapeSpec]:
         """Channels and stride of each feature map that ``forward`` returns."""
-        return {
-            name: ShapeSpec(
-                channels=self._out_feature_channels[name], stride=self._out_feature_strides[name]
-            )
-            for name in self._out_features
-        }
+        channels, strides = self._out_feature_channels, self._out_feature_strides
+        return {n: ShapeSpec(channels[n], stride=strides[n]) for n in self._out_features}
+
+
+def build_backbone(cfg: CfgNode, input_shape: ShapeSpec | None = None) -> Backbone:
+    """The backbone ``cfg.MODEL.BACKBONE.NAME``; None is an image as PIXEL_MEAN has it."""
+    if input_shape is None:
+        input_shape = ShapeSpec(channels=len(cfg.MODEL.PIXEL_MEAN))
+    backbone = BACKBONE_REGISTRY.get(cfg.MODEL.BACKBONE.NAME)(cfg, input_shape)
+    assert isinstance(backbone, Backbone), f"{type(backbone)} is not a Backbone."
+    return backbone

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from detectron2.config import CfgNode
 from detectron2.layers import CNNBlockBase, Conv2d, ShapeSpec, get_norm
 
-from .backbone import Backbone
-from .build import BACKBONE_REGISTRY
+from .backbone import BACKBONE_REGISTRY, Backbone
 
 BLOCKS = {  # in res2 to res5; Table 1 of the paper
     18: (2, 2, 2, 2),
@@ -26,9 +25,10 @@ BLOCKS = {  # in res2 to res5; Table 1 of the paper
 FIRST_BOTTLENECK_DEPTH = 50
 
 
-def _conv(ins: int, outs: int, size: int, norm: Any, **kwargs: Any) -> Conv2d:
-    """A convolution with a normalisation after it."""
-    return Conv2d(ins, outs, kernel_size=size, bias=False, norm=get_norm(norm, outs), **kwargs)
+def _conv(ins: int, outs: int, size: int, norm: Any, stride: int = 1) -> Conv2d:
+    """A padded convolution with a normalisation after it."""
+    norm = get_norm(norm, outs)
+    return Conv2d(ins, outs, size, stride=stride, padding=size // 2, bias=False, norm=norm)
 
 
 def _initialise(*convs: Conv2d | None) -> None:
@@ -43,7 +43,7 @@ class BasicStem(CNNBlockBase):
 
     def __init__(self, in_channels: int = 3, out_channels: int = 64, norm: Any = "BN") -> None:
         super().__init__(in_channels, out_channels, 4)
-        self.conv1 = _conv(in_channels, out_channels, 7, norm, stride=2, padding=3)
+        self.conv1 = _conv(in_channels, out_channels, 7, norm, stride=2)
         _initialise(self.conv1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class _ResidualBlock(CNNBlockBase):
         super().__init__(in_channels, out_channels, stride)
         self.shortcut = None
         if in_channels != out_channels:
-            self.shortcut = _conv(in_channels, out_channels, 1, norm, stride=stride)
+            self.shortcut = _conv(in_channels, out_channels, 1, norm, stride)
 
     def residual(self, x: Tensor) -> Tensor:
         raise NotImplementedError
@@ -75,8 +75,8 @@ class BasicBlock(_ResidualBlock):
         self, in_channels: int, out_channels: int, *, stride: int = 1, norm: Any = "BN"
     ) -> None:
         super().__init__(in_channels, out_channels, stride, norm)
-        self.conv1 = _conv(in_channels, out_channels, 3, norm, stride=stride, padding=1)
-        self.conv2 = _conv(out_channels, out_channels, 3, norm, padding=1)
+        self.conv1 = _conv(in_channels, out_channels, 3, norm, stride)
+        self.conv2 = _conv(out_channels, out_channels, 3, norm)
         _initialise(self.conv1, self.conv2, self.shortcut)
 
     def residual(self, x: Tensor) -> Tensor:
@@ -86,8 +86,8 @@ class BasicBlock(_ResidualBlock):
 class BottleneckBlock(_ResidualBlock):
     """1x1, 3x3 and 1x1 convolutions (depths 50 and up).
 
-    ``bottleneck_channels``, ``num_groups`` and ``dilation`` are of the 3x3 convolution; so is
-    ``stride``, except with ``stride_in_1x1``, as MSRA's weights want it.
+    The 3x3 convolution has ``bottleneck_channels`` and the stride, except with ``stride_in_1x1``,
+    as MSRA's weights want it.
     """
 
     def __init__(
@@ -97,18 +97,14 @@ class BottleneckBlock(_ResidualBlock):
         *,
         bottleneck_channels: int,
         stride: int = 1,
-        num_groups: int = 1,
         norm: Any = "BN",
         stride_in_1x1: bool = False,
-        dilation: int = 1,
     ) -> None:
         super().__init__(in_channels, out_channels, stride, norm)
-        width = bottleneck_channels
-        stride_1x1, stride_3x3 = (stride, 1) if stride_in_1x1 else (1, stride)
-        spacing = {"stride": stride_3x3, "padding": dilation, "dilation": dilation}
-        self.conv1 = _conv(in_channels, width, 1, norm, stride=stride_1x1)
-        self.conv2 = _conv(width, width, 3, norm, groups=num_groups, **spacing)
-        self.conv3 = _conv(width, out_channels, 1, norm)
+        strides = (stride, 1) if stride_in_1x1 else (1, stride)
+        self.conv1 = _conv(in_channels, bottleneck_channels, 1, norm, strides[0])
+        self.conv2 = _conv(bottleneck_channels, bottleneck_channels, 3, norm, strides[1])
+        self.conv3 = _conv(bottleneck_channels, out_channels, 1, norm)
         _initialise(self.conv1, self.conv2, self.conv3, self.shortcut)
 
     def residual(self, x: Tensor) -> Tensor:
@@ -116,13 +112,13 @@ class BottleneckBlock(_ResidualBlock):
 
 
 class ResNet(Backbone):
-    """A stem, then stages "res2", "res3" ..., then optionally a classifier "linear"."""
+    """A stem, then stages "res2", "res3" ...; there is no classifier."""
 
     def __init__(
         self,
         stem: CNNBlockBase,
         stages: Sequence[Sequence[CNNBlockBase]],
-        num_classes: int | None = None,
+        *,
         out_features: list[str] | None = None,
         freeze_at: int = 0,
     ) -> None:
@@ -131,31 +127,24 @@ class ResNet(Backbone):
         Args:
             stem: the first block.
             stages: the blocks of each stage; stages after the last wanted one are dropped.
-            num_classes: outputs of the classifier; None leaves it out.
             out_features: names of what ``forward`` returns; None is the last.
             freeze_at: see ``freeze``.
         """
         super().__init__()
-        self.stem, self.num_classes = stem, num_classes
-        self._out_feature_strides = {"stem": stem.stride}
-        self._out_feature_channels = {"stem": stem.out_channels}
-        names = [f"res{number}" for number in range(2, 2 + len(stages))]
-        available = ["stem", *names] + ([] if num_classes is None else ["linear"])
-        self._out_features = available[-1:] if out_features is None else out_features
-        unknown = sorted(set(self._out_features) - set(available))
-        assert not unknown, f"out_features {unknown}: available are {', '.join(available)}."
-        if "linear" not in self._out_features:
-            names = names[: max(available.index(name) for name in self._out_features)]
-        self.stage_names = tuple(names)
+        self.stem = stem
+        names = ["stem", *(f"res{number}" for number in range(2, 2 + len(stages)))]
+        self._out_features = names[-1:] if out_features is None else out_features
+        unknown = sorted(set(self._out_features) - set(names))
+        assert not unknown, f"out_features {unknown}: available are {', '.join(names)}."
+        last = max(names.index(name) for name in self._out_features)
+        self.stage_names = tuple(names[1 : last + 1])
         stride, channels = stem.stride, stem.out_channels
-        for name, blocks in zip(names, stages, strict=False):
+        self._out_feature_strides, self._out_feature_channels = {"stem": stride}, {"stem": channels}
+        for name, blocks in zip(self.stage_names, stages, strict=False):
             self.add_module(name, nn.Sequential(*blocks))
             stride *= math.prod(block.stride for block in blocks)
-            channels = blocks[-1].out_channels
-            self._out_feature_strides[name], self._out_feature_channels[name] = stride, channels
-        if num_classes is not None:
-            self.linear = nn.Linear(channels, num_classes)
-            nn.init.normal_(self.linear.weight, std=0.01)  # Goyal et al. 2017, section 5.1
+            self._out_feature_strides[name] = stride
+            self._out_feature_channels[name] = blocks[-1].out_channels
         self.freeze(freeze_at)
 
     @property
@@ -169,8 +158,6 @@ class ResNet(Backbone):
         x = outputs["stem"]
         for name, stage in zip(self.stage_names, self.stages, strict=True):
             outputs[name] = x = stage(x)
-        if self.num_classes is not None:
-            outputs["linear"] = self.linear(x.mean(dim=(2, 3)))
         return {name: value for name, value in outputs.items() if name in self._out_features}
 
     def freeze(self, freeze_at: int = 0) -> ResNet:
@@ -183,75 +170,38 @@ class ResNet(Backbone):
         return self
 
     @staticmethod
-    def make_stage(
-        block_class: Any, num_blocks: int, *, in_channels: int, out_channels: int, **kwargs: Any
-    ) -> list[CNNBlockBase]:
-        """Blocks of a stage; of an argument ``x_per_block`` each block gets its own as ``x``."""
-        shared = {k: v for k, v in kwargs.items() if not k.endswith("_per_block")}
-        own = {k.removesuffix("_per_block"): v for k, v in kwargs.items() if k not in shared}
-        assert not shared.keys() & own.keys(), f"Given twice: {sorted(shared.keys() & own.keys())}."
-        for name, values in own.items():
-            assert len(values) == num_blocks, f"{name}_per_block needs {num_blocks} values."
-        blocks = []
-        for index in range(num_blocks):
-            arguments = {**shared, **{name: values[index] for name, values in own.items()}}
-            ins = out_channels if index else in_channels
-            blocks.append(block_class(in_channels=ins, out_channels=out_channels, **arguments))
-        return blocks
-
-    @staticmethod
     def make_default_stages(
         depth: int, block_class: Any = None, **kwargs: Any
     ) -> list[list[CNNBlockBase]]:
         """Stages of the network of a depth in ``BLOCKS``; other arguments are for the blocks."""
-        out_channels = 256 if depth >= FIRST_BOTTLENECK_DEPTH else 64
-        return _make_stages(depth, block_class, 64, out_channels, out_channels // 4, **kwargs)
-
-
-def _make_stages(
-    depth: int,
-    block_class: Any,
-    channels: int,
-    out_channels: int,
-    width: int,
-    last_dilation: int = 1,
-    **kwargs: Any,
-) -> list[list[CNNBlockBase]]:
-    """Four stages; channels and the bottleneck's width double from one to the next."""
-    bottleneck = depth >= FIRST_BOTTLENECK_DEPTH
-    block_class = block_class or (BottleneckBlock if bottleneck else BasicBlock)
-    stages = []
-    for number, num_blocks in enumerate(BLOCKS[depth]):
-        dilated = last_dilation > 1 and number == 3
-        strides = [1 if number == 0 or dilated else 2] + [1] * (num_blocks - 1)
-        own: dict[str, Any] = {"stride_per_block": strides, **kwargs}
-        own.update({"bottleneck_channels": width * 2**number} if bottleneck else {})
-        own.update({"dilation": last_dilation} if dilated else {})
-        sizes = {"in_channels": channels, "out_channels": out_channels}
-        stages.append(ResNet.make_stage(block_class, num_blocks, **sizes, **own))
-        channels, out_channels = out_channels, 2 * out_channels
-    return stages
+        bottleneck = depth >= FIRST_BOTTLENECK_DEPTH
+        block_class = block_class or (BottleneckBlock if bottleneck else BasicBlock)
+        channels, out_channels = 64, 256 if bottleneck else 64
+        stages = []
+        for number, num_blocks in enumerate(BLOCKS[depth]):
+            if bottleneck:
+                kwargs["bottleneck_channels"] = out_channels // 4
+            first_stride = 1 if number == 0 else 2
+            blocks = [block_class(channels, out_channels, stride=first_stride, **kwargs)]
+            for _ in range(1, num_blocks):
+                blocks.append(block_class(out_channels, out_channels, **kwargs))
+            stages.append(blocks)
+            channels, out_channels = out_channels, 2 * out_channels
+        return stages
 
 
 @BACKBONE_REGISTRY.register()
 def build_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
-    """The ResNet that ``cfg.MODEL.RESNETS`` describes; AssertionError for what it cannot."""
+    """The ResNet that ``cfg.MODEL.RESNETS`` describes."""
     node = cfg.MODEL.RESNETS
-    assert not any(node.DEFORM_ON_PER_STAGE), "Deformable convolutions need the real Detectron2."
-    assert node.RES5_DILATION in (1, 2), f"RES5_DILATION is 1 or 2, not {node.RES5_DILATION}."
     assert input_shape.channels is not None, "The input's number of channels is needed."
-    stem = BasicStem(input_shape.channels, node.STEM_OUT_CHANNELS, norm=node.NORM)
-    kwargs = {"norm": node.NORM}
-    if node.DEPTH >= FIRST_BOTTLENECK_DEPTH:
-        kwargs.update(num_groups=node.NUM_GROUPS, stride_in_1x1=node.STRIDE_IN_1X1)
-    else:
-        assert node.RES2_OUT_CHANNELS == 64, "Set MODEL.RESNETS.RES2_OUT_CHANNELS = 64 for R18/R34"
-        assert node.RES5_DILATION == 1, "Set MODEL.RESNETS.RES5_DILATION = 1 for R18/R34"
-        assert node.NUM_GROUPS == 1, "Set MODEL.RESNETS.NUM_GROUPS = 1 for R18/R34"
-    stages = _make_stages(
-        *(node.DEPTH, None, node.STEM_OUT_CHANNELS, node.RES2_OUT_CHANNELS),
-        *(node.NUM_GROUPS * node.WIDTH_PER_GROUP, node.RES5_DILATION),
-        **kwargs,
+    bottleneck = node.DEPTH >= FIRST_BOTTLENECK_DEPTH
+    width = 256 if bottleneck else 64
+    assert width == node.RES2_OUT_CHANNELS, (
+        f"Set MODEL.RESNETS.RES2_OUT_CHANNELS = {width} for DEPTH {node.DEPTH}."
     )
+    kwargs = {"stride_in_1x1": node.STRIDE_IN_1X1} if bottleneck else {}
+    stem = BasicStem(input_shape.channels, node.STEM_OUT_CHANNELS, node.NORM)
+    stages = ResNet.make_default_stages(node.DEPTH, norm=node.NORM, **kwargs)
     freeze_at = cfg.MODEL.BACKBONE.FREEZE_AT
     return ResNet(stem, stages, out_features=node.OUT_FEATURES, freeze_at=freeze_at)

@@ -1,5 +1,0 @@
-"""Whole models by name."""
-
-from .build import META_ARCH_REGISTRY, build_model
-
-__all__ = ["META_ARCH_REGISTRY", "build_model"]
