@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from recseg_d2.errors import UserError
+
 
 def soft_iou_matrix(
     probabilities: torch.Tensor, masks: torch.Tensor, eps: float = 1e-6
@@ -47,7 +49,7 @@ def assign(similarity: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         (B, T) int64 on the device of ``similarity``: index of the matched object, or -1.
 
     Raises:
-        ValueError: a similarity is not finite, as when training has diverged.
+        UserError: a similarity is not finite, as when training has diverged.
     """
     table = similarity.detach().float().cpu().numpy()  # the one transfer of a training step
     result = torch.full(similarity.shape[:2], -1, dtype=torch.int64)
@@ -56,7 +58,7 @@ def assign(similarity: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         try:
             steps, objects = linear_sum_assignment(block, maximize=True)
         except ValueError as error:
-            raise ValueError(
+            raise UserError(
                 "Matching met a similarity that is not a number: the predictions have diverged. "
                 "Lower SOLVER.BASE_LR or turn on SOLVER.CLIP_GRADIENTS."
             ) from error

@@ -14,6 +14,7 @@ from recseg_d2.cli.model_options import find_images
 from recseg_d2.data.label_io import write_label_map
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.baseline import method_by_name, read_rgb, score_baseline
+from recseg_d2.files import make_folder, make_place
 
 _DESCRIPTION = """\
 Segment images without learning, as a line to compare trained models with.
@@ -62,10 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _score(dataset_name: str, method: str, output: Path | None) -> None:
+    path = output and make_place(output / f"{method}_{dataset_name}.json")
     scores = score_baseline(dataset_name, method)
     print(f"{method} on {dataset_name}: {format_scores(scores)}")
-    if output is not None:
-        path = output / f"{method}_{dataset_name}.json"
+    if path is not None:
         scores.save(path)
         print(f"scores of each image: {path}")
 
@@ -74,7 +75,7 @@ def _segment(inputs: Sequence[str], method: str, output: Path | None) -> None:
     if output is None:
         raise UserError("--input needs --output DIR, the folder to write label maps to.")
     segment, paths = method_by_name(method), find_images(inputs)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     for path in tqdm(paths, desc=method, disable=None):
         write_label_map(output / f"{path.stem}.png", segment(read_rgb(path)))
     print(f"{len(paths)} label maps: {output}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from recseg_d2.files import make_place
 from recseg_d2.metrics import METRICS, ImageScores
 from recseg_d2.metrics.folders import score_folders
 
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Score, print a table, write the JSON file."""
     args = build_parser().parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s")
+    if args.json is not None:
+        make_place(args.json)  # scoring may take a while
     scores = score_folders(args.pred, args.gt, args.metrics, args.allow_extra)
     print(format_scores(scores))
     if args.json is not None:

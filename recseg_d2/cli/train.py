@@ -3,7 +3,7 @@
 May use: everything. Examples:
 
     recseg train --config-file rsis_synthetic.yaml
-    recseg train --config-file rsis_nuclei.yaml --train-data my/train --val-data my/val
+    recseg train --config-file rsis_small.yaml --train-data my/train --val-data my/val
     python tools/train_net.py --config-file configs/rsis_cvppp.yaml --num-gpus 4
     torchrun --nproc-per-node 4 tools/train_net.py --config-file configs/rsis_cvppp.yaml
 """
@@ -19,19 +19,22 @@ from typing import Any
 from detectron2.checkpoint import DetectionCheckpointer  # isort: split
 
 from detectron2.config import CfgNode
-from detectron2.data import MetadataCatalog
+from detectron2.data import DatasetCatalog
 from detectron2.engine import default_argument_parser, default_setup
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
 import recseg_d2  # noqa: F401  (before any detectron2 import)
+from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
 from recseg_d2.config import get_config_file, load_config
 from recseg_d2.data.datasets.label_maps import register_folder
 from recseg_d2.engine.device import resolve_device
 from recseg_d2.engine.launch import launch
 from recseg_d2.engine.phases import phase_configs, run_phases
 from recseg_d2.engine.trainer import Trainer
+from recseg_d2.engine.weights import check_weights_file, load_weights, readable
 from recseg_d2.errors import UserError
+from recseg_d2.files import make_folder
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +46,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser = default_argument_parser(epilog=__doc__)
     parser.add_argument("--train-data", metavar="DIR", help="folder with images/ and labels/")
     parser.add_argument("--val-data", metavar="DIR", help="the same, for evaluation")
-    parser.add_argument("--min-objects", type=int, default=0, help="leave out images with fewer")
-    parser.add_argument("--max-objects", type=int, help="leave out images with more")
+    parser.add_argument(
+        "--min-objects", type=int, default=0, metavar="N", help="leave out images with fewer"
+    )
+    parser.add_argument("--max-objects", type=int, metavar="N", help="leave out images with more")
     parser.add_argument("--phase", default="", help="run this phase of SOLVER.PHASES alone")
     return parser
 
@@ -83,8 +88,15 @@ def setup(args: argparse.Namespace) -> CfgNode:
     if args.val_data:
         cfg.DATASETS.TEST = (FOLDER_VAL,)
     cfg.MODEL.DEVICE = resolve_device(cfg)
-    for phase in phase_configs(cfg):
-        check_classes(phase)
+    phases = phase_configs(cfg)
+    for phase in phases:
+        check_config(phase)
+        if args.resume:
+            check_resumable(phase)
+    check_named_data(cfg, args.eval_only)
+    if phases[0].MODEL.WEIGHTS and not args.phase:
+        check_weights_file(phases[0].MODEL.WEIGHTS)
+    make_folder(cfg.OUTPUT_DIR)
     cfg.freeze()
     if args.config_file:
         args.config_file = str(get_config_file(args.config_file))
@@ -93,25 +105,33 @@ def setup(args: argparse.Namespace) -> CfgNode:
     return cfg
 
 
-def check_classes(cfg: CfgNode) -> None:
-    """Refuse a model whose number of classes is not the data set's."""
-    wanted = cfg.MODEL.RECURRENT.NUM_CLASSES
-    for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
-        classes = getattr(MetadataCatalog.get(name), "thing_classes", None)
-        if classes is not None and len(classes) != wanted:
+def check_named_data(cfg: CfgNode, eval_only: bool) -> None:
+    """Refuse a run without data, and one on a folder that only an earlier command line named."""
+    needed = "TEST" if eval_only else "TRAIN"
+    option = "--val-data" if eval_only else "--train-data"
+    if not cfg.DATASETS[needed]:
+        raise UserError(f"DATASETS.{needed} names no data set: give {option} DIR, or name one.")
+    named = (*(() if eval_only else cfg.DATASETS.TRAIN), *cfg.DATASETS.TEST)
+    for name, folder_option in ((FOLDER_TRAIN, "--train-data"), (FOLDER_VAL, "--val-data")):
+        if name in named and name not in DatasetCatalog.list():
             raise UserError(
-                f"MODEL.RECURRENT.NUM_CLASSES is {wanted}, but data set {name!r} has "
-                f"{len(classes)} ({', '.join(classes[:5])} ...): set it to {len(classes)}."
+                f"DATASETS: the config is that of a run on a folder ({name!r}), which it does not "
+                f"remember: give {folder_option} DIR again."
             )
 
 
 def run_phase(cfg: CfgNode, resume: bool) -> dict[str, Any]:
     """Train one phase; returns the results of its last evaluation."""
-    Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
+    check_data(cfg)
+    make_folder(cfg.OUTPUT_DIR)
     if comm.is_main_process():
         (Path(cfg.OUTPUT_DIR) / "config.yaml").write_text(cfg.dump())
     trainer = Trainer(cfg)
-    trainer.resume_or_load(resume=resume)
+    with readable(cfg.MODEL.WEIGHTS or cfg.OUTPUT_DIR):
+        trainer.resume_or_load(resume=resume)
+    if trainer.start_iter >= cfg.SOLVER.MAX_ITER:
+        logger.info("%s is finished: raise SOLVER.MAX_ITER to go on.", cfg.OUTPUT_DIR)
+        return Trainer.test(cfg, trainer.model) if cfg.DATASETS.TEST else {}
     logger.info(
         "%s: iterations %d to %d, from %s",
         cfg.OUTPUT_DIR,
@@ -125,9 +145,16 @@ def run_phase(cfg: CfgNode, resume: bool) -> dict[str, Any]:
 
 def evaluate(cfg: CfgNode, resume: bool) -> dict[str, Any]:
     """Evaluate MODEL.WEIGHTS (or, on resuming, the last checkpoint) on DATASETS.TEST."""
-    if not (cfg.MODEL.WEIGHTS or resume):
-        raise UserError("--eval-only needs MODEL.WEIGHTS <file>, or --resume for the last ones.")
+    check_data(cfg)
     model = Trainer.build_model(cfg)
     checkpointer = DetectionCheckpointer(model, save_dir=cfg.OUTPUT_DIR)
-    checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=resume)
+    weights = cfg.MODEL.WEIGHTS
+    if resume and checkpointer.has_checkpoint():
+        weights = checkpointer.get_checkpoint_file()
+    if not weights:
+        raise UserError(
+            "--eval-only needs MODEL.WEIGHTS <file>, or --resume and a checkpoint in OUTPUT_DIR "
+            f"({cfg.OUTPUT_DIR})."
+        )
+    load_weights(model, weights)
     return Trainer.test(cfg, model)

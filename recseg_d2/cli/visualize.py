@@ -21,6 +21,7 @@ from recseg_d2.cli.model_options import (
 )
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
+from recseg_d2.files import make_folder
 from recseg_d2.visualization.dataset import draw_dataset_predictions
 from recseg_d2.visualization.panels import PANEL_SIDE
 
@@ -69,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             option = "--" + name.replace("_", "-")
             raise UserError(f"{option} is {getattr(args, name)}; expected 1 or more.")
     log_to_terminal()
+    make_folder(args.output)
     dicts = spread(
         dataset_dicts(args.dataset) if args.dataset else file_dicts(args.input), args.num
     )

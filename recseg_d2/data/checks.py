@@ -17,18 +17,13 @@ from recseg_d2.errors import UserError
 logger = logging.getLogger(__name__)
 
 
-def check_dataset_dicts(
-    dicts: Sequence[dict[str, Any]], name: str, num_classes: int, max_instances: int | None = None
-) -> None:
-    """Refuse a data set that cannot be used, and say what is odd about one that can.
-
-    Logged, not refused: images without an object, images with more than ``max_instances``.
+def check_dataset_dicts(dicts: Sequence[dict[str, Any]], name: str, num_classes: int) -> None:
+    """Refuse a data set that cannot be used.
 
     Args:
         dicts: Detectron2's standard dicts.
         name: of the data set, for the messages.
         num_classes: category ids must be in [0, num_classes).
-        max_instances: the most objects that the model can find; None for no limit.
 
     Raises:
         UserError: no image at all, an image file is missing, an annotation without a mask, a mask
@@ -39,25 +34,40 @@ def check_dataset_dicts(
             f"{name}: found no image to use; check the folder, and the filters (number of objects, "
             "DATALOADER.FILTER_EMPTY_ANNOTATIONS)."
         )
-    counts = [_check_dict(d, name, num_classes) for d in dicts]
+    for record in dicts:
+        _check_dict(record, name, num_classes)
+
+
+def report_oddities(dicts: Sequence[dict[str, Any]], name: str, max_instances: int) -> None:
+    """Log what is odd about a data set that can be used.
+
+    That is images without an object, and images with more than ``max_instances``, the most that the
+    model can find. Crowds do not count.
+    """
+    counts = [len(_objects(record)) for record in dicts]
     empty = sum(c == 0 for c in counts)
     if empty:
         logger.warning("%s: %d of %d images have no object.", name, empty, len(dicts))
-    if max_instances is not None and max(counts) > max_instances:
+    most = max(counts, default=0)
+    if most > max_instances:
         logger.warning(
-            "%s: %d of %d images have more than %d objects (up to %d); only the largest are used. "
-            "MODEL.RECURRENT.STEPS sets the limit.",
-            name, sum(c > max_instances for c in counts), len(dicts), max_instances, max(counts),
+            "%s: %d of %d images have more than %d objects (up to %d, %s); only the largest are "
+            "used. MODEL.RECURRENT.STEPS sets the limit.",
+            name, sum(c > max_instances for c in counts), len(dicts), max_instances, most,
+            dicts[counts.index(most)]["file_name"],
         )  # fmt: skip
 
 
-def _check_dict(record: dict[str, Any], name: str, num_classes: int) -> int:
-    """Check one image's dict; returns the number of its objects."""
+def _objects(record: dict[str, Any]) -> list[dict[str, Any]]:
+    return [a for a in record.get("annotations", []) if not a.get("iscrowd", 0)]
+
+
+def _check_dict(record: dict[str, Any], name: str, num_classes: int) -> None:
+    """Check one image's dict."""
     file_name = record["file_name"]
     if not PathManager.isfile(file_name):
         raise UserError(f"{name}: no image file {file_name}; check the path in the annotations.")
-    objects = [a for a in record.get("annotations", []) if not a.get("iscrowd", 0)]
-    for annotation in objects:
+    for annotation in _objects(record):
         category = annotation["category_id"]
         if not 0 <= category < num_classes:
             raise UserError(
@@ -72,7 +82,6 @@ def _check_dict(record: dict[str, Any], name: str, num_classes: int) -> int:
                 "cannot train masks."
             )
         _check_mask_size(record, segmentation, f"{name}: {file_name}")
-    return len(objects)
 
 
 def _check_mask_size(record: dict[str, Any], segmentation: Any, where: str) -> None:

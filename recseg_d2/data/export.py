@@ -21,6 +21,7 @@ from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.label_io import write_label_map
 from recseg_d2.data.rosettes import draw_rosette
 from recseg_d2.errors import UserError
+from recseg_d2.files import make_folder
 
 _HUE_STEP = (5**0.5 - 1) / 2  # the golden ratio keeps the hues of neighbouring labels apart
 _JPEG_QUALITY = 95
@@ -55,14 +56,14 @@ def export_rosettes(
 
 
 def _write_label_maps(out: Path, part: str, seeds: list[int], size: int) -> None:
-    images, labels = _folder(out / part / "images"), _folder(out / part / "labels")
+    images, labels = make_folder(out / part / "images"), make_folder(out / part / "labels")
     for number, image, label_map in _numbered(seeds, size):
         Image.fromarray(image).save(images / f"rosette_{number:06d}.png")
         write_label_map(labels / f"rosette_{number:06d}.png", label_map)
 
 
 def _write_cvppp(out: Path, part: str, seeds: list[int], size: int) -> None:
-    folder = _folder(out / ("A1" if part == "train" else "A1_test"))
+    folder = make_folder(out / ("A1" if part == "train" else "A1_test"))
     for number, image, label_map in _numbered(seeds, size):
         Image.fromarray(image).save(folder / f"plant{number:03d}_rgb.png")
         if part == "train":
@@ -77,7 +78,7 @@ def _write_cvppp_h5(out: Path, part: str, seeds: list[int], size: int) -> None:
     except ImportError as error:
         raise UserError("layout cvppp_h5 needs h5py; run `pip install recseg_d2[hdf5]`.") from error
     name = "training" if part == "train" else "testing"
-    with h5py.File(_folder(out) / f"CVPPP2017_{name}_images.h5", "w") as images:
+    with h5py.File(make_folder(out) / f"CVPPP2017_{name}_images.h5", "w") as images:
         for number, image, _ in _numbered(seeds, size):
             plant = images.create_group(f"A1/plant{number:03d}")
             plant["rgb"] = image
@@ -91,7 +92,7 @@ def _write_cvppp_h5(out: Path, part: str, seeds: list[int], size: int) -> None:
 
 
 def _write_coco(out: Path, part: str, seeds: list[int], size: int) -> None:
-    folder = _folder(out / f"{part}2017")
+    folder = make_folder(out / f"{part}2017")
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, image, label_map in _numbered(seeds, size):
@@ -107,7 +108,7 @@ def _write_coco(out: Path, part: str, seeds: list[int], size: int) -> None:
         "images": images,
         "annotations": annotations,
     }
-    path = _folder(out / "annotations") / f"instances_{part}2017.json"
+    path = make_folder(out / "annotations") / f"instances_{part}2017.json"
     path.write_text(json.dumps(contents))
 
 
@@ -143,8 +144,3 @@ def _palette() -> list[int]:
     hues = (np.arange(1, 256) * _HUE_STEP) % 1
     colours = [colorsys.hsv_to_rgb(hue, 0.75, 1.0) for hue in hues]
     return [0, 0, 0, *(round(255 * channel) for colour in colours for channel in colour)]
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path

@@ -28,7 +28,7 @@ from detectron2.data import (
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from recseg_d2.data.checks import check_dataset_dicts
+from recseg_d2.data.checks import check_dataset_dicts, report_oddities
 from recseg_d2.data.mapper import InstanceMapper
 from recseg_d2.errors import UserError
 
@@ -51,6 +51,8 @@ def build_train_loader(cfg: CfgNode, start_iteration: int = 0) -> DataLoader:
     """
     _check_sampler(cfg)
     dicts = _load(cfg, cfg.DATASETS.TRAIN, cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS)
+    if start_iteration == 0:
+        report_oddities(dicts, ", ".join(cfg.DATASETS.TRAIN), cfg.MODEL.RECURRENT.STEPS)
     seed = max(cfg.SEED, 0)
     dataset = SeededDataset(DatasetFromList(dicts, copy=False), InstanceMapper(cfg), seed)
     sampler = StreamSampler(len(dicts), seed, start_iteration * cfg.SOLVER.IMS_PER_BATCH)
@@ -62,6 +64,17 @@ def build_train_loader(cfg: CfgNode, start_iteration: int = 0) -> DataLoader:
         aspect_ratio_grouping=False,
         num_workers=cfg.DATALOADER.NUM_WORKERS,
     )
+
+
+def check_val_data(cfg: CfgNode) -> None:
+    """Check ``cfg.DATASETS.TEST`` as ``build_val_loader`` does, and log what is odd, once a run.
+
+    Raises:
+        UserError: the data is unusable.
+    """
+    for name in cfg.DATASETS.TEST:
+        dicts = _load(cfg, [name], filter_empty=False)
+        report_oddities(dicts, name, cfg.MODEL.RECURRENT.STEPS)
 
 
 def build_val_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
@@ -160,15 +173,10 @@ def _load(cfg: CfgNode, names: Sequence[str], filter_empty: bool) -> list[dict[s
         dicts = get_detection_dataset_dicts(list(names), filter_empty=filter_empty)
     except AssertionError as error:  # how Detectron2 says that nothing is left
         raise UserError(
-            f"{where}: {error} Check the folder, and the filters (number of objects, "
-            "DATALOADER.FILTER_EMPTY_ANNOTATIONS)."
+            f"{where}: found no image with an object to use ({error}); check the folder and the "
+            "label maps."
         ) from error
-    check_dataset_dicts(
-        dicts,
-        where,
-        num_classes=cfg.MODEL.RECURRENT.NUM_CLASSES,
-        max_instances=cfg.MODEL.RECURRENT.STEPS,
-    )
+    check_dataset_dicts(dicts, where, cfg.MODEL.RECURRENT.NUM_CLASSES)
     return dicts
 
 

@@ -6,7 +6,6 @@ image and masks by the same augmentations, and brings both to the models' workin
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,6 @@ from recseg_d2.data.annotations import (
 )
 from recseg_d2.data.augmentations import build_augmentations
 from recseg_d2.errors import UserError
-
-logger = logging.getLogger(__name__)
 
 
 class InstanceMapper:
@@ -67,7 +64,6 @@ class InstanceMapper:
         self.num_classes = num_classes
         self.max_instances = max_instances
         self.with_annotations = with_annotations
-        self._told_of_surplus = False
 
     @classmethod
     def from_config(
@@ -135,7 +131,7 @@ class InstanceMapper:
         moved = np.zeros((len(planes), *self.image_size), np.uint8)
         for p, labels in enumerate(planes):
             moved[p] = transforms.apply_segmentation(labels)
-        chosen = self._choose(label_areas(moved, plane, value), name)
+        chosen = self._choose(label_areas(moved, plane, value))
         instances = Instances(self.image_size)
         visible = unpack_label_planes(moved, plane[chosen], value[chosen])
         instances.gt_masks = BitMasks(torch.from_numpy(visible))
@@ -152,17 +148,10 @@ class InstanceMapper:
             )
         return category
 
-    def _choose(self, areas: np.ndarray, name: str) -> np.ndarray:
+    def _choose(self, areas: np.ndarray) -> np.ndarray:
         """Indices, in order, of the objects to keep: visible ones, the largest if too many."""
         chosen = np.flatnonzero(areas)
         if len(chosen) <= self.max_instances:
             return chosen
-        if not self._told_of_surplus:
-            self._told_of_surplus = True
-            logger.warning(
-                "%s has %d objects, the model has MODEL.RECURRENT.STEPS = %d steps: the largest "
-                "are kept. Further images like this are not mentioned.",
-                name, len(chosen), self.max_instances,
-            )  # fmt: skip
         largest = chosen[np.argsort(-areas[chosen], kind="stable")[: self.max_instances]]
         return np.sort(largest)

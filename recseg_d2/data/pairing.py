@@ -11,6 +11,7 @@ from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
 
+_LOSSY = tuple(set(IMAGE_EXTENSIONS) - set(LABEL_EXTENSIONS))
 _NAMES_IN_MESSAGE = 5
 
 
@@ -46,10 +47,12 @@ def pair_files(
         )
     missing, idle = sorted(images.keys() - labels), sorted(labels.keys() - images)
     if missing and (labels or not labels_optional):
+        lossy = [] if label_dir == image_dir else _lossy_files(label_dir)
+        hint = f" {lossy[0]} is of a lossy format, which changes labels: use PNG." if lossy else ""
         raise UserError(
             f"{image_dir}: {len(missing)} of {len(images)} images have no label map "
             f"<stem>{label_suffix}.* in {label_dir}, such as {_some(missing)}; add them (all 0 "
-            "where there is no object), or take the images away."
+            f"where there is no object), or take the images away.{hint}"
         )
     if idle:
         logger.warning(
@@ -78,3 +81,7 @@ def _files_by_stem(folder: Path, suffix: str, extensions: tuple[str, ...]) -> di
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMES_IN_MESSAGE]) + (" ..." if len(names) > _NAMES_IN_MESSAGE else "")
+
+
+def _lossy_files(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if p.suffix.lower() in _LOSSY)

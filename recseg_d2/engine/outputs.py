@@ -23,7 +23,7 @@ from detectron2.structures import BoxMode, Instances
 from pycocotools import mask as mask_util
 
 from recseg_d2.data.label_io import write_label_map
-from recseg_d2.errors import UserError
+from recseg_d2.files import make_folder
 from recseg_d2.postprocess import instances_to_label_map
 from recseg_d2.visualization import draw_overlay, draw_sequence
 
@@ -94,21 +94,6 @@ class PredictionWriter:
 
     def _file(self, kind: str, path: Path) -> Path:
         return self.folder / kind / f"{path.stem}.png"
-
-
-def make_folder(path: str | Path) -> Path:
-    """Make a folder for results, and those above it, unless it is there.
-
-    Raises:
-        UserError: a file is in the way, or writing is not allowed.
-    """
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"Cannot make the output folder {path} ({error}); name another by --output."
-        ) from error
-    return Path(path)
 
 
 def instances_to_results(instances: Instances, image_id: str | int) -> list[dict[str, Any]]:

@@ -7,14 +7,12 @@ batches them, and gives the same numbers.
 from __future__ import annotations
 
 import itertools
-import pickle
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.data import detection_utils
 from detectron2.data import transforms as T
@@ -24,11 +22,11 @@ from detectron2.utils.file_io import PathManager
 from PIL import Image
 
 from recseg_d2.engine.device import resolve_device
+from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
 
 Item = TypeVar("Item")
 
-_NAMES_IN_MESSAGE = 3
 _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "F")  # Pillow cuts them at 255 without a word
 
@@ -128,56 +126,6 @@ def read_bgr(path: str | Path) -> np.ndarray:
             f"{path}: cannot be read as an image ({error}); expected an 8-bit PNG, JPEG, TIFF or "
             "the like. Copy or convert the file again."
         ) from error
-
-
-def load_weights(model: torch.nn.Module, weights: str) -> None:
-    """Load a checkpoint completely, or refuse it.
-
-    Args:
-        model: as the config builds it; changed in place.
-        weights: a file, or any address that Detectron2's ``PathManager`` knows.
-
-    Raises:
-        UserError: no file is named or there is none, it is no checkpoint, or it leaves parameters
-            of the model without a value.
-    """
-    if not weights:
-        raise UserError(
-            "MODEL.WEIGHTS is empty; name a checkpoint, such as output/model_final.pth from a "
-            "training run (--weights of the tools)."
-        )
-    if "://" not in weights and not Path(weights).is_file():
-        raise UserError(
-            f"MODEL.WEIGHTS: there is no file {weights}; name a checkpoint, such as "
-            "model_final.pth in the output folder of a training run."
-        )
-    try:
-        _CompleteCheckpointer(model).load(weights)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"{weights}: cannot be read as a checkpoint ({error}); copy it again, or name another."
-        ) from error
-
-
-class _CompleteCheckpointer(DetectionCheckpointer):
-    """Refuses what Detectron2 only warns of: a model that would keep random parameters."""
-
-    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        self._path = path
-        return super().load(path, *args, **kwargs)
-
-    def _load_model(self, checkpoint: Any) -> Any:
-        incompatible = super()._load_model(checkpoint)
-        missing = list(incompatible.missing_keys)
-        if missing:
-            names = ", ".join(missing[:_NAMES_IN_MESSAGE])
-            more = ", ..." if len(missing) > _NAMES_IN_MESSAGE else ""
-            raise UserError(
-                f"{self._path}: has no fitting value for {len(missing)} parameters of the model "
-                f"({names}{more}). Use the config that it was trained with: config.yaml in the "
-                "run's output folder."
-            )
-        return incompatible
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -134,7 +134,7 @@ class BestCheckpoint(HookBase):
     Has to come after the hooks that produce the metric and before the writers.
 
     Args:
-        metric: name in the storage; a run whose evaluations do not produce it is refused.
+        metric: name in the storage; a warning says so if no evaluation produced it.
         plateau: of the metric; a patience of 0 never ends training.
         save_best: stores the model as the best one so far.
         finish: called before training ends early, with the best model stored.
@@ -169,6 +169,12 @@ class BestCheckpoint(HookBase):
     def after_train(self) -> None:
         """The last evaluation comes after the last step."""
         self._look()
+        if self._plateau.best is None:
+            found = ", ".join(sorted(n for n in self.trainer.storage.latest() if "/" in n))
+            logger.warning(
+                "SOLVER.PLATEAU.METRIC is %s, which no evaluation produced (found: %s): there is "
+                "no best model.", self._metric, found or "none",
+            )  # fmt: skip
 
     def _look(self) -> None:
         value = latest_value(self.trainer, self._metric)

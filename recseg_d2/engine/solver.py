@@ -21,6 +21,7 @@ from fvcore.common.param_scheduler import (
 from recseg_d2.errors import UserError
 
 OPTIMIZERS = ("SGD", "ADAM", "ADAMW")
+SCHEDULERS = ("WarmupFlatCosineLR", "WarmupMultiStepLR", "WarmupCosineLR")
 
 
 def build_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Optimizer:
@@ -84,8 +85,14 @@ def build_lr_scheduler(
 
     WarmupFlatCosineLR: linear warm-up over WARMUP_ITERS, flat up to FLAT_FRACTION of MAX_ITER, then
     a half cosine down to BASE_LR_END.
+
+    Raises:
+        UserError: an unknown SOLVER.LR_SCHEDULER_NAME.
     """
-    if cfg.SOLVER.LR_SCHEDULER_NAME != "WarmupFlatCosineLR":
+    name = cfg.SOLVER.LR_SCHEDULER_NAME
+    if name not in SCHEDULERS:
+        raise UserError(f"SOLVER.LR_SCHEDULER_NAME is {name!r}: expected one of {SCHEDULERS}.")
+    if name != "WarmupFlatCosineLR":
         return build_detectron2_lr_scheduler(cfg, optimizer)
     return LRMultiplier(optimizer, _flat_cosine(cfg), cfg.SOLVER.MAX_ITER)
 

@@ -153,7 +153,8 @@ class Trainer(DefaultTrainer):
         return built
 
     def _save_final(self) -> None:
-        self.checkpointer.save(Path(FINAL).stem, iteration=self.iter)
+        last = min(self.iter, self.max_iter - 1)  # the loop leaves its counter one further
+        self.checkpointer.save(Path(FINAL).stem, iteration=last)
 
     def _save_best(self, averaged: Callable[[], AbstractContextManager[None]]) -> None:
         """The model alone, so that resuming still starts from the latest checkpoint."""

@@ -37,11 +37,20 @@ def build_evaluator(
     Raises:
         UserError: the data set's metadata has no ``evaluator_type``, or an unknown one.
     """
+    folder = Path(output_dir) if output_dir is not None else Path(cfg.OUTPUT_DIR) / "inference"
+    return EVALUATORS[evaluator_type(dataset_name)](dataset_name, str(folder))
+
+
+def evaluator_type(dataset_name: str) -> str:
+    """The key in ``EVALUATORS`` for a data set.
+
+    Raises:
+        UserError: the data set's metadata has no ``evaluator_type``, or an unknown one.
+    """
     kind = MetadataCatalog.get(dataset_name).get("evaluator_type")
     if kind not in EVALUATORS:
         raise UserError(
             f"data set {dataset_name!r}: found evaluator_type {kind!r}, expected one of "
             f"{', '.join(EVALUATORS)}; set MetadataCatalog.get({dataset_name!r}).evaluator_type."
         )
-    folder = Path(output_dir) if output_dir is not None else Path(cfg.OUTPUT_DIR) / "inference"
-    return EVALUATORS[kind](dataset_name, str(folder))
+    return kind

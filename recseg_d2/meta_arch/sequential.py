@@ -18,7 +18,6 @@ from recseg_d2.postprocess import PostprocessOptions, postprocess
 from recseg_d2.structures import InstanceSequence, InstanceTargets
 from recseg_d2.targets import build_targets, masks_to_boxes
 
-
 PRECISIONS = ("float32", "bfloat16")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from recseg_d2.files import make_place
 from recseg_d2.metrics.registry import METRICS, metric_keys, score_image
 
 _STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
@@ -76,9 +77,12 @@ class ImageScores:
         return {"images": images, "mean": self.mean(), "std": self.std()}
 
     def save(self, path: str | Path) -> None:
-        """Write the summary as JSON; NaN becomes null. The folder is made if needed."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write the summary as JSON; NaN becomes null. The folder is made if needed.
+
+        Raises:
+            UserError: the file cannot be written there.
+        """
+        path = make_place(path)
         text = json.dumps(_nan_to_none(self.summary()), indent=2, allow_nan=False)
         path.write_text(text + "\n", encoding="utf-8")
 

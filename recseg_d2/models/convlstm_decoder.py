@@ -1,6 +1,6 @@
 """The recurrent decoder of RSIS: image features in, a sequence of objects out.
 
-May use: torch, ``recseg_d2.layers``, ``recseg_d2.structures``.
+May use: torch, ``recseg_d2.layers``, ``structures``, ``errors``.
 Source: Salvador et al. 2017, "Recurrent Neural Networks for Semantic Instance Segmentation",
 section 3.2, eq. 1 and 2.
 
@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from recseg_d2.errors import UserError
 from recseg_d2.layers.conv_lstm import CellInputs, ConvLSTMCell, State
 from recseg_d2.layers.coordinates import NUM_COORDINATES, append_coordinates, coordinate_maps
 from recseg_d2.structures import InstanceSequence
@@ -52,7 +53,7 @@ class ConvLSTMDecoder(nn.Module):
         forget_bias: added to the forget gates' initial bias; the paper has 0.
 
     Raises:
-        ValueError: an unknown skip mode, or widths that do not fit each other.
+        UserError: an unknown skip mode, or widths that do not fit each other.
     """
 
     def __init__(
@@ -67,9 +68,9 @@ class ConvLSTMDecoder(nn.Module):
     ) -> None:
         super().__init__()
         if skip_mode not in SKIP_MODES:
-            raise ValueError(f"skip mode {skip_mode!r}: expected one of {', '.join(SKIP_MODES)}.")
+            raise UserError(f"skip mode {skip_mode!r}: expected one of {', '.join(SKIP_MODES)}.")
         if not 1 <= len(hidden_widths) == len(feature_widths):
-            raise ValueError(
+            raise UserError(
                 f"{len(hidden_widths)} hidden widths for {len(feature_widths)} feature levels: "
                 "expected one for each, and at least one."
             )

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from detectron2.structures import Instances
 
-from recseg_d2.engine.outputs import make_folder
 from recseg_d2.engine.predictor import read_bgr
 from recseg_d2.evaluation.ground_truth import label_map_from_dict
+from recseg_d2.files import make_folder
 from recseg_d2.visualization.montage import MontageEntry, draw_montage
 from recseg_d2.visualization.panels import PANEL_SIDE
 from recseg_d2.visualization.sequences import draw_sequence

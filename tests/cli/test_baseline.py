@@ -91,3 +91,10 @@ def test_launcher(images, root, tool_env, tmp_path):
     done = subprocess.run(command, env=tool_env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "one.png").is_file()
+
+
+def test_a_file_in_the_way_of_the_output_is_named(tmp_path, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    argv = ["--method", "nuclei", "--input", str(tmp_path / "a.png")]
+    assert run(main, [*argv, "--output", str(tmp_path / "a.png")]) == 2
+    assert "Cannot make the folder" in capsys.readouterr().err

@@ -147,3 +147,10 @@ def test_launcher(folders, root, tool_env):
     done = subprocess.run([*command, "--gt", gt], env=tool_env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "SBD" in done.stdout
+
+
+def test_a_json_file_that_cannot_be_written_is_refused_before_scoring(folders, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    arguments = ("--pred", str(folders[0]), "--gt", str(folders[1]), "--json")
+    assert "Cannot make the folder" in refusal(capsys, *arguments, str(tmp_path / "file" / "x"))
+    assert "it is a folder" in refusal(capsys, *arguments, str(tmp_path))

@@ -115,7 +115,7 @@ def test_missing_input_and_empty_folder_are_refused(trained, tmp_path, capsys):
 def test_an_output_that_is_a_file_is_refused(trained, images, tmp_path, capsys):
     (tmp_path / "out").write_text("in the way")
     assert predict(trained, images, output=tmp_path / "out") == 2
-    assert "name another by --output" in capsys.readouterr().err
+    assert "Cannot make the folder" in capsys.readouterr().err
 
 
 def test_config_file_and_weights_by_name(trained, images, tmp_path):

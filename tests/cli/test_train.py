@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2 import cli
 from recseg_d2.cli import make_dataset, train
+from recseg_d2.data.label_io import write_label_map
 
 TINY = [
     *("MODEL.SMALL_ENCODER.WIDTHS", "[4,6]", "MODEL.RSIS.HIDDEN_WIDTHS", "[6,4]"),
@@ -30,9 +33,14 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def clean_catalog():
     yield
+    forget_folders()
+
+
+def forget_folders():
     for name in (train.FOLDER_TRAIN, train.FOLDER_VAL):
         if name in DatasetCatalog.list():
             DatasetCatalog.remove(name)
+        if name in MetadataCatalog.list():
             MetadataCatalog.remove(name)
 
 
@@ -60,9 +68,7 @@ def test_evaluation_alone_gives_the_numbers_that_training_ended_with(data, tmp_p
     output = tmp_path / "out"
     trained = train.train(train.build_parser().parse_args(arguments(data, output)))
     weights = ["MODEL.WEIGHTS", str(output / "model_final.pth")]
-    for name in (train.FOLDER_TRAIN, train.FOLDER_VAL):
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
+    forget_folders()
     options = ["--eval-only", *arguments(data, tmp_path / "eval", *weights)]
     assert train.train(train.build_parser().parse_args(options)) == trained
 
@@ -100,3 +106,83 @@ def test_evaluation_needs_weights(data, tmp_path, capsys):
     code = cli.run(train.main, ["--eval-only", *arguments(data, tmp_path / "out")])
     assert code == 2
     assert "--eval-only needs MODEL.WEIGHTS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("opts", "message"),
+    [
+        (["SOLVER.MAX_ITER", "0"], "SOLVER.MAX_ITER is 0"),
+        (["MODEL.RECURRENT.STEPS", "0"], "MODEL.RECURRENT.STEPS is 0"),
+        (["MODEL.RECURRENT.IMAGE_SIZE", "(0,32)"], "MODEL.RECURRENT.IMAGE_SIZE is (0, 32)"),
+        (["MODEL.DEVICE", "gpu"], "MODEL.DEVICE is 'gpu'"),
+        (["MODEL.BACKBONE.NAME", "moon"], "MODEL.BACKBONE.NAME is 'moon'"),
+        (["MODEL.META_ARCHITECTURE", "GeneralizedRCNN"], "expected one of"),
+        (["MODEL.WEIGHTS", "gone.pth"], "there is no file gone.pth"),
+        (["MODEL.WEIGHTS", __file__], "cannot be read as a checkpoint"),
+    ],
+)
+def test_what_would_fail_later_is_refused_before_training(data, tmp_path, capsys, opts, message):
+    assert cli.run(train.main, arguments(data, tmp_path / "out", *opts)) == 2
+    assert message in capsys.readouterr().err
+    metrics = tmp_path / "out" / "metrics.json"
+    assert not metrics.exists() or not metrics.read_text()  # no iteration was run
+
+
+def test_no_config_no_data_and_no_place_are_refused(data, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    small = ["--config-file", "rsis_small.yaml", "MODEL.DEVICE", "cpu"]
+    for argv, message in (
+        ([], "name a config by --config-file"),
+        (small, "give --train-data DIR"),
+        (["--eval-only", *small], "give --val-data DIR"),
+        ([*small, "DATASETS.TRAIN", "('folder_train',)"], "give --train-data DIR again"),
+        (arguments(data, tmp_path / "file"), "Cannot make the folder"),
+    ):
+        assert cli.run(train.main, argv) == 2
+        assert message in capsys.readouterr().err
+        forget_folders()
+
+
+def test_bad_validation_data_is_found_before_training(data, tmp_path, capsys):
+    bad = shutil.copytree(data / "val", tmp_path / "val")
+    for path in (bad / "labels").iterdir():
+        write_label_map(path, np.zeros((7, 7), np.uint8))
+    argv = [*arguments(data, tmp_path / "out")]
+    argv[argv.index("--val-data") + 1] = str(bad)
+    assert cli.run(train.main, argv) == 2
+    assert "found 7x7 pixels" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_resuming_what_is_finished_changes_nothing(data, tmp_path):
+    output = tmp_path / "out"
+
+    def run(*options):
+        forget_folders()
+        args = train.build_parser().parse_args([*options, *arguments(data, output)])
+        return train.train(args)
+
+    first = run()
+    before = (output / "model_final.pth").read_bytes()
+    for _ in range(2):
+        assert run("--resume") == first
+    assert (output / "model_final.pth").read_bytes() == before
+
+
+def test_another_model_is_not_resumed_or_evaluated_and_the_run_stays_as_it_was(
+    data, tmp_path, capsys
+):
+    output = tmp_path / "out"
+    assert cli.run(train.main, arguments(data, output)) == 0
+    before = (output / "config.yaml").read_text()
+    wider = ["MODEL.RSIS.HIDDEN_WIDTHS", "[8,4]"]
+    weights = ["MODEL.WEIGHTS", str(output / "model_final.pth")]
+    for argv in (
+        ["--resume", *arguments(data, output, *wider)],
+        ["--eval-only", *arguments(data, tmp_path / "other", *wider, *weights)],
+    ):
+        capsys.readouterr()
+        forget_folders()
+        assert cli.run(train.main, argv) == 2
+        assert "has no fitting value for" in capsys.readouterr().err
+    assert (output / "config.yaml").read_text() == before

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from recseg_d2.data.checks import check_dataset_dicts
+from recseg_d2.data.checks import check_dataset_dicts, report_oddities
 from recseg_d2.data.datasets.synthetic import load_rosettes
 from recseg_d2.errors import UserError
 
@@ -15,7 +15,8 @@ def dicts():
 
 
 def test_good_dicts_pass_silently(dicts, caplog):
-    check_dataset_dicts(dicts, "rosettes", num_classes=1, max_instances=8)
+    check_dataset_dicts(dicts, "rosettes", num_classes=1)
+    report_oddities(dicts, "rosettes", max_instances=8)
     assert not caplog.records
 
 
@@ -27,10 +28,11 @@ def test_dicts_without_annotations_pass(dicts):
 def test_oddities_are_logged(dicts, caplog):
     dicts[0]["annotations"] = []
     with caplog.at_level(logging.WARNING):
-        check_dataset_dicts(dicts, "rosettes", num_classes=1, max_instances=1)
+        report_oddities(dicts, "rosettes", max_instances=1)
     text = caplog.text
     assert "rosettes: 1 of 3 images have no object" in text
     assert "rosettes: 2 of 3 images have more than 1 objects" in text
+    assert "synthetic://rosettes/48/" in text
 
 
 def test_no_image_is_refused():

@@ -65,3 +65,9 @@ def test_unusable_folders_are_refused(touch):
         pair_files(root / "e", root / "l")
     with pytest.raises(UserError, match="no such folder"):
         pair_files(root / "gone", root / "l")
+
+
+def test_label_maps_in_a_lossy_format_are_pointed_out(touch):
+    root = touch("i/a.png", "l/a.jpg")
+    with pytest.raises(UserError, match=r"no label map.*a\.jpg is of a lossy format"):
+        pair_files(root / "i", root / "l")

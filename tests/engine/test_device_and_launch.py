@@ -38,11 +38,12 @@ def test_asking_for_gpus_that_are_not_there_trains_in_one_process(capsys):
 def test_torchrun_processes_find_each_other(tool_env, tmp_path):
     script = tmp_path / "main.py"
     script.write_text(
-        "import argparse, recseg_d2\n"
+        "import argparse, os, recseg_d2\n"
         "from detectron2.utils import comm\n"
         "from recseg_d2.engine.launch import launch\n"
         "def main(args):\n"
-        "    print('rank', comm.get_rank(), 'of', comm.get_world_size(), comm.get_local_rank())\n"
+        "    numbers = comm.get_rank(), comm.get_world_size(), comm.get_local_rank()\n"
+        "    os.write(1, b'rank %d of %d %d\\n' % numbers)  # in one piece\n"
         "launch(main, argparse.Namespace(num_gpus=1, num_machines=1))\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]

@@ -78,6 +78,12 @@ def test_unknown_optimizer_and_nothing_to_train_are_refused(tiny_cfg):
         build_optimizer(tiny_cfg, Model().requires_grad_(False))
 
 
+def test_an_unknown_schedule_is_refused(tiny_cfg):
+    tiny_cfg.SOLVER.LR_SCHEDULER_NAME = "Sawtooth"
+    with pytest.raises(UserError, match="'Sawtooth': expected one of"):
+        build_lr_scheduler(tiny_cfg, build_optimizer(tiny_cfg, Model()))
+
+
 def test_flat_cosine_by_hand(tiny_cfg):
     tiny_cfg.merge_from_list(
         [

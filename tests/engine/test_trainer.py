@@ -156,6 +156,24 @@ def test_training_ends_when_the_metric_no_longer_improves(tiny_cfg, tiny_dataset
     assert "leaf/absDiC" in lines(tiny_cfg)[-1]
 
 
+def test_a_metric_that_no_evaluation_produces_is_named(tiny_cfg, tiny_dataset, caplog):
+    tiny_cfg.merge_from_list(
+        ["DATASETS.TEST", (tiny_dataset,), "SOLVER.PLATEAU.METRIC", "leaf/sbd"]
+    )
+    run(tiny_cfg)
+    assert "SOLVER.PLATEAU.METRIC is leaf/sbd, which no evaluation produced" in caplog.text
+    assert "leaf/SBD" in caplog.text
+
+
+def test_a_finished_run_that_is_extended_leaves_no_iteration_out(tiny_cfg):
+    tiny_cfg.SOLVER.EMA_DECAY = 0.9
+    run(tiny_cfg)
+    tiny_cfg.SOLVER.MAX_ITER += 2
+    trainer = Trainer(tiny_cfg)
+    trainer.resume_or_load(resume=True)
+    assert trainer.start_iter == 4
+
+
 def test_resuming_starts_from_the_latest_checkpoint_and_not_the_best(tiny_cfg, tiny_dataset):
     tiny_cfg.merge_from_list(["DATASETS.TEST", (tiny_dataset,), "TEST.EVAL_PERIOD", 1])
     run(tiny_cfg)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from pycocotools import mask as coco_mask
 
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.image_io import probe_image
@@ -27,6 +28,10 @@ from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
 
+MANY_OBJECTS, SPECK_AREA = (
+    32,
+    2,
+)  # a label map of so many objects, half of them such specks, is none
 MOST_THREADS = 8  # decoding releases the interpreter lock; more threads only fight for memory
 
 
@@ -161,6 +166,8 @@ class LabelMapFolder:
         with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
             records = list(pool.map(self._read, pairs))
         kept = [r for r in records if self._wanted(r)]
+        if not kept:
+            raise UserError(self._nothing_kept(records))
         objects = [len(r.get("annotations", [])) for r in kept]
         logger.info(
             "%s: %d images, %d objects; %d images without an object, %d left out by the limits on "
@@ -195,8 +202,9 @@ class LabelMapFolder:
                 f"{label}: found {labels.shape[1]}x{labels.shape[0]} pixels, expected the "
                 f"{width}x{height} of {image}; a label map has its image's size."
             )
-        classes = self._classes_of(labels, label)
-        return {**record, "annotations": label_map_to_annotations(labels, classes)}
+        annotations = label_map_to_annotations(labels, self._classes_of(labels, label))
+        _check_specks(annotations, label)
+        return {**record, "annotations": annotations}
 
     def _classes_of(self, labels: np.ndarray, path: Path) -> dict[int, int] | None:
         """Category of each object's label, or None where there is no rule."""
@@ -213,6 +221,15 @@ class LabelMapFolder:
                 )
         return {value: ids.index(value // self.label_divisor) for value in values}
 
+    def _nothing_kept(self, records: list[dict[str, Any]]) -> str:
+        most = "any" if self.max_objects is None else self.max_objects
+        counts = [len(r.get("annotations", [])) for r in records] or [0]
+        return (
+            f"{self.image_dir}: none of {len(records)} images is left; they have {min(counts)} to "
+            f"{max(counts)} objects, wanted are {self.min_objects} to {most}. Change --min-objects "
+            "and --max-objects (min_objects, max_objects)."
+        )
+
     def _wanted(self, record: dict[str, Any]) -> bool:
         if "annotations" not in record:
             return True
@@ -224,6 +241,17 @@ def _register(name: str, source: LabelMapFolder, /, **metadata: Any) -> None:
     DatasetCatalog.register(name, source)
     fields = {"evaluator_type": "leaf", "image_root": str(source.image_dir), **metadata}
     MetadataCatalog.get(name).set(thing_classes=list(source.classes), **fields)
+
+
+def _check_specks(annotations: list[dict[str, Any]], path: Path) -> None:
+    """Refuse what lossy compression or smoothing leaves of a label map."""
+    areas = [int(coco_mask.area(a["segmentation"])) for a in annotations]
+    if len(areas) >= MANY_OBJECTS and np.median(areas) <= SPECK_AREA:
+        raise UserError(
+            f"{path}: found {len(areas)} labels, half of them on at most {SPECK_AREA} pixels; so "
+            "looks a label map after JPEG compression or smoothing. Export it again as PNG, and "
+            "resize label maps by nearest neighbour only."
+        )
 
 
 def _copy(record: dict[str, Any]) -> dict[str, Any]:

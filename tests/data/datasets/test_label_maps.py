@@ -9,6 +9,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from recseg_d2.data.datasets import register_folder, register_label_map_dataset
+from recseg_d2.data.datasets.label_maps import LabelMapFolder
 from recseg_d2.data.label_io import write_label_map
 from recseg_d2.errors import UserError
 
@@ -169,3 +170,23 @@ def test_empty_and_missing_folders_and_equal_stems_are_refused(load, folder):
     (folder / "images").rmdir()
     with pytest.raises(UserError, match="no such folder"):
         load()
+
+
+def test_a_label_map_after_jpeg_compression_is_refused(tmp_path):
+    for part in ("images", "labels"):
+        (tmp_path / part).mkdir()
+    Image.new("RGB", (16, 16)).save(tmp_path / "images" / "a.png")
+    noise = np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "labels" / "a.png")
+    source = LabelMapFolder("noise", tmp_path / "images", tmp_path / "labels")
+    with pytest.raises(UserError, match=r"labels/a\.png: found 256 labels.*JPEG"):
+        source()
+
+
+def test_limits_that_leave_no_image_are_named(tmp_path):
+    for part in ("images", "labels"):
+        (tmp_path / part).mkdir()
+        Image.new("L", (8, 8), 1).save(tmp_path / part / "a.png")
+    source = LabelMapFolder("one", tmp_path / "images", tmp_path / "labels", min_objects=3)
+    with pytest.raises(UserError, match="none of 1 images is left; they have 1 to 1 objects"):
+        source()

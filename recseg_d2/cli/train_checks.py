@@ -1,0 +1,124 @@
+"""What can be known to be wrong with a run before it starts. May use: the package, detectron2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY, build_model
+from detectron2.utils import comm
+
+from recseg_d2.data.loader import check_val_data
+from recseg_d2.engine.weights import load_weights
+from recseg_d2.errors import UserError
+from recseg_d2.evaluation.build import evaluator_type
+
+_Rule = tuple[str, Callable[[Any], bool]]
+_POSITIVE: _Rule = ("1 or more", lambda value: value >= 1)
+
+_RULES: dict[str, _Rule] = {
+    "SOLVER.MAX_ITER": _POSITIVE,
+    "SOLVER.IMS_PER_BATCH": _POSITIVE,
+    "SOLVER.CHECKPOINT_PERIOD": _POSITIVE,
+    "SOLVER.BASE_LR": ("above 0", lambda value: value > 0),
+    "SOLVER.FLAT_FRACTION": ("0 to 1", lambda value: 0 <= value <= 1),
+    "SOLVER.EMA_DECAY": ("0 or more, below 1", lambda value: 0 <= value < 1),
+    "MODEL.RECURRENT.STEPS": _POSITIVE,
+    "MODEL.RECURRENT.NUM_CLASSES": _POSITIVE,
+    "MODEL.RECURRENT.IMAGE_SIZE": (
+        "(height, width) in pixels",
+        lambda value: len(value) == 2 and min(value) >= 1,
+    ),
+}
+
+
+def check_config(cfg: CfgNode) -> None:
+    """Refuse values that only fail later, or not at all.
+
+    Raises:
+        UserError: a number out of its range, an unknown architecture, backbone or device, or a
+            number of classes that is not the data sets'.
+    """
+    _check_architecture(cfg)
+    for key, (expected, fits) in _RULES.items():
+        value = _lookup(cfg, key)
+        if not fits(value):
+            raise UserError(f"{key} is {value}; expected {expected}.")
+    if cfg.SOLVER.IMS_PER_BATCH % comm.get_world_size():
+        raise UserError(
+            f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}; expected a multiple of the "
+            f"{comm.get_world_size()} processes."
+        )
+    try:
+        torch.device(cfg.MODEL.DEVICE)
+    except RuntimeError as error:
+        found = cfg.MODEL.DEVICE
+        raise UserError(f"MODEL.DEVICE is {found!r}; expected auto, cpu, cuda or mps.") from error
+    if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
+        raise UserError(
+            f"SOLVER.AMP.ENABLED needs CUDA, MODEL.DEVICE is {cfg.MODEL.DEVICE}: use "
+            "MODEL.RECURRENT.PRECISION bfloat16, which works on any device."
+        )
+    _check_classes(cfg)
+
+
+def check_data(cfg: CfgNode) -> None:
+    """Refuse data to evaluate on that would only be found unusable at the first evaluation.
+
+    Raises:
+        UserError: the data cannot be used, or there is no evaluator for it.
+    """
+    check_val_data(cfg)
+    for name in cfg.DATASETS.TEST:
+        evaluator_type(name)
+
+
+def check_resumable(cfg: CfgNode) -> None:
+    """Refuse to resume another model's run, before anything in its folder is overwritten.
+
+    Raises:
+        UserError: the last checkpoint in OUTPUT_DIR is damaged, or not of the config's model.
+    """
+    own = cfg.clone()
+    own.defrost()
+    own.MODEL.DEVICE = "cpu"
+    checkpointer = DetectionCheckpointer(torch.nn.Module(), save_dir=cfg.OUTPUT_DIR)
+    if checkpointer.has_checkpoint():
+        load_weights(build_model(own), checkpointer.get_checkpoint_file())
+
+
+def _check_architecture(cfg: CfgNode) -> None:
+    found, known = cfg.MODEL.META_ARCHITECTURE, dict(META_ARCH_REGISTRY)
+    ours = [name for name, kind in known.items() if not kind.__module__.startswith("detectron2.")]
+    if found not in ours:
+        raise UserError(
+            f"MODEL.META_ARCHITECTURE is {found!r}, expected one of {', '.join(sorted(ours))}; "
+            "name a config by --config-file, such as rsis_small.yaml."
+        )
+    if cfg.MODEL.BACKBONE.NAME not in BACKBONE_REGISTRY:
+        raise UserError(
+            f"MODEL.BACKBONE.NAME is {cfg.MODEL.BACKBONE.NAME!r}, expected one of "
+            f"{', '.join(sorted(dict(BACKBONE_REGISTRY)))}."
+        )
+
+
+def _check_classes(cfg: CfgNode) -> None:
+    wanted = cfg.MODEL.RECURRENT.NUM_CLASSES
+    for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
+        classes = getattr(MetadataCatalog.get(name), "thing_classes", None)
+        if classes is not None and len(classes) != wanted:
+            raise UserError(
+                f"MODEL.RECURRENT.NUM_CLASSES is {wanted}, but data set {name!r} has "
+                f"{len(classes)} ({', '.join(classes[:5])} ...): set it to {len(classes)}."
+            )
+
+
+def _lookup(cfg: CfgNode, key: str) -> Any:
+    value: Any = cfg
+    for part in key.split("."):
+        value = value[part]
+    return value

@@ -1,0 +1,37 @@
+"""Places for results, made before anything is computed. May use: the standard library only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from recseg_d2.errors import UserError
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make a folder for results, and those above it, unless it is there.
+
+    Raises:
+        UserError: a file is in the way, or writing is not allowed.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make the folder {path} ({error}); name another.") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UserError(f"Cannot write into the folder {path}; name another, or allow writing.")
+    return path
+
+
+def make_place(path: str | Path) -> Path:
+    """Make the folder that a file is going to be written into.
+
+    Raises:
+        UserError: the folder cannot be made or written into, or the path is a folder itself.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"Cannot write the file {path}: it is a folder; name a file in it.")
+    make_folder(path.parent)
+    return path
