@@ -153,8 +153,10 @@ class Trainer(DefaultTrainer):
         return built
 
     def _save_final(self) -> None:
-        last = min(self.iter, self.max_iter - 1)  # the loop leaves its counter one further
-        self.checkpointer.save(Path(FINAL).stem, iteration=last)
+        counter = self.iter  # after the last step the loop leaves it one too far to go on from
+        self.iter = min(counter, self.max_iter - 1)
+        self.checkpointer.save(Path(FINAL).stem, iteration=self.iter)
+        self.iter = counter
 
     def _save_best(self, averaged: Callable[[], AbstractContextManager[None]]) -> None:
         """The model alone, so that resuming still starts from the latest checkpoint."""
