@@ -1,4 +1,4 @@
-"""Every config key that the package adds. May use: detectron2.config, engine.device.
+"""Every config key that the package adds. May use: detectron2.config, engine.device, models.
 
 ``get_recseg_cfg()`` is the one way to a complete config, so that no key is ever "non-existent".
 """
@@ -11,6 +11,7 @@ from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
 from recseg_d2.engine.device import available_device
+from recseg_d2.models import foreground_angle
 
 
 def get_recseg_cfg() -> CN:
@@ -25,6 +26,7 @@ def add_recseg_config(cfg: CN) -> None:
     _change_detectron2_defaults(cfg)
     _add_recurrent(cfg)
     _add_rsis(cfg)
+    _add_ris(cfg)
     _add_encoders(cfg)
     _add_solver(cfg)
     _add_data(cfg)
@@ -82,6 +84,24 @@ def _add_rsis(cfg: CN) -> None:
     node.STOP_SLOT_WEIGHT = (
         1.0  # weight, within the stop loss, of the one step after the last object
     )
+
+
+def _add_ris(cfg: CN) -> None:
+    """RecurrentAttentionSeg (Ren & Zemel 2017)."""
+    node = cfg.MODEL.RIS = CN()
+    _add_ris_preprocessor(node)
+
+
+def _add_ris_preprocessor(ris: CN) -> None:
+    """The network that the others see the image through; weight 0 drops a term of its loss."""
+    node = ris.PREPROCESSOR = CN()
+    node.ENABLED = True  # False: the other networks see the image itself (table 4, "no pre proc.")
+    node.WIDTHS = foreground_angle.PAPER_WIDTHS  # of each block's convolutions, finest first
+    node.SKIPS = foreground_angle.PAPER_SKIPS  # whether a block's features come back on the way up
+    node.SEMANTIC = False  # NUM_CLASSES classes and background, instead of one foreground channel
+    node.ANGLE = True  # 8 channels of the angle towards the object's centroid
+    node.FOREGROUND_WEIGHT = 1.0
+    node.ANGLE_WEIGHT = 1.0
 
 
 def _add_encoders(cfg: CN) -> None:

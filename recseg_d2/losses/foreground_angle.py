@@ -44,11 +44,11 @@ def foreground_angle_losses(
     foreground_weight: float = 1.0,
     angle_weight: float = 1.0,
 ) -> dict[str, torch.Tensor]:
-    """``loss_foreground`` and ``loss_angle``, weighted; the latter only where there are angles."""
-    losses = {
-        "loss_foreground": foreground_weight
-        * foreground_loss(maps.foreground_logits, targets.foreground)
-    }
-    if maps.angle_logits is not None:
+    """``loss_foreground`` and ``loss_angle``, weighted; a term of weight 0 is not computed."""
+    losses = {}
+    if foreground_weight:
+        term = foreground_loss(maps.foreground_logits, targets.foreground)
+        losses["loss_foreground"] = foreground_weight * term
+    if angle_weight and maps.angle_logits is not None:
         losses["loss_angle"] = angle_weight * angle_loss(maps.angle_logits, targets.angle)
     return losses

@@ -56,6 +56,7 @@ def test_terms_weights_and_what_is_left_out():
     losses = foreground_angle_losses(maps, targets, foreground_weight=2.0, angle_weight=0.5)
     assert losses["loss_foreground"].item() == pytest.approx(2 * math.log(2))
     assert losses["loss_angle"].item() == pytest.approx(0.5 * math.log(8))
+    assert foreground_angle_losses(maps, targets, 0.0, 0.0) == {}
     maps.angle_logits = None
     assert set(foreground_angle_losses(maps, targets)) == {"loss_foreground"}
 
