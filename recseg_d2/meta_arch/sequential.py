@@ -117,6 +117,14 @@ class SequentialModel(nn.Module):
             for i, dict_ in enumerate(batched_inputs)
         ]
 
+    def traced_sequence(self, dict_: dict[str, Any]) -> InstanceSequence:
+        """The sequence of one image, a batch of one, with the trace that the model leaves.
+
+        Args:
+            dict_: as for ``forward``; only ``image`` is needed.
+        """
+        return self.run_sequence(self.images([dict_]), self.steps, self.options.score_threshold)
+
     def images(self, batched_inputs: list[dict[str, Any]]) -> torch.Tensor:
         """Normalised images at the working resolution, (B, 3, H, W)."""
         images = [self._resize(x["image"].to(self.device)) for x in batched_inputs]
