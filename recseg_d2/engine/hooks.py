@@ -40,6 +40,17 @@ class StepSeed(HookBase):
         torch.manual_seed((self._seed * 2_000_003 + position) % 2**63)
 
 
+class TellIteration(HookBase):
+    """Tells the model which iteration of training it is in, as schedules inside of it need."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = unwrap(model)
+
+    def before_step(self) -> None:
+        """See the class."""
+        self._model.iteration = self.trainer.iter
+
+
 class FreezeNorms(HookBase):
     """Keeps the statistics of batch norms whose parameters are frozen as they are."""
 

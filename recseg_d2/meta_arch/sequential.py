@@ -51,6 +51,7 @@ class SequentialModel(nn.Module):
         self.num_classes = num_classes
         self.steps = steps
         self.step_limit = steps  # objects to predict in training; a curriculum may lower it
+        self.iteration = 0  # of training; the trainer keeps it up to date
         self.options = options
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
@@ -69,6 +70,7 @@ class SequentialModel(nn.Module):
                 score_threshold=node.SCORE_THRESH_TEST,
                 mask_threshold=node.MASK_THRESH_TEST,
                 exclusive=node.EXCLUSIVE_TEST,
+                weighted=node.WEIGHTED_TEST,
                 min_area=node.MIN_AREA_TEST,
             ),
         }
@@ -83,6 +85,17 @@ class SequentialModel(nn.Module):
     ) -> InstanceSequence:
         """Normalised images (B, 3, H, W) to a sequence of at most ``steps`` steps."""
         raise TypeError(f"{type(self).__name__} has to define run_sequence.")
+
+    def run_with_targets(
+        self, images: torch.Tensor, steps: int, targets: InstanceTargets
+    ) -> InstanceSequence:
+        """What losses are computed of; a model that learns from its targets' feedback differs."""
+        return self.run_sequence(images, steps)
+
+    def training_steps(self, targets: InstanceTargets) -> int:
+        """Steps to run for a loss: one more than objects, to learn to stop."""
+        most = int(targets.counts.max()) if len(targets.counts) else 0
+        return min(most + 1, self.step_limit)
 
     def sequence_losses(
         self, sequence: InstanceSequence, targets: InstanceTargets
@@ -104,16 +117,16 @@ class SequentialModel(nn.Module):
     def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Loss terms of a batch with ground truth, in training mode or not."""
         targets = self.targets(batched_inputs)
-        most = int(targets.counts.max()) if len(targets.counts) else 0
-        steps = min(most + 1, self.step_limit)  # one step more than objects, to learn to stop
-        return self.sequence_losses(self.run_sequence(self.images(batched_inputs), steps), targets)
+        images = self.images(batched_inputs)
+        sequence = self.run_with_targets(images, self.training_steps(targets), targets)
+        return self.sequence_losses(sequence, targets)
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Predictions for a batch, each at the size its dict asks for."""
         images = self.images(batched_inputs)
         sequence = self.run_sequence(images, self.steps, self.options.score_threshold)
         return [
-            {"instances": self._instances(sequence, i, output_size(dict_))}
+            {"instances": self.instances(sequence, i, dict_)}
             for i, dict_ in enumerate(batched_inputs)
         ]
 
@@ -145,9 +158,9 @@ class SequentialModel(nn.Module):
             image[None], size=self.image_size, mode="bilinear", align_corners=False, antialias=True
         )[0]
 
-    def _instances(
-        self, sequence: InstanceSequence, image: int, size: tuple[int, int]
-    ) -> Instances:
+    def instances(self, sequence: InstanceSequence, image: int, dict_: dict[str, Any]) -> Instances:
+        """Predictions for one image of a batch, at the size that its dict asks for."""
+        size = output_size(dict_)
         found = postprocess(sequence, image, size, self.options)
         return Instances(
             size,

@@ -1,0 +1,53 @@
+"""Batch norm with statistics and parameters of each step. May use: torch only.
+
+Source: the public code of Ren & Zemel 2017, which makes a batch norm an unrolled step.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+EPS, MOMENTUM = 1e-3, 0.1  # the public code's; its moving average keeps 0.9
+
+
+class StepBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm of a recurrent network: step t has the t-th scale, shift and statistics.
+
+    The parameters of all steps are one tensor, so that all get a gradient (of zero) where only some
+    of the steps were run, as distributed training needs it.
+
+    Args:
+        width: channels.
+        steps: sets of parameters and statistics; with 1, all steps share them. Steps beyond the
+            last set use that.
+    """
+
+    def __init__(self, width: int, steps: int = 1) -> None:
+        super().__init__(width, eps=EPS, momentum=MOMENTUM)
+        self.steps = steps
+        self.weight = nn.Parameter(torch.ones(steps, width))
+        self.bias = nn.Parameter(torch.zeros(steps, width))
+        self.running_mean = torch.zeros(steps, width)
+        self.running_var = torch.ones(steps, width)
+
+    def forward(self, x: torch.Tensor, step: int = 0) -> torch.Tensor:
+        """Normalise (B, width, h, w) of the given step."""
+        own = min(step, self.steps - 1)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        return F.batch_norm(
+            x,
+            self.running_mean[own],
+            self.running_var[own],
+            self.weight[own],
+            self.bias[own],
+            training=self.training,
+            momentum=MOMENTUM,
+            eps=EPS,
+        )
+
+    def extra_repr(self) -> str:
+        """For ``print(model)``."""
+        return f"{self.num_features}, steps={self.steps}"
