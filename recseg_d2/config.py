@@ -94,7 +94,7 @@ def _add_ris(cfg: CN) -> None:
     node.FULL_SEQUENCES = True  # train all STEPS, as the paper; False: one step more than objects
     node.CANVAS = True  # the external memory; False removes its channel from both networks
     node.CANVAS_GRADIENT = False  # let the gradient through the canvas to earlier steps
-    node.NORM = "per_step"  # per_step | shared (batch norm with statistics of each step, or one)
+    node.NORM = "per_step"  # per_step | shared (batch norms, the code has the first) | group
     node.INIT_STD = 0.01  # of the truncated normal of weights and biases; 0 is PyTorch's own
     node.BETA = 5.0  # logit that masks and boxes have far outside of the window, negated
     node.GAMMA = "shared"  # gain of masks and boxes: shared | separate (the code's) | fixed | area

@@ -16,6 +16,7 @@ from detectron2.structures import Instances
 from recseg_d2.attention_criterion import AttentionCriterion, AttentionLossWeights
 from recseg_d2.data.semantic_folder import SemanticFolder
 from recseg_d2.errors import UserError
+from recseg_d2.layers.step_norm import NORMS
 from recseg_d2.losses.box_iou import BoxIoU
 from recseg_d2.losses.foreground_angle import foreground_angle_losses
 from recseg_d2.meta_arch.sequential import SequentialModel
@@ -31,7 +32,6 @@ from recseg_d2.structures import InstanceSequence, InstanceTargets
 
 STAGES = ("preprocessor", "box", "full")
 CLASS_SOURCES = ("head", "preprocessor", "folder")
-NORMS = ("per_step", "shared")
 
 
 @META_ARCH_REGISTRY.register()
@@ -300,7 +300,7 @@ def _build_network(cfg: CfgNode, map_width: int) -> RecurrentAttention:
         segment=node.STAGE == "full",
         canvas=node.CANVAS,
         canvas_gradient=node.CANVAS_GRADIENT,
-        step_norm=node.NORM == "per_step",
+        norm=node.NORM,
         init_std=node.INIT_STD,
     )
 

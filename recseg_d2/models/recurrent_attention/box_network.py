@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from recseg_d2.layers.coordinates import NUM_COORDINATES, append_coordinates, coordinate_maps
+from recseg_d2.layers.step_norm import MakeNorm
 from recseg_d2.models.recurrent_attention.conv_stack import SplitInputConv, pooled_size
 
 LSTMState = tuple[torch.Tensor, torch.Tensor]  # hidden and cell, (B, D) each
@@ -127,7 +128,7 @@ class BoxNetwork(nn.Module):
         image_size: H and W.
         num_outputs: of the linear layer.
         options: sizes.
-        norm_sets: sets of norm statistics.
+        make_norm: from channels to a norm that is called with the step.
     """
 
     def __init__(
@@ -137,13 +138,13 @@ class BoxNetwork(nn.Module):
         image_size: tuple[int, int],
         num_outputs: int,
         options: BoxOptions,
-        norm_sets: int = 1,
+        make_norm: MakeNorm,
     ) -> None:
         super().__init__()
         self.coordinates = options.coordinates
         extra = NUM_COORDINATES if options.coordinates else 0
         widths, pools = options.widths, options.pools
-        self.cnn = SplitInputConv(in_width + extra, int(canvas), widths, pools, norm_sets)
+        self.cnn = SplitInputConv(in_width + extra, int(canvas), widths, pools, make_norm)
         self.map_size = pooled_size(image_size, pools)
         self.glimpse = GlimpseLSTM(
             widths[-1] + extra, self.map_size, options.hidden_width, options.glimpses

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recseg_d2.layers.step_norm import StepBatchNorm2d
+from recseg_d2.layers.step_norm import MakeNorm
 
 
 class ConvStep(nn.Module):
@@ -21,14 +21,14 @@ class ConvStep(nn.Module):
         in_width: channels in.
         width: channels out.
         pool: factor of the max-pooling; 1 is none.
-        norm_sets: sets of norm statistics.
+        make_norm: from channels to a norm that is called with the step.
     """
 
-    def __init__(self, in_width: int, width: int, pool: int, norm_sets: int) -> None:
+    def __init__(self, in_width: int, width: int, pool: int, make_norm: MakeNorm) -> None:
         super().__init__()
         self.pool = pool
         self.conv = nn.Conv2d(in_width, width, 3, padding=1, bias=False)
-        self.norm = StepBatchNorm2d(width, norm_sets)
+        self.norm = make_norm(width)
 
     def forward(self, x: torch.Tensor, step: int) -> torch.Tensor:
         """(B, in_width, h, w) -> (B, width, ceil(h / pool), ceil(w / pool))."""
@@ -47,18 +47,18 @@ class DeconvStep(nn.Module):
         in_width: channels in.
         width: channels out.
         stride: 1, or the factor of the upsampling.
-        norm_sets: sets of norm statistics.
+        make_norm: from channels to a norm that is called with the step.
         linear: leave out norm and ReLU.
     """
 
     def __init__(
-        self, in_width: int, width: int, stride: int, norm_sets: int, linear: bool = False
+        self, in_width: int, width: int, stride: int, make_norm: MakeNorm, linear: bool = False
     ) -> None:
         super().__init__()
         self.deconv = nn.ConvTranspose2d(
             in_width, width, 3, stride, padding=1, output_padding=stride - 1, bias=linear
         )
-        self.norm = None if linear else StepBatchNorm2d(width, norm_sets)
+        self.norm = None if linear else make_norm(width)
 
     def forward(self, x: torch.Tensor, step: int) -> torch.Tensor:
         """(B, in_width, h, w) -> (B, width, stride * h, stride * w)."""
@@ -77,7 +77,7 @@ class SplitInputConv(nn.Module):
         changing_width: channels of each step; may be 0.
         widths: channels of the layers.
         pools: factor of the max-pooling after each.
-        norm_sets: sets of norm statistics.
+        make_norm: from channels to a norm that is called with the step.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class SplitInputConv(nn.Module):
         changing_width: int,
         widths: Sequence[int],
         pools: Sequence[int],
-        norm_sets: int,
+        make_norm: MakeNorm,
     ) -> None:
         super().__init__()
         self.static_width = static_width
         before = [static_width + changing_width, *widths[:-1]]
         self.layers = nn.ModuleList(
-            ConvStep(b, w, p, norm_sets) for b, w, p in zip(before, widths, pools, strict=True)
+            ConvStep(b, w, p, make_norm) for b, w, p in zip(before, widths, pools, strict=True)
         )
 
     def prepare(self, static: torch.Tensor) -> torch.Tensor:

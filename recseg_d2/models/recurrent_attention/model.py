@@ -19,6 +19,7 @@ from recseg_d2.layers.gaussian_attention import (
     rows_first,
     write_patch,
 )
+from recseg_d2.layers.step_norm import norm_maker
 from recseg_d2.models.foreground_angle import ForegroundAngleMaps
 from recseg_d2.models.recurrent_attention.box_network import (
     BoxNetwork,
@@ -101,11 +102,11 @@ class RecurrentAttention(nn.Module):
         segment: whether there is a segmentation network.
         canvas: whether the networks see what was found before (eq. 1 and 2).
         canvas_gradient: whether gradients pass through it.
-        step_norm: batch norms of each step; otherwise shared ones.
+        norm: "per_step", "shared" or "group"; see ``layers.step_norm``.
         init_std: of weights and biases; 0 is PyTorch's own.
 
     Raises:
-        ValueError: neither of the networks.
+        ValueError: neither of the networks, or an unknown norm.
     """
 
     score_head: nn.Linear
@@ -124,7 +125,7 @@ class RecurrentAttention(nn.Module):
         segment: bool = True,
         canvas: bool = True,
         canvas_gradient: bool = False,
-        step_norm: bool = True,
+        norm: str = "per_step",
         init_std: float = 0.01,
     ) -> None:
         super().__init__()
@@ -138,7 +139,7 @@ class RecurrentAttention(nn.Module):
         self.box_sees_all = box is None or box.sees_image or not map_width
         self.carry_state = box is not None and box.carry_state
         self.windows = WindowDecoder(image_size, patch.size, window)
-        norm_sets = steps if step_norm else 1
+        make_norm = norm_maker(norm, steps)
         everything = image_width + map_width
         self.box_network = self.segmentation = self.log_gains = None
         self.class_head: nn.Linear | None = None
@@ -147,10 +148,10 @@ class RecurrentAttention(nn.Module):
         else:
             seen = everything if self.box_sees_all else map_width
             self.box_network = BoxNetwork(
-                seen, canvas, image_size, self.windows.num_inputs, box, norm_sets
+                seen, canvas, image_size, self.windows.num_inputs, box, make_norm
             )
         if segment:
-            self.segmentation = SegmentationNetwork(everything + canvas, patch, norm_sets)
+            self.segmentation = SegmentationNetwork(everything + canvas, patch, make_norm)
         self._build_heads(0 if box is None else box.hidden_width, num_classes)
         draw_weights(self, init_std)
 

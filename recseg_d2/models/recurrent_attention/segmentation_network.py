@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from recseg_d2.layers.step_norm import MakeNorm
 from recseg_d2.models.recurrent_attention.conv_stack import ConvStep, DeconvStep, pooled_size
 
 
@@ -64,14 +65,14 @@ class SegmentationNetwork(nn.Module):
     Args:
         in_width: C.
         options: sizes.
-        norm_sets: sets of norm statistics.
+        make_norm: from channels to a norm that is called with the step.
     """
 
-    def __init__(self, in_width: int, options: PatchOptions, norm_sets: int = 1) -> None:
+    def __init__(self, in_width: int, options: PatchOptions, make_norm: MakeNorm) -> None:
         super().__init__()
         before = [in_width, *options.widths[:-1]]  # channels of the levels, the patch first
         self.encoder = nn.ModuleList(
-            ConvStep(b, w, p, norm_sets)
+            ConvStep(b, w, p, make_norm)
             for b, w, p in zip(before, options.widths, options.pools, strict=True)
         )
         self.skips = (False, *(bool(s) for s in reversed(options.skips)))  # into each layer above
@@ -83,7 +84,7 @@ class SegmentationNetwork(nn.Module):
             self.skips, levels, [*options.decoder_widths, 1], strides, strict=True
         ):
             linear = len(layers) == len(options.widths) and not options.positive
-            layers.append(DeconvStep(width + level * skip, out, stride, norm_sets, linear))
+            layers.append(DeconvStep(width + level * skip, out, stride, make_norm, linear))
             width = out
         self.decoder = nn.ModuleList(layers)
         height, width = pooled_size(options.size, options.pools)
