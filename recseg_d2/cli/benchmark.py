@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def benchmark_config(file: str, opts: Sequence[str]) -> CfgNode:
-    """The config of a file's last phase, without weights to load, and without early stopping.
+    """The config of a file's last phase, for random weights, all steps and no ground truth inside.
 
     Raises:
         UserError: see ``cli.train.load_config``.
@@ -107,6 +107,7 @@ def benchmark_config(file: str, opts: Sequence[str]) -> CfgNode:
     cfg.MODEL.WEIGHTS = ""
     cfg.MODEL.DEVICE = resolve_device(cfg)
     cfg.MODEL.RECURRENT.SCORE_THRESH_TEST = 0.0
+    cfg.MODEL.RIS.SAMPLING.MODE = "never"
     cfg.freeze()
     return cfg
 

@@ -26,6 +26,12 @@ TINY = [
     *("MODEL.SMALL_ENCODER.WIDTHS", "(4, 6)", "MODEL.RSIS.HIDDEN_WIDTHS", "(6, 4)"),
     *("MODEL.DEVICE", "cpu"),
 ]
+TINY_ATTENTION = [
+    *("MODEL.RIS.BOX.WIDTHS", "(4, 4)", "MODEL.RIS.BOX.POOLS", "(2, 2)"),
+    *("MODEL.RIS.BOX.HIDDEN_WIDTH", "6", "MODEL.RIS.PATCH.SIZE", "(8, 8)"),
+    *("MODEL.RIS.PREPROCESSOR.WIDTHS", "((4, 4), (4, 6))"),
+    *("MODEL.RIS.PREPROCESSOR.SKIPS", "(True, True)"),
+]
 CONFIG = "rsis_synthetic.yaml"
 
 
@@ -67,14 +73,15 @@ def test_without_checkout_the_package_is_measured_alone(tmp_path, monkeypatch, c
     assert "in a checkout's tests" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("architecture", ["ConvLSTMSemInstSeg"])
-def test_the_literal_version_computes_the_same(architecture):
-    cfg = benchmark_config(CONFIG, TINY)
-    assert architecture == cfg.MODEL.META_ARCHITECTURE
+@pytest.mark.parametrize("config", [CONFIG, "ris_synthetic.yaml"])
+def test_the_literal_version_computes_the_same(config):
+    cfg = benchmark_config(config, [*TINY, *TINY_ATTENTION])
+    assert literal_file(cfg).name == LITERAL[cfg.MODEL.META_ARCHITECTURE]
     losses = []
     for literal in (None, literal_file(cfg)):
         model, _ = build_step(Subject(cfg, "training", 2, literal, 1))
         losses.append(model(random_batch(cfg, 2)))
+    assert losses[0].keys() == losses[1].keys()
     for name, value in losses[0].items():
         torch.testing.assert_close(value, losses[1][name], rtol=1e-4, atol=1e-5)
 
