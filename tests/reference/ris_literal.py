@@ -27,7 +27,9 @@ def convolve(layer, x, t):
 
 
 def lstm(cell, x, hidden, memory):
-    gates = F.linear(x, cell.weight_ih, cell.bias_ih) + F.linear(hidden, cell.weight_hh, cell.bias_hh)
+    gates = F.linear(x, cell.weight_ih, cell.bias_ih) + F.linear(
+        hidden, cell.weight_hh, cell.bias_hh
+    )
     let_in, forget, candidate, let_out = gates.chunk(4, dim=1)
     memory = forget.sigmoid() * memory + let_in.sigmoid() * candidate.tanh()
     return let_out.sigmoid() * memory.tanh(), memory
@@ -149,8 +151,12 @@ def literal_run(network: nn.Module, x0, maps, steps, stop_threshold=None):
             state = (hidden, memory) if network.carry_state else None
             z = [hidden]
             centre, size, log_variance, gains = decode(windows, net.linear(hidden))
-        f_y = filter_table(centre[:, 0], size[:, 0], log_variance[:, 0], windows.patch_size[0], height)
-        f_x = filter_table(centre[:, 1], size[:, 1], log_variance[:, 1], windows.patch_size[1], width)
+        f_y = filter_table(
+            centre[:, 0], size[:, 0], log_variance[:, 0], windows.patch_size[0], height
+        )
+        f_x = filter_table(
+            centre[:, 1], size[:, 1], log_variance[:, 1], windows.patch_size[1], width
+        )
         if network.box_network is not None:
             ones = x0.new_ones(len(x0), *windows.patch_size)
             box = gains[2][:, None, None] * torch.einsum("bhp,bpq,bwq->bhw", f_y, ones, f_x) - beta
