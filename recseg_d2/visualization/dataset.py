@@ -122,12 +122,16 @@ def draw_dataset_attention(
 def trace_of(sequence: InstanceSequence) -> AttentionTrace:
     """The trace of the first image of a batch, for drawing; names that are no map are left out."""
     known = AttentionTrace.__dataclass_fields__
-    maps = {k: v[0].float().cpu().numpy() for k, v in sequence.trace.items() if k in known}
     return AttentionTrace(
-        masks=sequence.mask_logits[0].sigmoid().float().cpu().numpy(),
-        scores=sequence.score_logits[0].sigmoid().float().cpu().numpy(),
-        **maps,
+        masks=_array(sequence.mask_logits.sigmoid()),
+        scores=_array(sequence.score_logits.sigmoid()),
+        **{name: _array(values) for name, values in sequence.trace.items() if name in known},
     )
+
+
+def _array(values: torch.Tensor) -> np.ndarray:
+    """The first of a batch, as float32."""
+    return values[0].detach().float().cpu().numpy()
 
 
 def image_name(record: dict[str, Any]) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from detectron2.modeling import build_model
 from PIL import Image
 from torch import nn
 
+from recseg_d2.config import get_recseg_cfg
 from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.structures import InstanceSequence
 from recseg_d2.visualization.dataset import draw_dataset_attention, trace_of
@@ -62,3 +64,22 @@ def test_the_trace_is_of_the_first_image_and_of_known_names():
     assert trace.glimpses.shape == (2, 3, 2, 2)
     assert trace.masks.tolist() == np.full((2, 8, 8), 0.5).tolist()
     assert trace.box_maps is None
+
+
+def test_recurrent_attention_leaves_everything_that_is_drawn():
+    cfg = get_recseg_cfg()
+    cfg.MODEL.META_ARCHITECTURE = "RecurrentAttentionSeg"
+    cfg.MODEL.DEVICE = "cpu"
+    cfg.MODEL.RECURRENT.IMAGE_SIZE = (16, 24)
+    cfg.MODEL.RECURRENT.STEPS = 2
+    cfg.MODEL.RECURRENT.SCORE_THRESH_TEST = 0.0
+    cfg.MODEL.RIS.BOX.WIDTHS, cfg.MODEL.RIS.BOX.POOLS = (4, 4), (2, 2)
+    cfg.MODEL.RIS.PREPROCESSOR.WIDTHS = ((4, 4), (4, 6))
+    cfg.MODEL.RIS.PREPROCESSOR.SKIPS = (True, True)
+    trace = trace_of(build_model(cfg).eval().traced_sequence(INPUTS[0]))
+    assert trace.masks.shape == trace.box_maps.shape == (2, 16, 24)
+    assert trace.glimpses.shape == (2, 5, 4, 6)
+    np.testing.assert_allclose(trace.glimpses.sum((2, 3)), 1, rtol=1e-5)
+    assert trace.box_params.shape == (2, 4)
+    assert trace.foreground.shape == (1, 16, 24)
+    assert trace.angles.shape == (8, 16, 24)
