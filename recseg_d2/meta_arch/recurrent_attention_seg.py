@@ -5,7 +5,7 @@ May use: detectron2 and the package. Source: Ren & Zemel 2017.
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,22 +16,16 @@ from detectron2.structures import Instances
 from recseg_d2.attention_criterion import AttentionCriterion, AttentionLossWeights
 from recseg_d2.data.semantic_folder import SemanticFolder
 from recseg_d2.errors import UserError
-from recseg_d2.layers.step_norm import NORMS
 from recseg_d2.losses.box_iou import BoxIoU
 from recseg_d2.losses.foreground_angle import foreground_angle_losses
+from recseg_d2.meta_arch.recurrent_attention_config import arguments_from_config
 from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.models.foreground_angle import ForegroundAngle
-from recseg_d2.models.recurrent_attention.box_network import BoxOptions
 from recseg_d2.models.recurrent_attention.feeding import Feeder, FeedingOptions
 from recseg_d2.models.recurrent_attention.model import AttentionSequence, RecurrentAttention
-from recseg_d2.models.recurrent_attention.segmentation_network import PatchOptions
-from recseg_d2.models.recurrent_attention.windows import WindowOptions
 from recseg_d2.pixel_targets import build_pixel_targets
 from recseg_d2.semantic_classes import vote_classes
 from recseg_d2.structures import InstanceSequence, InstanceTargets
-
-STAGES = ("preprocessor", "box", "full")
-CLASS_SOURCES = ("head", "preprocessor", "folder")
 
 
 @META_ARCH_REGISTRY.register()
@@ -99,35 +93,13 @@ class RecurrentAttentionSeg(SequentialModel):
         """Constructor arguments from MODEL.RIS and MODEL.RECURRENT.
 
         Raises:
-            UserError: a value that is not one of its choices, or a stage without its network.
+            UserError: a value that is not one of its choices, sizes that do not fit each other, or
+                a stage without its network.
         """
-        node = cfg.MODEL.RIS
-        _check(cfg)
-        preprocessor = _build_preprocessor(cfg) if node.PREPROCESSOR.ENABLED else None
-        map_width = 0 if preprocessor is None else preprocessor.out_width
-        network = None if node.STAGE == "preprocessor" else _build_network(cfg, map_width)
-        return {
-            **cls.shared_arguments(cfg),
-            "stage": node.STAGE,
-            "preprocessor": preprocessor,
-            "network": network,
-            "box_iou": BoxIoU(node.BOX_IOU, node.PADDING_RATIO, node.MIN_PADDING),
-            "feeding": _feeding_options(node.SAMPLING),
-            "loss_weights": AttentionLossWeights(
-                mask=node.MASK_WEIGHT,
-                box=node.BOX_WEIGHT,
-                score=node.SCORE_WEIGHT,
-                cls=node.CLASS_WEIGHT,
-            ),
-            "preprocessor_weights": (
-                node.PREPROCESSOR.FOREGROUND_WEIGHT,
-                node.PREPROCESSOR.ANGLE_WEIGHT,
-            ),
-            "full_sequences": node.FULL_SEQUENCES,
-            "class_source": node.CLASS_SOURCE,
-            "background_limit": node.BACKGROUND_LIMIT,
-            "semantic_folder": _semantic_folder(cfg),
-        }
+        try:
+            return {**cls.shared_arguments(cfg), **arguments_from_config(cfg)}
+        except ValueError as error:  # the maths' own, which name the key
+            raise UserError(str(error)) from error
 
     def training_steps(self, targets: InstanceTargets) -> int:
         """All of them, or one more than objects."""
@@ -232,8 +204,7 @@ class RecurrentAttentionSeg(SequentialModel):
 
 def _box_stage_feeding(feeding: FeedingOptions) -> FeedingOptions:
     """The canvas always gets the disturbed mask of the object whose box overlaps most."""
-    changed = {"mode": "always", "masks": True, "boxes": False, "overlap": "box"}
-    return FeedingOptions(**{**vars(feeding), **changed})
+    return replace(feeding, mode="always", masks=True, boxes=False, overlap="box")
 
 
 def _freeze_heads_without_loss(network: RecurrentAttention, weights: AttentionLossWeights) -> None:
@@ -247,101 +218,3 @@ def _freeze_heads_without_loss(network: RecurrentAttention, weights: AttentionLo
         head = getattr(network, name, None)
         if head is not None and not weight:
             head.requires_grad_(False)
-
-
-def _check(cfg: CfgNode) -> None:
-    node = cfg.MODEL.RIS
-    for key, choices in (("STAGE", STAGES), ("CLASS_SOURCE", CLASS_SOURCES), ("NORM", NORMS)):
-        if node[key] not in choices:
-            raise UserError(f"MODEL.RIS.{key} is {node[key]!r}: expected one of {choices}.")
-    if node.STAGE == "preprocessor" and not node.PREPROCESSOR.ENABLED:
-        raise UserError("MODEL.RIS.STAGE is preprocessor, but PREPROCESSOR.ENABLED is False.")
-    if node.STAGE == "box" and not node.BOX.ENABLED:
-        raise UserError("MODEL.RIS.STAGE is box, but MODEL.RIS.BOX.ENABLED is False.")
-    semantic = node.PREPROCESSOR.ENABLED and node.PREPROCESSOR.SEMANTIC
-    if node.CLASS_SOURCE == "preprocessor" and not semantic:
-        raise UserError(
-            "MODEL.RIS.CLASS_SOURCE is preprocessor: expected PREPROCESSOR.ENABLED and "
-            "PREPROCESSOR.SEMANTIC to be True, so that it predicts classes."
-        )
-
-
-def _build_preprocessor(cfg: CfgNode) -> ForegroundAngle:
-    node = cfg.MODEL.RIS.PREPROCESSOR
-    return ForegroundAngle(
-        widths=node.WIDTHS,
-        skips=node.SKIPS,
-        num_classes=cfg.MODEL.RECURRENT.NUM_CLASSES if node.SEMANTIC else 0,
-        angle=node.ANGLE,
-    )
-
-
-def _build_network(cfg: CfgNode, map_width: int) -> RecurrentAttention:
-    node, recurrent = cfg.MODEL.RIS, cfg.MODEL.RECURRENT
-    box = BoxOptions(
-        sees_image=node.BOX.SEES_IMAGE,
-        widths=tuple(node.BOX.WIDTHS),
-        pools=tuple(node.BOX.POOLS),
-        hidden_width=node.BOX.HIDDEN_WIDTH,
-        glimpses=node.BOX.GLIMPSES,
-        carry_state=node.BOX.CARRY_STATE,
-        coordinates=node.BOX.COORDINATES,
-    )
-    return RecurrentAttention(
-        image_size=tuple(recurrent.IMAGE_SIZE),
-        steps=recurrent.STEPS,
-        map_width=map_width,
-        num_classes=recurrent.NUM_CLASSES if node.CLASS_SOURCE == "head" else 1,
-        box=box if node.BOX.ENABLED else None,
-        patch=_patch_options(node.PATCH),
-        window=WindowOptions(
-            node.VARIANCE, node.MIN_VARIANCE, node.GAMMA, node.LOG_GAMMA, node.BETA
-        ),
-        segment=node.STAGE == "full",
-        canvas=node.CANVAS,
-        canvas_gradient=node.CANVAS_GRADIENT,
-        norm=node.NORM,
-        init_std=node.INIT_STD,
-    )
-
-
-def _patch_options(node: CfgNode) -> PatchOptions:
-    return PatchOptions(
-        size=tuple(node.SIZE),
-        widths=tuple(node.WIDTHS),
-        pools=tuple(node.POOLS),
-        decoder_widths=tuple(node.DECODER_WIDTHS),
-        skips=tuple(node.SKIPS),
-        positive=node.POSITIVE,
-    )
-
-
-def _feeding_options(node: CfgNode) -> FeedingOptions:
-    return FeedingOptions(
-        mode=node.MODE,
-        base=node.BASE,
-        decay=node.DECAY,
-        step_gain=node.STEP_GAIN,
-        masks=node.MASKS,
-        mask_start=node.MASK_START,
-        boxes=node.BOXES,
-        box_start=node.BOX_START,
-        overlap=node.OVERLAP,
-        reuse=node.REUSE,
-        box_padding=tuple(node.BOX_PADDING),
-        box_shift=node.BOX_SHIFT,
-        mask_noise=node.MASK_NOISE,
-    )
-
-
-def _semantic_folder(cfg: CfgNode) -> SemanticFolder | None:
-    node = cfg.MODEL.RIS.SEMANTIC_FOLDER
-    if cfg.MODEL.RIS.CLASS_SOURCE != "folder":
-        return None
-    wanted = cfg.MODEL.RECURRENT.NUM_CLASSES
-    if not node.PATH or len(node.LABEL_IDS) != wanted:
-        raise UserError(
-            f"MODEL.RIS.SEMANTIC_FOLDER: found PATH {node.PATH!r} and {len(node.LABEL_IDS)} "
-            f"LABEL_IDS; expected a folder and the id of each of the {wanted} classes."
-        )
-    return SemanticFolder(Path(node.PATH), tuple(node.LABEL_IDS), node.IMAGE_SUFFIX, node.SUFFIX)

@@ -137,6 +137,16 @@ def test_the_box_stage_always_paints_the_object_whose_box_overlaps_most():
         model.eval()  # the validation loss too: there are no masks of its own
 
 
+def test_half_precision_keeps_windows_exact():
+    model = make(MODEL__RIS__PREPROCESSOR__ENABLED=False)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = model([example(2), example(1)])
+        window = model.network.windows(torch.zeros(1, 7, dtype=torch.bfloat16))
+    sum(losses.values()).backward()
+    assert all(torch.isfinite(v) for v in losses.values())
+    assert window.centre.dtype == torch.float32
+
+
 def test_a_frozen_preprocessor_has_no_loss():
     model = make()
     model.preprocessor.requires_grad_(False)
@@ -261,6 +271,8 @@ def test_classes_by_a_folder(tmp_path):
         ),
         ({"MODEL__RIS__STAGE": "box", "MODEL__RIS__BOX__ENABLED": False}, r"BOX\.ENABLED is False"),
         ({"MODEL__RIS__CLASS_SOURCE": "preprocessor"}, r"PREPROCESSOR\.SEMANTIC to be True"),
+        ({"MODEL__RIS__BOX_IOU": "hard"}, r"MODEL\.RIS\.BOX_IOU"),
+        ({"MODEL__RIS__PATCH__SIZE": (9, 8)}, r"multiples of 4 .*PATCH\.SIZE"),
         ({"MODEL__RIS__CLASS_SOURCE": "folder"}, r"found PATH '' and 0 LABEL_IDS"),
     ],
 )

@@ -8,6 +8,7 @@ has centre 4 and size 2.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -193,7 +194,5 @@ class WindowDecoder(nn.Module):
             return torch.zeros_like(size)
         if given is None or self.options.variance == "box":
             given = torch.log(size / self.patch_shape.to(size.dtype))
-        if not self.options.min_variance:
-            return given
-        lowest = torch.full((), self.options.min_variance, device=given.device, dtype=given.dtype)
-        return torch.maximum(given, torch.log(lowest))
+        lowest = self.options.min_variance
+        return given.clamp(min=math.log(lowest)) if lowest else given
