@@ -100,7 +100,7 @@ class Trainer(DefaultTrainer):
         built: list[HookBase | None] = [
             hooks.IterationTimer(),
             hooks.LRScheduler(),
-            StepSeed(max(cfg.SEED, 0)),
+            StepSeed(max(cfg.SEED, 0), self.model),
             TellIteration(self.model),
             FreezeNorms(self.model),
         ]
