@@ -21,6 +21,8 @@ class PostprocessOptions:
         score_threshold: the sequence ends at the first step whose objectness is below this.
         mask_threshold: a pixel belongs to a mask where its probability is above this.
         exclusive: a pixel goes to the most probable of the masks that claim it (beyond the paper).
+        weighted: probabilities are multiplied by their step's objectness before they are compared
+            with the threshold or with each other (the public code of Ren & Zemel).
         min_area: masks under this share of the image's area are dropped, in [0, 1]. A mask
             without any pixel is always dropped.
     """
@@ -28,6 +30,7 @@ class PostprocessOptions:
     score_threshold: float = 0.5
     mask_threshold: float = 0.5
     exclusive: bool = False
+    weighted: bool = False
     min_area: float = 0.0
 
 
@@ -71,22 +74,43 @@ def postprocess(
     if sequence.class_logits is not None:
         best = sequence.class_logits[image, :length].softmax(-1).float().max(-1)
         scores, classes = scores * best.values, best.indices
-    masks = full_size_masks(sequence.mask_logits[image, :length], size, options)
+    logits, objectness = sequence.mask_logits[image, :length], sequence.score_logits[image, :length]
+    masks = full_size_masks(logits, size, options, objectness)
     area = masks.flatten(1).sum(1)
     kept = ((area > 0) & (area >= options.min_area * size[0] * size[1])).nonzero()[:, 0]
     return ImagePrediction(masks[kept], scores[kept], classes[kept], step=kept)
 
 
 def full_size_masks(
-    logits: torch.Tensor, size: tuple[int, int], options: PostprocessOptions
+    logits: torch.Tensor,
+    size: tuple[int, int],
+    options: PostprocessOptions,
+    score_logits: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Resize mask logits (K, h, w) to ``size`` and threshold there: (K, H, W) bool."""
+    """Resize mask logits and threshold there.
+
+    Args:
+        logits: (K, h, w).
+        size: H and W.
+        options: see there.
+        score_logits: (K,), needed where masks are weighted by objectness.
+
+    Returns:
+        (K, H, W) bool.
+    """
     if len(logits) == 0:
         return logits.new_zeros(0, *size, dtype=torch.bool)
     logits = logits.float()
     if tuple(logits.shape[1:]) != tuple(size):
         logits = F.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)[0]
-    masks = logits.sigmoid() > options.mask_threshold
+    if options.weighted and score_logits is not None:
+        # logarithms keep apart what saturates as a probability
+        objectness = F.logsigmoid(score_logits.float())[:, None, None]
+        logits = F.logsigmoid(logits) + objectness
+        probabilities = logits.exp()
+    else:
+        probabilities = logits.sigmoid()
+    masks = probabilities > options.mask_threshold
     if options.exclusive:
         owner = logits.argmax(dim=0, keepdim=True)
         masks &= owner == torch.arange(len(logits), device=logits.device)[:, None, None]

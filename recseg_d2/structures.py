@@ -10,9 +10,13 @@ Shape letters, used in every module of the package:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass
@@ -34,15 +38,13 @@ class InstanceSequence:
     boxes: torch.Tensor | None = None
     trace: dict[str, torch.Tensor] = field(default_factory=dict)
 
-    def float(self) -> InstanceSequence:
+    def float(self) -> Self:
         """The same in float32, as after a model that ran in a shorter type."""
-        return InstanceSequence(
-            mask_logits=self.mask_logits.float(),
-            score_logits=self.score_logits.float(),
-            class_logits=None if self.class_logits is None else self.class_logits.float(),
-            boxes=None if self.boxes is None else self.boxes.float(),
-            trace=self.trace,
-        )
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        tensors: dict[str, Any] = {
+            k: v.float() for k, v in values.items() if isinstance(v, torch.Tensor)
+        }
+        return replace(self, **tensors)
 
     @property
     def steps(self) -> int:

@@ -21,6 +21,7 @@ CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("projects/*/configs/*
 
 SMALL = [
     *("MODEL.RECURRENT.IMAGE_SIZE", (64, 64), "MODEL.WEIGHTS", "", "MODEL.DEVICE", "cpu"),
+    *("MODEL.RECURRENT.STEPS", 3),
     *("MODEL.RESNETS.DEPTH", 18, "MODEL.RESNETS.RES2_OUT_CHANNELS", 64),
 ]
 

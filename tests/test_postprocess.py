@@ -91,6 +91,20 @@ def test_exclusive_gives_a_pixel_to_the_most_probable_mask():
     assert exclusive[:, 0].tolist() == [[True, False, False], [False, True, False]]
 
 
+def test_weighted_masks_are_multiplied_by_their_objectness_first():
+    masks = torch.full((2, 3, 3), -20.0)
+    masks[0, 0], masks[1, :2] = logit(0.9), logit(0.8)
+    found = sequence([0.5, 0.9], masks)  # .45 in row 0, .72 in rows 0 and 1
+    kept = postprocess(found, 0, (3, 3), PostprocessOptions(weighted=True))
+    assert kept.step.tolist() == [1]
+    low = PostprocessOptions(weighted=True, mask_threshold=0.3)
+    assert postprocess(found, 0, (3, 3), low).masks.sum(dim=(1, 2)).tolist() == [3, 6]
+    alone = PostprocessOptions(weighted=True, mask_threshold=0.3, exclusive=True)
+    assert postprocess(found, 0, (3, 3), alone).masks.sum(dim=(1, 2)).tolist() == [6]
+    plain = PostprocessOptions(exclusive=True)
+    assert postprocess(found, 0, (3, 3), plain).masks.sum(dim=(1, 2)).tolist() == [3, 3]
+
+
 def test_label_map_gives_overlaps_to_the_higher_score_and_ties_to_the_first():
     masks = torch.tensor([[[1, 1, 0, 0]], [[0, 1, 1, 0]], [[0, 0, 1, 0]]]).bool()
     labels = instances_to_label_map(masks, torch.tensor([0.5, 0.9, 0.9]))

@@ -12,6 +12,7 @@ TOOLS = {
     "predict": ("predict", "label maps, counts, JSON and pictures for images"),
     "evaluate": ("evaluate_masks", "score any method's label maps"),
     "visualize": ("visualize", "sequence figures for a data set or for images"),
+    "benchmark": ("benchmark", "images a second and peak memory of the models"),
     "baseline": ("baseline", "the classical method to compare with"),
     "make-dataset": ("make_dataset", "write a synthetic data set in an official layout"),
     "demo": ("demo", "train, evaluate and draw on synthetic leaves, in minutes"),

@@ -1,5 +1,7 @@
 """Draw what a trained model finds, step by step, and a montage beside the ground truth.
 
+Models with attention get a third figure: where they looked, and the boxes that they chose.
+
 May use: the package, detectron2, tqdm.
 """
 
@@ -22,7 +24,7 @@ from recseg_d2.cli.model_options import (
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
-from recseg_d2.visualization.dataset import draw_dataset_predictions
+from recseg_d2.visualization.dataset import draw_dataset_attention, draw_dataset_predictions
 from recseg_d2.visualization.panels import PANEL_SIDE
 
 DEFAULT_NUM = 8
@@ -58,6 +60,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--per-row", type=int, default=1, metavar="N", help="images side by side in the montage"
     )
+    parser.add_argument(
+        "--all-glimpses",
+        action="store_true",
+        help="in the figures of models with attention, a row for every glimpse",
+    )
     add_model_arguments(parser)
     return parser
 
@@ -78,6 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = predictor(record["file_name"] for record in dicts)
     instances = list(tqdm(found, total=len(dicts), unit="image", desc="predict"))
     files = draw_dataset_predictions(dicts, instances, args.output, args.side, args.per_row)
+    inputs = (predictor.model_input(record["file_name"]) for record in dicts)
+    files += draw_dataset_attention(
+        predictor.model, dicts, inputs, args.output, args.side, args.all_glimpses
+    )
     print("\n".join(str(path) for path in files))
     return 0
 

@@ -15,6 +15,7 @@ from detectron2.engine import HookBase
 from detectron2.evaluation import inference_context
 from detectron2.utils import comm
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 logger = logging.getLogger(__name__)
 
@@ -25,19 +26,42 @@ def unwrap(model: nn.Module) -> Any:
 
 
 class StepSeed(HookBase):
-    """Seeds torch before each step from (seed, iteration, process).
+    """Seeds torch before each training forward from (seed, iteration, process).
 
     So a step's random numbers do not depend on how many steps this process ran before, and a
-    resumed run draws what the uninterrupted one would have drawn.
+    resumed run draws what the uninterrupted one would have drawn. The seed is set when the batch is
+    there already: making a data loader's iterator draws a number itself.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, model: nn.Module) -> None:
         self._seed = seed
+        self._model = unwrap(model)
+        self._handle: RemovableHandle | None = None
+
+    def before_train(self) -> None:
+        """Begin."""
+        self._handle = self._model.register_forward_pre_hook(self._set)
+
+    def after_train(self) -> None:
+        """End."""
+        if self._handle is not None:
+            self._handle.remove()
+
+    def _set(self, model: nn.Module, inputs: Any) -> None:
+        if model.training:
+            position = self.trainer.iter * comm.get_world_size() + comm.get_rank()
+            torch.manual_seed((self._seed * 2_000_003 + position) % 2**63)
+
+
+class TellIteration(HookBase):
+    """Tells the model which iteration of training it is in, as schedules inside of it need."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = unwrap(model)
 
     def before_step(self) -> None:
         """See the class."""
-        position = self.trainer.iter * comm.get_world_size() + comm.get_rank()
-        torch.manual_seed((self._seed * 2_000_003 + position) % 2**63)
+        self._model.iteration = self.trainer.iter
 
 
 class FreezeNorms(HookBase):

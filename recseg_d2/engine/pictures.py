@@ -14,7 +14,7 @@ from detectron2.evaluation import inference_context
 from torch import nn
 
 from recseg_d2.engine.hooks import at_evaluation, unwrap
-from recseg_d2.visualization.dataset import draw_dataset_predictions
+from recseg_d2.visualization.dataset import draw_dataset_attention, draw_dataset_predictions
 
 
 class SamplePictures(HookBase):
@@ -47,6 +47,8 @@ class SamplePictures(HookBase):
         mapper = DatasetMapper(self._cfg, is_train=False)
         inputs = [mapper(dict_) for dict_ in dicts]
         model = unwrap(self._model)
+        folder = Path(self._cfg.OUTPUT_DIR) / "pictures"
         with self._context(), inference_context(model), torch.no_grad():
             predictions = [model([x])[0]["instances"].to("cpu") for x in inputs]
-        return draw_dataset_predictions(dicts, predictions, Path(self._cfg.OUTPUT_DIR) / "pictures")
+            attention = draw_dataset_attention(model, dicts, inputs, folder)
+        return draw_dataset_predictions(dicts, predictions, folder) + attention

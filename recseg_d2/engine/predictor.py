@@ -75,14 +75,18 @@ class Predictor:
             UserError: a file cannot be read as an image, or an array is of another kind.
         """
         for batch in batched(images, self.batch_size):
-            inputs = [self._model_input(image) for image in batch]
+            inputs = [self.model_input(image) for image in batch]
             with torch.no_grad():
                 outputs = self.model(inputs)
             for output in outputs:
                 yield output["instances"].to("cpu")
 
-    def _model_input(self, image: str | Path | np.ndarray) -> dict[str, Any]:
-        """Detectron2's input dict of one image."""
+    def model_input(self, image: str | Path | np.ndarray) -> dict[str, Any]:
+        """Detectron2's input dict of one image, given as for a call.
+
+        Raises:
+            UserError: as for a call.
+        """
         array = image if isinstance(image, np.ndarray) else read_bgr(image)
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
             raise UserError(

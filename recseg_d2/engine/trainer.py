@@ -21,7 +21,14 @@ from detectron2.utils import comm
 
 from recseg_d2.data.loader import build_train_loader, build_val_loader
 from recseg_d2.engine import solver
-from recseg_d2.engine.hooks import FreezeNorms, StepSeed, ValidationLoss, WeightAverage, unwrap
+from recseg_d2.engine.hooks import (
+    FreezeNorms,
+    StepSeed,
+    TellIteration,
+    ValidationLoss,
+    WeightAverage,
+    unwrap,
+)
 from recseg_d2.engine.pictures import SamplePictures
 from recseg_d2.engine.progress import BestCheckpoint, Curriculum, Plateau, TrainingEnded
 from recseg_d2.errors import UserError
@@ -93,7 +100,8 @@ class Trainer(DefaultTrainer):
         built: list[HookBase | None] = [
             hooks.IterationTimer(),
             hooks.LRScheduler(),
-            StepSeed(max(cfg.SEED, 0)),
+            StepSeed(max(cfg.SEED, 0), self.model),
+            TellIteration(self.model),
             FreezeNorms(self.model),
         ]
         averaged: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -1,5 +1,6 @@
 """The registered meta-architectures. May use: detectron2 and the package's maths."""
 
 from recseg_d2.meta_arch.convlstm_sem_inst_seg import ConvLSTMSemInstSeg
+from recseg_d2.meta_arch.recurrent_attention_seg import RecurrentAttentionSeg
 
-__all__ = ["ConvLSTMSemInstSeg"]
+__all__ = ["ConvLSTMSemInstSeg", "RecurrentAttentionSeg"]

@@ -97,16 +97,21 @@ class ConvLSTMSemInstSeg(SequentialModel):
         }
 
     def run_sequence(
-        self,
-        images: torch.Tensor,
-        steps: int,
-        stop_threshold: float | None = None,
-        lengths: list[int] | None = None,
+        self, images: torch.Tensor, steps: int, stop_threshold: float | None = None
     ) -> InstanceSequence:
         """(B, 3, H, W) normalised images -> a sequence of at most ``steps`` steps."""
+        return self._decode(images, steps, stop_threshold=stop_threshold)
+
+    def run_with_targets(
+        self, images: torch.Tensor, lengths: list[int], targets: InstanceTargets
+    ) -> InstanceSequence:
+        """Each step is run for those images only that still need it."""
+        return self._decode(images, lengths[0], lengths=lengths)
+
+    def _decode(self, images: torch.Tensor, steps: int, **options: Any) -> InstanceSequence:
         features = self.backbone(images.contiguous(memory_format=torch.channels_last))
         levels = [features[name] for name in self.levels]
-        return self.decoder(levels, self.image_size, steps, stop_threshold, lengths)
+        return self.decoder(levels, self.image_size, steps, **options)
 
     def sequence_losses(
         self, sequence: InstanceSequence, targets: InstanceTargets

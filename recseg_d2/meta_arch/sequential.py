@@ -5,6 +5,7 @@ May use: detectron2 and the package's maths. Shape letters as in ``recseg_d2.str
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -60,6 +61,7 @@ class SequentialModel(nn.Module):
         self.num_classes = num_classes
         self.steps = steps
         self.step_limit = steps  # objects to predict in training; a curriculum may lower it
+        self.iteration = 0  # of training; the trainer keeps it up to date
         self.options = options
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
@@ -79,6 +81,7 @@ class SequentialModel(nn.Module):
                 score_threshold=node.SCORE_THRESH_TEST,
                 mask_threshold=node.MASK_THRESH_TEST,
                 exclusive=node.EXCLUSIVE_TEST,
+                weighted=node.WEIGHTED_TEST,
                 min_area=node.MIN_AREA_TEST,
             ),
         }
@@ -89,11 +92,7 @@ class SequentialModel(nn.Module):
         return self.pixel_mean.device
 
     def run_sequence(
-        self,
-        images: torch.Tensor,
-        steps: int,
-        stop_threshold: float | None = None,
-        lengths: list[int] | None = None,
+        self, images: torch.Tensor, steps: int, stop_threshold: float | None = None
     ) -> InstanceSequence:
         """Normalised images to a sequence.
 
@@ -101,10 +100,25 @@ class SequentialModel(nn.Module):
             images: (B, 3, H, W).
             steps: to run.
             stop_threshold: where given, steps may end once each image had one scored below it.
-            lengths: steps that each image needs, the longest first; what an image's later steps
-                hold is not looked at.
         """
         raise TypeError(f"{type(self).__name__} has to define run_sequence.")
+
+    def run_with_targets(
+        self, images: torch.Tensor, lengths: list[int], targets: InstanceTargets
+    ) -> InstanceSequence:
+        """The sequence that losses are computed of.
+
+        Args:
+            images: (B, 3, H, W).
+            lengths: steps that each image needs, the longest first; what an image's later steps
+                hold is not looked at.
+            targets: of the same images, for models that are fed back what they should have found.
+        """
+        return self.run_sequence(images, lengths[0])
+
+    def training_lengths(self, targets: InstanceTargets) -> list[int]:
+        """Steps that each image needs: one more than it has objects, to learn to stop."""
+        return [min(n + 1, self.step_limit) for n in targets.counts.tolist()]
 
     def sequence_losses(
         self, sequence: InstanceSequence, targets: InstanceTargets
@@ -128,26 +142,37 @@ class SequentialModel(nn.Module):
         targets = self.targets(batched_inputs)
         order = torch.argsort(targets.counts, descending=True, stable=True)
         targets = targets.take(order)
-        # one step more than objects, to learn to stop; the longest first, as packed sequences are
-        lengths = [min(n + 1, self.step_limit) for n in targets.counts.tolist()]
         images = self.images(batched_inputs)[order]
-        sequence = self._run(images, lengths[0], lengths=lengths)
+        sequence = self._in_precision(
+            self.run_with_targets, images, self.training_lengths(targets), targets
+        )
         return self.sequence_losses(sequence, targets)
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Predictions for a batch, each at the size its dict asks for."""
         images = self.images(batched_inputs)
-        sequence = self._run(images, self.steps, stop_threshold=self.options.score_threshold)
+        threshold = self.options.score_threshold
+        sequence = self._in_precision(self.run_sequence, images, self.steps, threshold)
         return [
-            {"instances": self._instances(sequence, i, output_size(dict_))}
+            {"instances": self.instances(sequence, i, dict_)}
             for i, dict_ in enumerate(batched_inputs)
         ]
 
-    def _run(self, images: torch.Tensor, steps: int, **options: Any) -> InstanceSequence:
-        """``run_sequence`` in the chosen precision."""
+    def traced_sequence(self, dict_: dict[str, Any]) -> InstanceSequence:
+        """The sequence of one image, a batch of one, with the trace that the model leaves.
+
+        Args:
+            dict_: as for ``forward``; only ``image`` is needed.
+        """
+        return self.run_sequence(self.images([dict_]), self.steps, self.options.score_threshold)
+
+    def _in_precision(
+        self, run: Callable[..., InstanceSequence], *arguments: Any
+    ) -> InstanceSequence:
+        """``run(*arguments)`` in the chosen precision, its result in float32."""
         shorter = self.precision == "bfloat16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=shorter):
-            return self.run_sequence(images, steps, **options).float()
+            return run(*arguments).float()
 
     def images(self, batched_inputs: list[dict[str, Any]]) -> torch.Tensor:
         """Normalised images at the working resolution, (B, 3, H, W)."""
@@ -169,9 +194,9 @@ class SequentialModel(nn.Module):
             image[None], size=self.image_size, mode="bilinear", align_corners=False, antialias=True
         )[0]
 
-    def _instances(
-        self, sequence: InstanceSequence, image: int, size: tuple[int, int]
-    ) -> Instances:
+    def instances(self, sequence: InstanceSequence, image: int, dict_: dict[str, Any]) -> Instances:
+        """Predictions for one image of a batch, at the size that its dict asks for."""
+        size = output_size(dict_)
         found = postprocess(sequence, image, size, self.options)
         return Instances(
             size,

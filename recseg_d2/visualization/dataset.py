@@ -6,16 +6,21 @@ Shared by the trainer's hook, the demo and ``recseg visualize``.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from detectron2.structures import Instances
+from torch import nn
 
 from recseg_d2.engine.predictor import read_bgr
 from recseg_d2.evaluation.ground_truth import label_map_from_dict
 from recseg_d2.files import make_folder
+from recseg_d2.meta_arch.sequential import SequentialModel
+from recseg_d2.structures import InstanceSequence
+from recseg_d2.visualization.attention import AttentionTrace, draw_attention
 from recseg_d2.visualization.montage import MontageEntry, draw_montage
 from recseg_d2.visualization.panels import PANEL_SIDE
 from recseg_d2.visualization.sequences import draw_sequence
@@ -70,17 +75,81 @@ def draw_dataset_predictions(
     return files
 
 
+def draw_dataset_attention(
+    model: nn.Module,
+    dicts: Sequence[dict[str, Any]],
+    inputs: Iterable[dict[str, Any]],
+    output_dir: str | Path,
+    side: int = PANEL_SIDE,
+    all_glimpses: bool = False,
+) -> list[Path]:
+    """Draw attention_<image>.png for each image, where the model has attention to show.
+
+    Args:
+        model: in evaluation mode; one that leaves no trace gives no figure.
+        dicts: Detectron2's standard dicts; one without "annotations" has no ground truth.
+        inputs: the model's input dict of each of them.
+        output_dir: made where it is missing; figures of the same name are overwritten.
+        side: longest side of a panel in pixels.
+        all_glimpses: a row for every glimpse instead of one for the last.
+
+    Returns:
+        the files; none where the model leaves no trace.
+    """
+    files: list[Path] = []
+    if not isinstance(model, SequentialModel):
+        return files
+    for record, dict_ in zip(dicts, inputs, strict=True):
+        with torch.no_grad():
+            sequence = model.traced_sequence(dict_)
+        if not sequence.trace:
+            break
+        image, truth = _image_and_truth(record)
+        figure = draw_attention(
+            image,
+            trace_of(sequence),
+            truth,
+            score_threshold=model.options.score_threshold,
+            mask_threshold=model.options.mask_threshold,
+            all_glimpses=all_glimpses,
+            side=side,
+        )
+        files.append(make_folder(output_dir) / f"attention_{image_name(record)}.png")
+        figure.save(files[-1])
+    return files
+
+
+def trace_of(sequence: InstanceSequence) -> AttentionTrace:
+    """The trace of the first image of a batch, for drawing; names that are no map are left out."""
+    known = AttentionTrace.__dataclass_fields__
+    return AttentionTrace(
+        masks=_array(sequence.mask_logits.sigmoid()),
+        scores=_array(sequence.score_logits.sigmoid()),
+        **{name: _array(values) for name, values in sequence.trace.items() if name in known},
+    )
+
+
+def _array(values: torch.Tensor) -> np.ndarray:
+    """The first of a batch, as float32."""
+    return values[0].detach().float().cpu().numpy()
+
+
 def image_name(record: dict[str, Any]) -> str:
     """The image_id as a part of a file name."""
     return re.sub(r"[^\w.-]+", "_", str(record["image_id"]))
 
 
-def _montage_entry(record: dict[str, Any], found: Instances) -> MontageEntry:
+def _image_and_truth(record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
+    """(H, W, 3) RGB and the label map (H, W), where there are annotations."""
     image = read_bgr(record["file_name"])[:, :, ::-1]
-    truth = None
-    if "annotations" in record:
-        size = {"height": image.shape[0], "width": image.shape[1]}
-        truth = label_map_from_dict({**size, **record})
+    if "annotations" not in record:
+        return image, None
+    size = {"height": image.shape[0], "width": image.shape[1]}
+    return image, label_map_from_dict({**size, **record})
+
+
+def _montage_entry(record: dict[str, Any], found: Instances) -> MontageEntry:
+    image, truth = _image_and_truth(record)
     in_order = np.argsort(found.step.numpy(), kind="stable")
     masks = found.pred_masks.numpy()[in_order]
     return MontageEntry(image, masks, truth, caption=str(record["image_id"]))

@@ -5,6 +5,7 @@ Shape letters: K instances, H W the given image's pixels, h w the panel's pixels
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -126,6 +127,29 @@ def lay_out(rows: Sequence[Sequence[Panel | None]]) -> Image.Image:
         corner = (int(lefts[c]) + (widths[c] - panel.image.shape[1]) // 2, int(tops[r]) + lines[r])
         _paste(figure, panel, corner, int(lefts[c]), widths[c])
     return figure
+
+
+def wrap_columns(
+    columns: Sequence[Sequence[Panel | None]], per_row: int
+) -> list[list[Panel | None]]:
+    """Rows of a figure made of columns, in bands of ``per_row`` columns below each other.
+
+    Args:
+        columns: from top to bottom each; the first one stands in the first band only, and later
+            bands leave its place empty. Columns may differ in height.
+        per_row: columns in a band, the first one included.
+
+    Raises:
+        ValueError: ``per_row`` is below 2.
+    """
+    if per_row < 2:
+        raise ValueError(f"columns is {per_row}; expected 2 or more (the image and a step).")
+    first, rest = columns[0], columns[1:]
+    rows: list[list[Panel | None]] = []
+    for start in range(0, len(rest), per_row - 1):
+        band = [first if start == 0 else (), *rest[start : start + per_row - 1]]
+        rows += [list(row) for row in itertools.zip_longest(*band)]
+    return rows
 
 
 def _paste(

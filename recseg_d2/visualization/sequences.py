@@ -23,6 +23,7 @@ from recseg_d2.visualization.panels import (
     lay_out,
     resize_image,
     resize_masks,
+    wrap_columns,
 )
 from recseg_d2.visualization.truth_colors import matching_colors
 
@@ -53,8 +54,6 @@ def draw_sequence(
     Raises:
         ValueError: shapes do not fit each other, or ``columns`` is below 2.
     """
-    if columns < 2:
-        raise ValueError(f"columns is {columns}; expected 2 or more (the image and a step).")
     image = as_rgb(image)
     masks = check_masks(masks, image.shape[:2])
     steps = np.arange(len(masks)) if steps is None else np.asarray(steps, dtype=np.int64)
@@ -70,7 +69,7 @@ def draw_sequence(
     pairs += _step_columns(small, found, scores[order], steps[order])
     if len(masks) == 0:
         pairs.append((Panel(empty_panel(size, "nothing found"), "no step"), None))
-    return lay_out(_wrap(pairs, columns))
+    return lay_out(wrap_columns(pairs, columns))
 
 
 _Column = tuple[Panel, "Panel | None"]
@@ -98,18 +97,3 @@ def _step_columns(
         above = Panel(alone, f"step {step + 1}: {score:.2f}")
         columns.append((above, Panel(so_far, f"{count_text(i + 1)} so far")))
     return columns
-
-
-def _wrap(pairs: list[_Column], columns: int) -> list[list[Panel | None]]:
-    """Rows of the figure: two for each ``columns`` columns; the image stands only in the first.
-
-    Later bands leave their first place empty, so that steps stay under steps.
-    """
-    first, rest = pairs[0], pairs[1:]
-    rows: list[list[Panel | None]] = []
-    for start in range(0, len(rest), columns - 1):
-        band = rest[start : start + columns - 1]
-        heads = first if start == 0 else (None, None)
-        rows.append([heads[0], *(above for above, _ in band)])
-        rows.append([heads[1], *(below for _, below in band)])
-    return rows

@@ -59,8 +59,21 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(tiny_cfg, tmp
     assert any(not torch.equal(first[k], other[k]) for k in first)
 
 
-def test_an_interrupted_run_goes_on_bit_for_bit(tiny_cfg, tiny_dataset, tmp_path):
+ATTENTION = [
+    *("MODEL.META_ARCHITECTURE", "RecurrentAttentionSeg", "MODEL.RIS.PREPROCESSOR.ENABLED", False),
+    *("MODEL.RIS.BOX.WIDTHS", (4, 6), "MODEL.RIS.BOX.POOLS", (2, 2)),
+    *("MODEL.RIS.BOX.HIDDEN_WIDTH", 8, "MODEL.RIS.PATCH.SIZE", (8, 8)),
+    *("MODEL.RIS.PATCH.WIDTHS", (4, 4), "MODEL.RIS.PATCH.POOLS", (2, 2)),
+    *("MODEL.RIS.PATCH.DECODER_WIDTHS", (4, 4), "MODEL.RIS.PATCH.SKIPS", (1, 0)),
+    *("MODEL.RIS.SAMPLING.MASK_START", 1.0, "MODEL.RIS.SAMPLING.BOX_START", 0.0),
+    *("MODEL.RIS.SAMPLING.DECAY", 3.0, "SOLVER.BASE_LR", 0.001),
+]
+
+
+@pytest.mark.parametrize("architecture", [[], ATTENTION], ids=["rsis", "attention"])
+def test_an_interrupted_run_goes_on_bit_for_bit(tiny_cfg, tiny_dataset, tmp_path, architecture):
     cfg = everything_on(tiny_cfg, tiny_dataset)
+    cfg.merge_from_list(architecture)
     cfg.SOLVER.MAX_ITER = 6
     whole = run(cfg)
     cfg.OUTPUT_DIR = str(tmp_path / "broken")
@@ -82,6 +95,11 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tiny_cfg, tiny_dataset, tmp_path
     resumed = run(cfg, resume=True)
     assert resumed.start_iter == 4
     assert_same(weights(whole), weights(resumed))
+
+
+def test_the_model_knows_the_iteration(tiny_cfg):
+    tiny_cfg.SOLVER.MAX_ITER = 3
+    assert run(tiny_cfg).model.iteration == 2
 
 
 def test_the_number_of_workers_changes_nothing(tiny_cfg, tmp_path):

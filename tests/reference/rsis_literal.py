@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from recseg_d2.structures import InstanceSequence
+
 
 def upsample(x, size):
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
@@ -76,3 +78,13 @@ def literal_decode(decoder: nn.Module, features, image_size, steps):
             classes.append(decoder.class_head(pooled))
     stack = [torch.stack(x, dim=1) if x else None for x in (masks, scores, boxes, classes)]
     return tuple(stack)
+
+
+def make_literal(model: nn.Module) -> None:
+    """Let a ConvLSTMSemInstSeg decode literally; for ``recseg benchmark``."""
+
+    def forward(features, image_size, steps, stop_threshold=None):
+        masks, scores, boxes, classes = literal_decode(model.decoder, features, image_size, steps)
+        return InstanceSequence(masks, scores, classes, boxes)
+
+    model.decoder.forward = forward

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 GLUE = {"dataset.py"}
-ALLOWED = {"__future__", "collections", "dataclasses", "functools", "numpy", "PIL"}
+STANDARD = {"__future__", "collections", "colorsys", "dataclasses", "functools", "itertools"}
+ALLOWED = STANDARD | {"numpy", "PIL"}
 
 
 FOLDER = Path(__file__).parents[2] / "recseg_d2" / "visualization"

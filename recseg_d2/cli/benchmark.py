@@ -1,0 +1,151 @@
+"""``recseg benchmark``: images a second and peak memory, for training and inference.
+
+Each config's model is measured as it is and, in a checkout, beside a paper-literal version of it,
+in the same run and in turn. Weights are random, and every step of the sequence runs.
+
+May use: everything. Examples:
+
+    recseg benchmark
+    recseg benchmark --config-file rsis_cvppp.yaml ris_cvppp.yaml --batch-size 8 --repeats 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from detectron2.config import CfgNode  # isort: split
+
+import torch
+from tabulate import tabulate
+
+import recseg_d2  # noqa: F401  (before any detectron2 import)
+from recseg_d2.cli.train import load_config
+from recseg_d2.engine.benchmark import (
+    MODES,
+    Subject,
+    build_step,
+    interleaved_seconds,
+    literal_file,
+    peak_bytes,
+)
+from recseg_d2.engine.device import resolve_device
+from recseg_d2.engine.phases import phase_configs
+from recseg_d2.errors import UserError
+
+DEFAULT_CONFIGS = ("rsis_synthetic.yaml", "ris_synthetic.yaml")
+MEBIBYTE = 2**20
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Arguments of ``recseg benchmark``."""
+    parser = argparse.ArgumentParser(
+        prog="recseg benchmark",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config-file",
+        nargs="+",
+        default=list(DEFAULT_CONFIGS),
+        metavar="FILE",
+        help=f"configs, or names of shipped ones (default {' '.join(DEFAULT_CONFIGS)}); of one "
+        "with phases, the last is measured",
+    )
+    parser.add_argument("--mode", nargs="+", choices=MODES, default=list(MODES), help="what to do")
+    parser.add_argument("--batch-size", type=int, default=4, metavar="N", help="images a step")
+    parser.add_argument(
+        "--repeats", type=int, default=5, metavar="N", help="timed steps; the median counts"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=torch.get_num_threads(), metavar="N", help="of the CPU"
+    )
+    parser.add_argument("--no-memory", action="store_true", help="leave the memory out")
+    parser.add_argument("--output", metavar="FILE", help="write the numbers as JSON")
+    parser.add_argument(
+        "--opts",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="KEY VALUE",
+        help="config keys to change; the last argument, as it takes all that follows",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print a table."""
+    args = build_parser().parse_args(argv)
+    for name in ("batch_size", "repeats", "threads"):
+        if getattr(args, name) < 1:
+            option = "--" + name.replace("_", "-")
+            raise UserError(f"{option} is {getattr(args, name)}; expected 1 or more.")
+    configs = {Path(file).stem: benchmark_config(file, args.opts) for file in args.config_file}
+    print(machine(args.threads, next(iter(configs.values())).MODEL.DEVICE))
+    rows = []
+    for name, cfg in configs.items():
+        if literal_file(cfg) is None:
+            print(f"{name}: the paper-literal version is in a checkout's tests; left out.")
+        rows += [row for mode in args.mode for row in measure(name, cfg, mode, args)]
+    print(tabulate(rows, headers="keys", floatfmt=".2f", missingval="-"))
+    if args.output:
+        Path(args.output).write_text(json.dumps(rows, indent=2))
+    return 0
+
+
+def benchmark_config(file: str, opts: Sequence[str]) -> CfgNode:
+    """The config of a file's last phase, for random weights, all steps and no ground truth inside.
+
+    Raises:
+        UserError: see ``cli.train.load_config``.
+    """
+    cfg = phase_configs(load_config(file, opts))[-1].clone()
+    cfg.defrost()
+    cfg.MODEL.WEIGHTS = ""
+    cfg.MODEL.DEVICE = resolve_device(cfg)
+    cfg.MODEL.RECURRENT.SCORE_THRESH_TEST = 0.0
+    cfg.MODEL.RIS.SAMPLING.MODE = "never"
+    cfg.freeze()
+    return cfg
+
+
+def measure(
+    name: str, cfg: CfgNode, mode: str, args: argparse.Namespace
+) -> list[dict[str, str | float | None]]:
+    """A row of the table for each version of the model."""
+    literal = literal_file(cfg)
+    versions = {"this package": None} | ({} if literal is None else {"paper-literal": literal})
+    subjects = {
+        version: Subject(cfg, mode, args.batch_size, file, args.threads)
+        for version, file in versions.items()
+    }
+    steps = {version: build_step(subject)[1] for version, subject in subjects.items()}
+    seconds = interleaved_seconds(steps, args.repeats, torch.device(cfg.MODEL.DEVICE))
+    steps.clear()  # their models' memory is not to be counted
+    slowest = seconds.get("paper-literal")
+    rows: list[dict[str, Any]] = []
+    for version, subject in subjects.items():
+        peak = None if args.no_memory else peak_bytes(subject)
+        rows.append(
+            {
+                "config": name,
+                "mode": mode,
+                "version": version,
+                "images/s": args.batch_size / seconds[version],
+                "times literal": None if slowest is None else slowest / seconds[version],
+                "peak MiB": None if peak is None else peak / MEBIBYTE,
+            }
+        )
+    return rows
+
+
+def machine(threads: int, device: str) -> str:
+    """What the numbers are of, in a line."""
+    if device.startswith("cuda"):
+        place = torch.cuda.get_device_name(device)
+    else:
+        place = f"{platform.processor() or platform.machine()}, {threads} threads"
+    return f"PyTorch {torch.__version__} on {device} ({place})"

@@ -1,0 +1,160 @@
+"""Convolutions with norms of each step, the layers of both networks. May use: torch and layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from recseg_d2.layers.step_norm import MakeNorm
+
+
+class ConvStep(nn.Module):
+    """3x3 convolution, batch norm, ReLU and max-pooling of one layer (tables 7 and 9).
+
+    The norm makes the convolution's bias superfluous. Pooling counts the odd pixels at the border
+    in, so that every image size works.
+
+    Args:
+        in_width: channels in.
+        width: channels out.
+        pool: factor of the max-pooling; 1 is none.
+        make_norm: from channels to a norm that is called with the step.
+    """
+
+    def __init__(self, in_width: int, width: int, pool: int, make_norm: MakeNorm) -> None:
+        super().__init__()
+        self.pool = pool
+        self.conv = nn.Conv2d(in_width, width, 3, padding=1, bias=False)
+        self.norm = make_norm(width)
+
+    def forward(self, x: torch.Tensor, step: int) -> torch.Tensor:
+        """(B, in_width, h, w) -> (B, width, ceil(h / pool), ceil(w / pool))."""
+        return self.finish(self.conv(x), step)
+
+    def finish(self, x: torch.Tensor, step: int) -> torch.Tensor:
+        """What follows the convolution."""
+        x = F.relu(self.norm(x, step))
+        return x if self.pool == 1 else F.max_pool2d(x, self.pool, ceil_mode=True)
+
+
+class DeconvStep(nn.Module):
+    """3x3 transposed convolution, and batch norm and ReLU (table 9).
+
+    Args:
+        in_width: channels in.
+        width: channels out.
+        stride: 1, or the factor of the upsampling.
+        make_norm: from channels to a norm that is called with the step.
+        linear: leave out norm and ReLU.
+    """
+
+    def __init__(
+        self, in_width: int, width: int, stride: int, make_norm: MakeNorm, linear: bool = False
+    ) -> None:
+        super().__init__()
+        self.deconv = nn.ConvTranspose2d(
+            in_width, width, 3, stride, padding=1, output_padding=stride - 1, bias=linear
+        )
+        self.norm = None if linear else make_norm(width)
+
+    def forward(self, x: torch.Tensor, step: int) -> torch.Tensor:
+        """(B, in_width, h, w) -> (B, width, stride * h, stride * w)."""
+        x = self.deconv(x)
+        return x if self.norm is None else F.relu(self.norm(x, step))
+
+
+class SplitInputConv(nn.Module):
+    """A stack of ``ConvStep`` whose input is in part the same at every step.
+
+    A convolution is linear, so the first one's part over those channels is computed once an image:
+    ``W * [s, c] = W_s * s + W_c * c``.
+
+    Args:
+        static_width: channels that all steps share.
+        changing_width: channels of each step; may be 0.
+        widths: channels of the layers.
+        pools: factor of the max-pooling after each.
+        make_norm: from channels to a norm that is called with the step.
+    """
+
+    def __init__(
+        self,
+        static_width: int,
+        changing_width: int,
+        widths: Sequence[int],
+        pools: Sequence[int],
+        make_norm: MakeNorm,
+    ) -> None:
+        super().__init__()
+        self.static_width = static_width
+        before = [static_width + changing_width, *widths[:-1]]
+        self.layers = nn.ModuleList(
+            ConvStep(b, w, p, make_norm) for b, w, p in zip(before, widths, pools, strict=True)
+        )
+
+    def prepare(self, static: torch.Tensor) -> torch.Tensor:
+        """The first convolution of (B, static_width, H, W), to be given to each step."""
+        weight = self._first().weight[:, : self.static_width]
+        return F.conv2d(static, weight, padding=1)
+
+    def forward(
+        self, prepared: torch.Tensor, changing: torch.Tensor | None, step: int
+    ) -> torch.Tensor:
+        """Run the stack on one step's input.
+
+        Args:
+            prepared: from ``prepare``.
+            changing: (B, changing_width, H, W); None where that is 0.
+            step: which one it is, from 0.
+        """
+        x = prepared
+        if changing is not None:
+            weight = self._first().weight[:, self.static_width :]
+            x = x + F.conv2d(changing, weight, padding=1)
+        first, *rest = self.layers
+        assert isinstance(first, ConvStep)
+        x = first.finish(x, step)
+        for layer in rest:
+            x = layer(x, step)
+        return x
+
+    def _first(self) -> nn.Conv2d:
+        layer = self.layers[0]
+        assert isinstance(layer, ConvStep)
+        return layer.conv
+
+
+def pooled_size(size: tuple[int, int], pools: Sequence[int]) -> tuple[int, int]:
+    """Height and width after pooling with each factor, rounded up each time."""
+    height, width = size
+    for pool in pools:
+        height, width = -(-height // pool), -(-width // pool)
+    return height, width
+
+
+def draw_weights(module: nn.Module, std: float) -> None:
+    """Truncated normal weights and biases, as the public code; LSTM forget gates start at 1.
+
+    Args:
+        module: of which every convolution, linear layer and LSTM cell is redrawn.
+        std: standard deviation; 0 keeps PyTorch's own, the forget gates excepted.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.LSTMCell):
+            _draw_lstm(part, std)
+        elif std and isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            for parameter in part.parameters(recurse=False):
+                nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std)
+
+
+def _draw_lstm(cell: nn.LSTMCell, std: float) -> None:
+    if std:
+        for weight in (cell.weight_ih, cell.weight_hh):
+            nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+    with torch.no_grad():
+        cell.bias_hh.zero_()
+        cell.bias_ih.zero_()
+        cell.bias_ih[cell.hidden_size : 2 * cell.hidden_size] = 1.0  # gates: in, forget, cell, out

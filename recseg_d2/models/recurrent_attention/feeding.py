@@ -1,0 +1,191 @@
+"""Ground truth fed back in training: scheduled sampling. May use: torch and the package's maths.
+
+Source: Ren & Zemel 2017, section 2.6, eq. 36 and 37; the noise and the feeding of boxes are the
+public code's ("knob"). Letters as in ``recseg_d2.structures``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from recseg_d2.layers.boxes import corners_window, window_corners
+from recseg_d2.losses.box_iou import BoxIoU
+from recseg_d2.matching import soft_iou_matrix
+from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder
+from recseg_d2.structures import InstanceTargets
+
+MODES = ("schedule", "always", "never")
+OVERLAPS = ("mask", "box")
+
+
+@dataclass(frozen=True)
+class FeedingOptions:
+    """When ground truth takes the place of predictions, and how it is disturbed.
+
+    Attributes:
+        mode: "schedule" (eq. 36), "always" or "never".
+        base: probability of "schedule" before it begins to fall.
+        decay: S2, iterations in which it falls by a factor e. The public code halves it every n:
+            n / ln 2.
+        step_gain: K of eq. 37.
+        masks: feed the canvas.
+        mask_start: S, iteration from which the masks' probability falls.
+        boxes: feed the window.
+        box_start: S for boxes.
+        overlap: the object whose mask is fed overlaps most with the predicted "mask", as the paper
+            says, or its box with the predicted "box", as in the public code. Boxes are always
+            chosen by box, before there is a mask.
+        reuse: one object may be fed at several steps of a sequence.
+        box_padding: range of a fed box's padding, shares of its size, on each side.
+        box_shift: most that a fed box's centre is moved, as a share of its size.
+        mask_noise: each pixel of a fed mask is multiplied by 1 - U(0, mask_noise).
+    """
+
+    mode: str = "schedule"
+    base: float = 1.0
+    decay: float = 2885.0
+    step_gain: float = 3.0
+    masks: bool = True
+    mask_start: float = 10000.0
+    boxes: bool = True
+    box_start: float = 10000.0
+    overlap: str = "mask"
+    reuse: bool = True
+    box_padding: tuple[float, float] = (0.1, 0.3)
+    box_shift: float = 0.05
+    mask_noise: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES or self.overlap not in OVERLAPS:
+            raise ValueError(
+                f"Found mode {self.mode!r} and overlap {self.overlap!r}; expected one of {MODES} "
+                f"and one of {OVERLAPS} (MODEL.RIS.SAMPLING)."
+            )
+
+    def probability(self, iteration: int, step: int, start: float) -> float:
+        """Eq. 36 and 37, step counted from 0: ``min(1, base (1 + log(1 + K t)) e^(-..))``.
+
+        Before ``start`` the exponent is 0, as in the code; with a base of 1 that is the paper's
+        value too, since Gamma is 1 or more.
+        """
+        if self.mode != "schedule":
+            return 1.0 if self.mode == "always" else 0.0
+        gain = 1 + math.log(1 + self.step_gain * step)
+        fall = math.exp(-max(0.0, iteration - start) / self.decay)
+        return min(1.0, self.base * gain * fall)
+
+
+class Feeder:
+    """Feeds one batch: chooses objects, draws lots for each image and step, disturbs.
+
+    Args:
+        options: see there.
+        box_iou: how boxes are compared.
+        targets: of the batch.
+        iteration: of training, from 0.
+        steps: T.
+    """
+
+    def __init__(
+        self,
+        options: FeedingOptions,
+        box_iou: BoxIoU,
+        targets: InstanceTargets,
+        iteration: int,
+        steps: int,
+    ) -> None:
+        self.options = options
+        self.box_iou = box_iou
+        self.targets = targets
+        height, width = targets.masks.shape[2:]
+        self.corners = targets.boxes * targets.boxes.new_tensor([width, height, width, height])
+        self.padded = box_iou.pad(targets)
+        self.used = torch.zeros_like(targets.valid)
+        self._mask_lots = self._lots(iteration, steps, options.mask_start, options.masks)
+        self._box_lots = self._lots(iteration, steps, options.box_start, options.boxes)
+
+    @property
+    def feeds_boxes(self) -> bool:
+        """Whether any step of the batch may get a box."""
+        return self._box_lots is not None
+
+    @property
+    def feeds_masks(self) -> bool:
+        """Whether any step of the batch may get a mask."""
+        return self._mask_lots is not None
+
+    def window(
+        self, decoder: WindowDecoder, window: Window, box_logits: torch.Tensor, step: int
+    ) -> Window:
+        """The window to segment: the predicted one, or a disturbed object's box in its place.
+
+        Args:
+            decoder: of the model.
+            window: predicted.
+            box_logits: (B, H, W), its Gaussian box.
+            step: from 0.
+        """
+        assert self._box_lots is not None
+        chosen, exists = self._choose(self._box_overlap(window, box_logits))
+        centre, size = self._disturbed_box(chosen)
+        return decoder.move(window, centre, size, self._box_lots[:, step] & exists)
+
+    def mask(
+        self, window: Window, box_logits: torch.Tensor | None, mask: torch.Tensor, step: int
+    ) -> torch.Tensor:
+        """What the canvas gets: the prediction, or a disturbed object in its place.
+
+        Args:
+            window: predicted.
+            box_logits: (B, H, W), its Gaussian box; None without box network.
+            mask: (B, H, W), predicted probabilities.
+            step: from 0.
+        """
+        assert self._mask_lots is not None
+        if self.options.overlap == "box" and box_logits is not None:
+            overlap = self._box_overlap(window, box_logits)
+        else:
+            overlap = soft_iou_matrix(mask.detach()[:, None], self.targets.masks)[:, 0]
+        chosen, exists = self._choose(overlap)
+        where = self._mask_lots[:, step] & exists
+        if not self.options.reuse:
+            taken = torch.zeros_like(self.used).scatter(1, chosen[:, None], where[:, None])
+            self.used = self.used | taken
+        fed = self.targets.masks[torch.arange(len(chosen), device=chosen.device), chosen]
+        fed = fed * (1 - self.options.mask_noise * torch.rand_like(fed))
+        return torch.where(where[:, None, None], fed.to(mask.dtype), mask)
+
+    @torch.no_grad()
+    def _box_overlap(self, window: Window, box_logits: torch.Tensor) -> torch.Tensor:
+        """(B, N) of the predicted box with each object's padded one."""
+        corners = window_corners(window.centre, window.size)
+        return self.box_iou.matrix(box_logits[:, None], corners[:, None], self.padded)[:, 0]
+
+    def _disturbed_box(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Centre and size, (B, 2) each, of the objects' boxes with padding and shift at random."""
+        own = self.corners.gather(1, chosen[:, None, None].expand(-1, 1, 4))[:, 0]
+        centre, size = corners_window(own)
+        extent = size + 1
+        low, high = self.options.box_padding
+        share = low + (high - low) * torch.rand_like(extent[:, :1])
+        shift = self.options.box_shift * (2 * torch.rand_like(centre) - 1)
+        size = (extent * (1 + 2 * share) - 1).clamp(min=1.0)  # of one pixel too: it is divided by
+        return centre + shift * extent, size
+
+    def _choose(self, overlap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The object of the largest overlap, of equal ones the first; and whether there is one."""
+        free = self.targets.valid & ~self.used
+        ranked = overlap.masked_fill(~free, -1.0)
+        return ranked.argmax(dim=1), free.any(dim=1)
+
+    def _lots(self, iteration: int, steps: int, start: float, on: bool) -> torch.Tensor | None:
+        """(B, T) bool, where to feed; None where that is nowhere possible."""
+        shares = [self.options.probability(iteration, t, start) for t in range(steps)]
+        if not on or max(shares, default=0.0) == 0.0:
+            return None
+        device = self.targets.valid.device
+        drawn = torch.rand(len(self.targets.valid), steps, device=device)
+        return drawn < torch.tensor(shares, device=device)

@@ -1,0 +1,309 @@
+"""The recurrent attention model: image in, one object a step out.
+
+May use: torch and the package's maths. Source: Ren & Zemel 2017, "End-to-End Instance Segmentation
+with Recurrent Attention", section 2, eq. 1 to 20. Letters as in ``recseg_d2.structures``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from recseg_d2.layers.boxes import window_corners
+from recseg_d2.layers.gaussian_attention import (
+    GaussianFilters,
+    read_patch,
+    rows_first,
+    write_patch,
+)
+from recseg_d2.layers.step_norm import norm_maker
+from recseg_d2.models.foreground_angle import ForegroundAngleMaps
+from recseg_d2.models.recurrent_attention.box_network import (
+    BoxNetwork,
+    BoxOptions,
+    Glance,
+    LSTMState,
+)
+from recseg_d2.models.recurrent_attention.conv_stack import draw_weights
+from recseg_d2.models.recurrent_attention.feeding import Feeder
+from recseg_d2.models.recurrent_attention.segmentation_network import (
+    PatchOptions,
+    SegmentationNetwork,
+)
+from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder, WindowOptions
+from recseg_d2.structures import InstanceSequence
+
+
+@dataclass
+class AttentionSequence(InstanceSequence):
+    """An ``InstanceSequence`` with the Gaussian boxes that this model's loss compares.
+
+    Attributes:
+        box_logits: (B, T, H, W), eq. 25 before its sigmoid; None without box network.
+        maps: what the pre-processor says of the images; None without it.
+    """
+
+    box_logits: torch.Tensor | None = None
+    maps: ForegroundAngleMaps | None = None
+
+
+@dataclass
+class _Shared:
+    """What all steps of a sequence share: made once an image.
+
+    Attributes:
+        rows: (B, H, C, W), the image and the pre-processor's maps, as ``read_patch`` takes them.
+        prepared: the box network's first convolution over them; None without that network.
+    """
+
+    rows: torch.Tensor
+    prepared: torch.Tensor | None
+
+
+@dataclass
+class _Step:
+    """One step.
+
+    Attributes:
+        mask_logits: (B, H, W).
+        features: (B, F), what scores and classes are read from.
+        window: predicted, before any ground truth took its place.
+        box_logits: (B, H, W); None without box network.
+        glance: None without box network.
+        heat: (B, P, Q), the segmentation network's heat map; None without that network.
+    """
+
+    mask_logits: torch.Tensor
+    features: torch.Tensor
+    window: Window
+    box_logits: torch.Tensor | None = None
+    glance: Glance | None = None
+    heat: torch.Tensor | None = None
+
+
+class RecurrentAttention(nn.Module):
+    """Box network, segmentation network, scores and canvas, unrolled over steps.
+
+    Either network can be left out. Without the box network the window is the whole image. Without
+    the segmentation network boxes stand for masks: so the box network is trained alone.
+
+    Args:
+        image_size: H and W.
+        steps: most steps that are run.
+        image_width: channels of the image.
+        map_width: channels that the pre-processor made of it; 0 is none.
+        num_classes: C; with 1 there is no class head.
+        box: of the box network; None leaves it out.
+        patch: of the segmentation network.
+        window: how the box network's numbers become windows.
+        segment: whether there is a segmentation network.
+        canvas: whether the networks see what was found before (eq. 1 and 2).
+        canvas_gradient: whether gradients pass through it.
+        norm: "per_step", "shared" or "group"; see ``layers.step_norm``.
+        init_std: of weights and biases; 0 is PyTorch's own.
+
+    Raises:
+        ValueError: neither of the networks, or an unknown norm.
+    """
+
+    score_head: nn.Linear
+    box_score_head: nn.Linear
+
+    def __init__(
+        self,
+        image_size: tuple[int, int],
+        steps: int,
+        image_width: int = 3,
+        map_width: int = 0,
+        num_classes: int = 1,
+        box: BoxOptions | None = BoxOptions(),  # noqa: B008  (frozen)
+        patch: PatchOptions = PatchOptions(),  # noqa: B008
+        window: WindowOptions = WindowOptions(),  # noqa: B008
+        segment: bool = True,
+        canvas: bool = True,
+        canvas_gradient: bool = False,
+        norm: str = "per_step",
+        init_std: float = 0.01,
+    ) -> None:
+        super().__init__()
+        if box is None and not segment:
+            raise ValueError(
+                "Found neither a box network nor a segmentation network; expected MODEL.RIS.STAGE "
+                "full where MODEL.RIS.BOX.ENABLED is False."
+            )
+        self.canvas = canvas
+        self.canvas_gradient = canvas_gradient
+        self.box_sees_all = box is None or box.sees_image or not map_width
+        self.carry_state = box is not None and box.carry_state
+        self.windows = WindowDecoder(image_size, patch.size, window)
+        make_norm = norm_maker(norm, steps)
+        everything = image_width + map_width
+        self.box_network = self.segmentation = self.log_gains = None
+        self.class_head: nn.Linear | None = None
+        if box is None:
+            self.log_gains = nn.Parameter(torch.zeros(self.windows.num_gains))
+        else:
+            seen = everything if self.box_sees_all else map_width
+            self.box_network = BoxNetwork(
+                seen, canvas, image_size, self.windows.num_inputs, box, make_norm
+            )
+        if segment:
+            self.segmentation = SegmentationNetwork(everything + canvas, patch, make_norm)
+        self._build_heads(0 if box is None else box.hidden_width, num_classes)
+        draw_weights(self, init_std)
+
+    def _build_heads(self, width: int, num_classes: int) -> None:
+        """Eq. 20. The box stage's score has a name of its own: it sees less and is not kept."""
+        if self.segmentation is None:
+            self.box_score_head = nn.Linear(width, 1)
+            return
+        width += self.segmentation.bottleneck_width
+        self.score_head = nn.Linear(width, 1)
+        self.class_head = nn.Linear(width, num_classes) if num_classes > 1 else None
+
+    def forward(
+        self,
+        image: torch.Tensor,
+        maps: torch.Tensor | None,
+        steps: int,
+        stop_threshold: float | None = None,
+        feeder: Feeder | None = None,
+        with_trace: bool = False,
+    ) -> AttentionSequence:
+        """Emit one object a step.
+
+        Args:
+            image: (B, image_width, H, W).
+            maps: (B, map_width, H, W), or None where that is 0.
+            steps: T, how many to run.
+            stop_threshold: where given, stop as soon as every image of the batch has had a step
+                whose score lies under it. That step is in the result.
+            feeder: feeds ground truth back, in training.
+            with_trace: fill the sequence's trace.
+        """
+        shared = self._prepare(image, maps)
+        canvas = torch.zeros_like(image[:, 0]) if self.canvas else None
+        state: LSTMState | None = None
+        taken: list[_Step] = []
+        scores: list[torch.Tensor] = []
+        head = self.box_score_head if self.segmentation is None else self.score_head
+        alive = torch.ones(len(image), dtype=torch.bool, device=image.device)
+        for t in range(steps):
+            step = self._step(shared, canvas, t, state, feeder)
+            taken.append(step)
+            scores.append(head(step.features)[:, 0])
+            if self.carry_state and step.glance is not None:
+                state = step.glance.state
+            if canvas is not None:
+                canvas = self._paint(canvas, step, t, feeder)
+            if stop_threshold is not None:
+                alive &= scores[-1].sigmoid() >= stop_threshold
+                if not alive.any():
+                    break
+        return self._emit(taken, torch.stack(scores, dim=1), with_trace)
+
+    def _prepare(self, image: torch.Tensor, maps: torch.Tensor | None) -> _Shared:
+        everything = image if maps is None else torch.cat([image, maps], dim=1)
+        prepared = None
+        if self.box_network is not None:
+            seen = everything if self.box_sees_all or maps is None else maps
+            prepared = self.box_network.prepare(seen)
+        return _Shared(rows_first(everything), prepared)
+
+    def _step(
+        self,
+        shared: _Shared,
+        canvas: torch.Tensor | None,
+        t: int,
+        state: LSTMState | None,
+        feeder: Feeder | None,
+    ) -> _Step:
+        """Parts B and C."""
+        if self.box_network is None:
+            assert self.log_gains is not None
+            window = self.windows.whole_image(self.log_gains, len(shared.rows))
+            return self._segment(shared, canvas, t, window, self.windows.filters(window))
+        assert shared.prepared is not None
+        seen = None if canvas is None else canvas[:, None]
+        glance = self.box_network(shared.prepared, seen, t, state)
+        window = self.windows(glance.raw)
+        filters = self.windows.filters(window)
+        box_logits = self.windows.box_logits(window, filters)
+        if self.segmentation is None:
+            return _Step(box_logits, glance.state[0], window, box_logits, glance)
+        used = window
+        if feeder is not None and feeder.feeds_boxes:
+            used = feeder.window(self.windows, window, box_logits, t)
+            filters = self.windows.filters(used)
+        step = self._segment(shared, canvas, t, used, filters)
+        features = torch.cat([glance.state[0], step.features], dim=1)
+        return _Step(step.mask_logits, features, window, box_logits, glance, step.heat)
+
+    def _segment(
+        self,
+        shared: _Shared,
+        canvas: torch.Tensor | None,
+        t: int,
+        window: Window,
+        filters: GaussianFilters,
+    ) -> _Step:
+        """Eq. 15 to 19."""
+        assert self.segmentation is not None
+        patch = read_patch(shared.rows, filters)
+        if canvas is not None:
+            patch = torch.cat([patch, read_patch(canvas[:, :, None], filters)], dim=1)
+        features, heat = self.segmentation(patch * window.patch_gain[:, None, None, None], t)
+        written = write_patch(heat, filters)
+        logits = window.mask_gain[:, None, None] * written - self.windows.options.beta
+        return _Step(logits, features, window, heat=heat)
+
+    def _paint(
+        self, canvas: torch.Tensor, step: _Step, t: int, feeder: Feeder | None
+    ) -> torch.Tensor:
+        """Eq. 1, with the ground truth in the mask's place where that is fed."""
+        mask = step.mask_logits.sigmoid()
+        if not self.canvas_gradient:
+            mask = mask.detach()
+        if feeder is not None and feeder.feeds_masks:
+            mask = feeder.mask(step.window, step.box_logits, mask, t)
+        return torch.maximum(canvas, mask)
+
+    def _emit(
+        self, taken: Sequence[_Step], scores: torch.Tensor, with_trace: bool
+    ) -> AttentionSequence:
+        boxes = box_logits = classes = None
+        if self.box_network is not None:
+            box_logits = torch.stack([s.box_logits for s in taken if s.box_logits is not None], 1)
+            height, width = self.windows.image_size
+            corners = [window_corners(s.window.centre, s.window.size) for s in taken]
+            scale = scores.new_tensor([width, height, width, height])
+            boxes = torch.stack(corners, dim=1) / scale
+        if self.class_head is not None:
+            classes = self.class_head(torch.stack([s.features for s in taken], dim=1))
+        return AttentionSequence(
+            mask_logits=torch.stack([s.mask_logits for s in taken], dim=1),
+            score_logits=scores,
+            class_logits=classes,
+            boxes=boxes,
+            trace=self._trace(taken) if with_trace else {},
+            box_logits=box_logits,
+        )
+
+    def _trace(self, taken: Sequence[_Step]) -> dict[str, torch.Tensor]:
+        """Glimpses (B, T, G, h, w), box_maps (B, T, H, W), box_params (B, T, 4) as centre y, x and
+        height, width in pixels, patch_masks (B, T, P, Q): what the networks have of these.
+        """
+        named: dict[str, list[torch.Tensor]] = {}
+        for step in taken:
+            if step.glance is not None and step.box_logits is not None:
+                named.setdefault("glimpses", []).append(step.glance.attention)
+                named.setdefault("box_maps", []).append(step.box_logits.sigmoid())
+                numbers = torch.cat([step.window.centre, step.window.size], dim=1)
+                named.setdefault("box_params", []).append(numbers)
+            if step.heat is not None:
+                probability = self.windows.flat_level(step.window, step.heat)
+                named.setdefault("patch_masks", []).append(probability)
+        return {name: torch.stack(values, dim=1) for name, values in named.items()}

@@ -1,0 +1,198 @@
+"""From the box network's numbers to attention windows and boxes. May use: torch and layers.
+
+Source: Ren & Zemel 2017, eq. 6 to 10 and 25. Letters as in ``recseg_d2.structures`` and
+``recseg_d2.layers.gaussian_attention``. A window is a centre and a size in pixels, with pixel
+centres at integers; by eq. 11 it spans size + 1 pixels, so that an object from pixel 3 to pixel 5
+has centre 4 and size 2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from recseg_d2.layers.gaussian_attention import GaussianFilters, gaussian_filters, write_ones
+
+VARIANCES = ("predicted", "box", "unit")
+GAMMAS = ("shared", "separate", "fixed", "area")
+
+
+@dataclass
+class Window:
+    """Where a step looks, in one image each of a batch.
+
+    Attributes:
+        centre: (B, 2) y, x in pixels.
+        size: (B, 2) height, width in pixels, as eq. 9 and 10 give it.
+        log_variance: (B, 2) of the filters, natural logarithm of square pixels.
+        patch_gain: (B,) factor of what is read.
+        mask_gain: (B,) gamma of eq. 19.
+        box_gain: (B,) gamma of eq. 25.
+    """
+
+    centre: torch.Tensor
+    size: torch.Tensor
+    log_variance: torch.Tensor
+    patch_gain: torch.Tensor
+    mask_gain: torch.Tensor
+    box_gain: torch.Tensor
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """How numbers become windows.
+
+    Attributes:
+        variance: "predicted" by the network, as the paper; "box": size / patch size, which is the
+            public code's default; "unit": one square pixel.
+        min_variance: lower bound in square pixels; 0 is none, as in the paper.
+        gamma: "shared": one gain for masks and boxes, as the paper; "separate": for the patch, the
+            mask and the box, as the public code; "fixed"; "area": fixed, times the window's area
+            over the patch's, so that a flat patch has the same level in a window of any size.
+            Learned gains are predicted as logarithms.
+        log_gamma: of "fixed" and "area".
+        beta: subtracted from masks and boxes (eq. 19 and 25).
+
+    Raises:
+        ValueError: an unknown choice.
+    """
+
+    variance: str = "predicted"
+    min_variance: float = 0.0
+    gamma: str = "shared"
+    log_gamma: float = 2.0
+    beta: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.variance not in VARIANCES or self.gamma not in GAMMAS:
+            raise ValueError(
+                f"Found variance {self.variance!r} and gamma {self.gamma!r}; expected one of "
+                f"{VARIANCES} and one of {GAMMAS} (MODEL.RIS.VARIANCE and MODEL.RIS.GAMMA)."
+            )
+
+
+class WindowDecoder(nn.Module):
+    """Turns the linear layer's outputs into windows (eq. 6 to 10).
+
+    Args:
+        image_size: H and W.
+        patch_size: P and Q.
+        options: see there.
+    """
+
+    image_shape: torch.Tensor
+    patch_shape: torch.Tensor
+
+    def __init__(
+        self,
+        image_size: tuple[int, int],
+        patch_size: tuple[int, int],
+        options: WindowOptions = WindowOptions(),
+    ) -> None:
+        super().__init__()
+        self.image_size = (int(image_size[0]), int(image_size[1]))
+        self.patch_size = (int(patch_size[0]), int(patch_size[1]))
+        self.options = options
+        self.register_buffer("image_shape", torch.tensor(image_size).float(), persistent=False)
+        self.register_buffer("patch_shape", torch.tensor(patch_size).float(), persistent=False)
+
+    @property
+    def num_gains(self) -> int:
+        """How many gains the network predicts."""
+        return {"shared": 1, "separate": 3, "fixed": 0, "area": 0}[self.options.gamma]
+
+    @property
+    def num_inputs(self) -> int:
+        """Outputs that the box network's linear layer needs."""
+        return 4 + (2 if self.options.variance == "predicted" else 0) + self.num_gains
+
+    def forward(self, raw: torch.Tensor) -> Window:
+        """Decode (B, num_inputs): centre, log size, log variance (y before x), log gains."""
+        raw = raw.float() if raw.dtype != torch.float64 else raw  # windows need every digit
+        centre = (raw[:, 0:2] + 1) * self.image_shape.to(raw.dtype) / 2
+        size = torch.exp(raw[:, 2:4]) * self.image_shape.to(raw.dtype)
+        given = raw[:, 4:6] if self.options.variance == "predicted" else None
+        gains = torch.exp(raw[:, self.num_inputs - self.num_gains :]).unbind(1)
+        return self._complete(centre, size, given, gains)
+
+    def whole_image(self, log_gains: torch.Tensor, batch: int) -> Window:
+        """The window that spans the image, for a model without box network.
+
+        Args:
+            log_gains: (num_gains,).
+            batch: B.
+        """
+        shape = self.image_shape.to(log_gains.dtype).expand(batch, 2)
+        given = torch.log(shape / self.patch_shape.to(shape.dtype))
+        gains = torch.exp(log_gains).expand(batch, -1).unbind(1)
+        return self._complete((shape - 1) / 2, shape - 1, given, gains)
+
+    def move(
+        self, window: Window, centre: torch.Tensor, size: torch.Tensor, where: torch.Tensor
+    ) -> Window:
+        """Put other boxes into a window; what was predicted beside the box stays.
+
+        Args:
+            window: as predicted.
+            centre: (B, 2).
+            size: (B, 2).
+            where: (B,) bool, the images in which the box is replaced.
+        """
+        centre = torch.where(where[:, None], centre, window.centre)
+        size = torch.where(where[:, None], size, window.size)
+        given = window.log_variance if self.options.variance == "predicted" else None
+        if self.options.gamma == "area":
+            return self._complete(centre, size, given, ())
+        log_variance = self._log_variance(size, given)
+        return replace(window, centre=centre, size=size, log_variance=log_variance)
+
+    def filters(self, window: Window) -> GaussianFilters:
+        """Eq. 11 to 14."""
+        return gaussian_filters(
+            window.centre, window.size, window.log_variance, self.patch_size, self.image_size
+        )
+
+    def box_logits(self, window: Window, filters: GaussianFilters) -> torch.Tensor:
+        """Eq. 25 before the sigmoid: (B, H, W)."""
+        return window.box_gain[:, None, None] * write_ones(filters) - self.options.beta
+
+    def flat_level(self, window: Window, heat: torch.Tensor) -> torch.Tensor:
+        """A patch's heat map (B, P, Q) as probabilities of masks, for drawing.
+
+        Each place gets what a flat patch of its heat would give inside of the window.
+        """
+        density = (self.patch_shape / (window.size + 1)).prod(dim=1)
+        gain = window.mask_gain * density
+        return torch.sigmoid(gain[:, None, None] * heat - self.options.beta)
+
+    def _complete(
+        self,
+        centre: torch.Tensor,
+        size: torch.Tensor,
+        given_log_variance: torch.Tensor | None,
+        gains: tuple[torch.Tensor, ...],
+    ) -> Window:
+        one = torch.ones_like(centre[:, 0])
+        if self.options.gamma == "shared":
+            patch, mask, box = one, gains[0], gains[0]
+        elif self.options.gamma == "separate":
+            patch, mask, box = gains[0], gains[2], gains[1]
+        else:
+            gain = one * self.options.log_gamma
+            if self.options.gamma == "area":
+                ratio = (size + 1) / self.patch_shape.to(size.dtype)
+                gain = gain + torch.log(ratio).sum(1)
+            patch, mask, box = one, gain.exp(), gain.exp()
+        log_variance = self._log_variance(size, given_log_variance)
+        return Window(centre, size, log_variance, patch, mask, box)
+
+    def _log_variance(self, size: torch.Tensor, given: torch.Tensor | None) -> torch.Tensor:
+        if self.options.variance == "unit":
+            return torch.zeros_like(size)
+        if given is None or self.options.variance == "box":
+            given = torch.log(size / self.patch_shape.to(size.dtype))
+        lowest = self.options.min_variance
+        return given.clamp(min=math.log(lowest)) if lowest else given

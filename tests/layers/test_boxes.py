@@ -1,0 +1,33 @@
+import pytest
+import torch
+
+from recseg_d2.layers.boxes import corners_window, fill_corners, pad_corners, window_corners
+
+
+def test_a_window_spans_its_pixels():
+    # pixels 3 to 5 down and 7 only across
+    corners = torch.tensor([7.0, 3.0, 8.0, 6.0])
+    centre, size = corners_window(corners)
+    assert (centre.tolist(), size.tolist()) == ([4.0, 7.0], [2.0, 0.0])
+    assert window_corners(centre, size).tolist() == corners.tolist()
+
+
+def test_padding_is_a_share_but_a_minimum_at_least():
+    corners = torch.tensor([[10.0, 20.0, 30.0, 120.0], [10.0, 20.0, 11.0, 21.0]])
+    assert pad_corners(corners, 0.2, 5.0).tolist() == [[5.0, 0.0, 35.0, 140.0], [5, 15, 16, 26]]
+
+
+@pytest.mark.parametrize(
+    ("corners", "pixels"),
+    [
+        ([1.0, 0.0, 3.0, 1.0], [[0, 1], [0, 2]]),
+        ([3.0, 2.0, 9.0, 9.0], [[2, 3]]),  # beyond the corner
+        ([-9.0, -9.0, 1.0, 1.0], [[0, 0]]),
+        ([5.0, 0.0, 9.0, 9.0], []),  # outside
+        ([0.0, 0.0, 0.0, 0.0], []),  # padding
+        ([0.6, 0.0, 1.4, 1.0], []),  # between two centres
+    ],
+)
+def test_filling(corners, pixels):
+    filled = fill_corners(torch.tensor([[corners]]), (3, 4))
+    assert filled[0, 0].nonzero().tolist() == pixels

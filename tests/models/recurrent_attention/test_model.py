@@ -1,0 +1,190 @@
+import copy
+
+import pytest
+import torch
+from reference.ris_literal import literal_run
+
+from recseg_d2.models.recurrent_attention.box_network import BoxOptions
+from recseg_d2.models.recurrent_attention.model import RecurrentAttention
+from recseg_d2.models.recurrent_attention.segmentation_network import PatchOptions
+from recseg_d2.models.recurrent_attention.windows import WindowOptions
+
+SIZE = (19, 26)  # no multiple of the pools
+BOX = {"widths": (4, 5), "pools": (2, 2), "hidden_width": 7, "glimpses": 3}
+PATCH = PatchOptions((8, 4), (4, 5), (1, 2), (4, 3), (1, 1))
+
+
+def make(box=None, patch=PATCH, window=None, **options):
+    torch.manual_seed(0)
+    box = BoxOptions(**{**BOX, **(box or {})}) if box is not False else None
+    options = {"init_std": 0.3, "steps": 3, **options}
+    network = RecurrentAttention(
+        SIZE, box=box, patch=patch, window=WindowOptions(**(window or {})), **options
+    )
+    return network.double()
+
+
+def inputs(map_width=0, batch=2):
+    torch.manual_seed(1)
+    image = torch.rand(batch, 3, *SIZE, dtype=torch.float64, requires_grad=True)
+    maps = torch.rand(batch, map_width, *SIZE, dtype=torch.float64) if map_width else None
+    return image, maps
+
+
+CASES = {
+    "paper": {"map_width": 9},
+    "code": {
+        "map_width": 9,
+        "box": {"sees_image": True},
+        "window": {"variance": "box", "gamma": "separate"},
+        "patch": PatchOptions((8, 4), (4, 5), (1, 2), (4, 3), (1, 0)),
+    },
+    "leaves, code": {
+        "window": {"variance": "box", "gamma": "fixed"},
+        "patch": PatchOptions((8, 4), (4, 5), (1, 2), (4, 3), (0, 0)),
+    },
+    "classes": {"num_classes": 3},
+    "one glimpse": {"box": {"glimpses": 1}},
+    "state carried": {"box": {"carry_state": True}},
+    "coordinates": {"map_width": 2, "box": {"coordinates": True}},
+    "gradient through the canvas": {"canvas_gradient": True},
+    "no canvas": {"canvas": False, "box": {"carry_state": True}},
+    "no box network": {"box": False},
+    "box stage": {"segment": False},
+    "shared norms": {"norm": "shared"},
+    "group norms": {"norm": "group"},
+    "area": {"window": {"gamma": "area", "variance": "unit"}},
+    "linear heat, bounded variance": {
+        "window": {"min_variance": 0.5},
+        "patch": PatchOptions((8, 4), (4, 5), (1, 2), (4, 3), (1, 1), positive=False),
+    },
+    "PyTorch's weights": {"init_std": 0.0},
+}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", CASES)
+def test_equals_the_literal_model_in_outputs_and_gradients(name, training):
+    options = dict(CASES[name])
+    network = make(**options).train(training)
+    image, maps = inputs(options.get("map_width", 0))
+    grads, outputs = [], []
+    for run in (lambda n: n(image, maps, 3), lambda n: literal_run(n, image, maps, 3)):
+        own = copy.deepcopy(network)  # norms keep statistics
+        sequence = run(own)
+        found = [sequence.mask_logits, sequence.score_logits, sequence.box_logits]
+        found = [x for x in (*found, sequence.boxes, sequence.class_logits) if x is not None]
+        total = sum((x.sin() * (i + 1)).mean() for i, x in enumerate(found))
+        grads.append(torch.autograd.grad(total, [*own.parameters(), image], allow_unused=True))
+        outputs.append((found, own.state_dict()))
+    for a, b in zip(outputs[0][0], outputs[1][0], strict=True):
+        torch.testing.assert_close(a, b)
+    for key, value in outputs[0][1].items():
+        torch.testing.assert_close(value, outputs[1][1][key])
+    for a, b in zip(*grads, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            torch.testing.assert_close(a, b)
+
+
+def test_the_canvas_holds_what_was_found_before():
+    network = make().eval()
+    image, _ = inputs()
+    seen = []
+    network.box_network.register_forward_hook(lambda m, args, out: seen.append(args[1]))
+    masks = network(image, None, 3).mask_logits.sigmoid()
+    assert seen[0].abs().max() == 0
+    torch.testing.assert_close(seen[1][:, 0], masks[:, 0])
+    torch.testing.assert_close(seen[2][:, 0], torch.maximum(masks[:, 0], masks[:, 1]))
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_the_gradient_stops_at_the_canvas_unless_asked(gradient):
+    network = make(canvas_gradient=gradient, box={"glimpses": 1}).eval()
+    seen = []
+    network.box_network.register_forward_hook(lambda m, args, out: seen.append(args[1]))
+    network(inputs()[0].detach(), None, 2)
+    assert seen[1].requires_grad == gradient
+
+
+def test_what_is_switched_off_has_no_parameters():
+    names = {n.split(".")[0] for n, _ in make(box=False).named_parameters()}
+    assert names == {"log_gains", "segmentation", "score_head"}
+    assert make(box=False, window={"gamma": "fixed"}).log_gains.numel() == 0
+    names = {n.split(".")[0] for n, _ in make(segment=False).named_parameters()}
+    assert names == {"box_network", "box_score_head"}
+    for canvas, width in ((True, 4), (False, 3)):
+        network = make(canvas=canvas)
+        assert network.box_network.cnn.layers[0].conv.in_channels == width
+        assert network.segmentation.encoder[0].conv.in_channels == width
+    assert make(box={"glimpses": 1}).box_network.glimpse.attend is None
+    with pytest.raises(ValueError, match="neither a box network nor a segmentation network"):
+        make(box=False, segment=False)
+
+
+def test_stages_share_the_names_of_what_they_share():
+    box, full = make(segment=False).state_dict(), make(num_classes=3).state_dict()
+    shared = [k for k in box if k.startswith("box_network.")]
+    assert shared
+    assert all(full[k].shape == box[k].shape for k in shared)
+    assert not [k for k in box if k not in full and not k.startswith("box_score_head.")]
+
+
+def test_first_steps_do_not_depend_on_how_many_follow():
+    network, (image, _) = make().eval(), inputs()
+    short, long = network(image, None, 1), network(image, None, 3)
+    torch.testing.assert_close(short.mask_logits, long.mask_logits[:, :1])
+
+
+def test_stops_when_every_image_had_a_step_below_the_threshold():
+    network, (image, _) = make(steps=5).eval(), inputs()
+    scores = network(image, None, 5).score_logits.sigmoid()
+    assert network(image, None, 5, stop_threshold=1.1).steps == 1
+    assert network(image, None, 5, stop_threshold=0.0).steps == 5
+    threshold = float(scores.amin(dim=1).max()) + 1e-9  # both images get below it
+    first = [int((row < threshold).nonzero()[0]) for row in scores]
+    assert network(image, None, 5, stop_threshold=threshold).steps == max(first) + 1
+
+
+def test_trace():
+    network = make().eval()
+    image, _ = inputs()
+    assert network(image, None, 2).trace == {}
+    sequence = network(image, None, 2, with_trace=True)
+    shapes = {k: tuple(v.shape) for k, v in sequence.trace.items()}
+    assert shapes == {
+        "glimpses": (2, 2, 3, 5, 7),
+        "box_maps": (2, 2, *SIZE),
+        "box_params": (2, 2, 4),
+        "patch_masks": (2, 2, 8, 4),
+    }
+    torch.testing.assert_close(
+        sequence.trace["glimpses"].sum((-2, -1)), torch.ones(2, 2, 3, dtype=torch.float64)
+    )
+    torch.testing.assert_close(sequence.trace["box_maps"], sequence.box_logits.sigmoid())
+
+
+def test_paper_sizes():
+    network = RecurrentAttention((224, 224), steps=21, map_width=9)
+    convs = [m for m in network.box_network.cnn.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [(c.in_channels, c.out_channels) for c in convs] == [
+        (10, 16), (16, 16), (16, 32), (32, 32), (32, 64), (64, 64), (64, 64), (64, 64),
+    ]  # fmt: skip
+    assert network.box_network.map_size == (7, 7)
+    assert network.box_network.glimpse.attend[2].out_features == 49
+    patch = network.segmentation
+    assert [(c.conv.in_channels, c.conv.out_channels) for c in patch.encoder] == [
+        (13, 16), (16, 32), (32, 32), (32, 64), (64, 64), (64, 96),
+    ]  # fmt: skip
+    assert [(d.deconv.in_channels, d.deconv.out_channels) for d in patch.decoder] == [
+        (96, 64), (128, 64), (128, 32), (64, 32), (64, 16), (32, 16), (29, 1),
+    ]  # fmt: skip
+    assert [d.deconv.stride[0] for d in patch.decoder] == [2, 1, 2, 1, 2, 1, 1]
+    assert patch.bottleneck_width == 6 * 6 * 96
+    assert network.score_head.in_features == 256 + 6 * 6 * 96
+
+
+@pytest.mark.parametrize(("size", "maps"), [((128, 448), (4, 14)), ((256, 512), (8, 16))])
+def test_other_sizes_of_the_paper(size, maps):
+    network = RecurrentAttention(size, steps=2, map_width=9)
+    assert network.box_network.map_size == maps
