@@ -87,6 +87,7 @@ class RecurrentAttentionSeg(SequentialModel):
         if network is not None:
             self.criterion = AttentionCriterion(loss_weights, box_iou, masks=stage == "full")
             _freeze_heads_without_loss(network, loss_weights)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -124,6 +125,7 @@ class RecurrentAttentionSeg(SequentialModel):
             feeder: of ground truth, in training.
             with_trace: fill the sequence's trace, the pre-processor's maps included.
         """
+        images = images.contiguous(memory_format=torch.channels_last)
         maps = None if self.preprocessor is None else self.preprocessor(images)
         if self.network is None:
             masks = images.new_zeros(len(images), 0, *images.shape[2:])
