@@ -18,13 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detectron2.config import CfgNode  # isort: split
-
 import torch
+from detectron2.config import CfgNode
 from tabulate import tabulate
 
-import recseg_d2  # noqa: F401  (before any detectron2 import)
-from recseg_d2.cli.train import load_config
+from recseg_d2.config import load_config
 from recseg_d2.engine.benchmark import (
     MODES,
     Subject,

@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detectron2.utils.logger import setup_logger  # isort: split
-
+from detectron2.utils.logger import setup_logger
 from tabulate import tabulate
 
-import recseg_d2  # noqa: F401  (before any detectron2 import)
 from recseg_d2.cli import train
 from recseg_d2.evaluation.baseline import evaluate_baseline
 

@@ -16,15 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detectron2.checkpoint import DetectionCheckpointer  # isort: split
-
+from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 from detectron2.engine import default_argument_parser, default_setup
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
-import recseg_d2  # noqa: F401  (before any detectron2 import)
 from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
 from recseg_d2.config import get_config_file, load_config
 from recseg_d2.data.datasets.label_maps import register_folder

@@ -21,7 +21,12 @@ from fvcore.common.param_scheduler import (
 from recseg_d2.errors import UserError
 
 OPTIMIZERS = ("SGD", "ADAM", "ADAMW")
-SCHEDULERS = ("WarmupFlatCosineLR", "WarmupMultiStepLR", "WarmupCosineLR")
+SCHEDULERS = (
+    "WarmupFlatCosineLR",
+    "WarmupMultiStepLR",
+    "WarmupCosineLR",
+    "WarmupStepWithFixedGammaLR",
+)
 
 
 def build_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Optimizer:

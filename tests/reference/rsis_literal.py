@@ -83,7 +83,8 @@ def literal_decode(decoder: nn.Module, features, image_size, steps):
 def make_literal(model: nn.Module) -> None:
     """Let a ConvLSTMSemInstSeg decode literally; for ``recseg benchmark``."""
 
-    def forward(features, image_size, steps, stop_threshold=None):
+    def forward(features, image_size, steps, stop_threshold=None, lengths=None):
+        # every step for every image, whatever each of them needs
         masks, scores, boxes, classes = literal_decode(model.decoder, features, image_size, steps)
         return InstanceSequence(masks, scores, classes, boxes)
 
