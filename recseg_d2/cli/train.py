@@ -23,6 +23,7 @@ from detectron2.engine import default_argument_parser, default_setup
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
+from recseg_d2.cli.model_options import FOLDER_TRAIN, FOLDER_VAL, add_object_limits
 from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
 from recseg_d2.config import get_config_file, load_config
 from recseg_d2.data.datasets.label_maps import register_folder
@@ -36,18 +37,13 @@ from recseg_d2.files import make_folder
 
 logger = logging.getLogger(__name__)
 
-FOLDER_TRAIN, FOLDER_VAL = "folder_train", "folder_val"
-
 
 def build_parser() -> argparse.ArgumentParser:
     """Detectron2's training options and this package's."""
     parser = default_argument_parser(epilog=__doc__)
     parser.add_argument("--train-data", metavar="DIR", help="folder with images/ and labels/")
     parser.add_argument("--val-data", metavar="DIR", help="the same, for evaluation")
-    parser.add_argument(
-        "--min-objects", type=int, default=0, metavar="N", help="leave out images with fewer"
-    )
-    parser.add_argument("--max-objects", type=int, metavar="N", help="leave out images with more")
+    add_object_limits(parser)
     parser.add_argument("--phase", default="", help="run this phase of SOLVER.PHASES alone")
     return parser
 

@@ -98,3 +98,27 @@ def test_a_file_in_the_way_of_the_output_is_named(tmp_path, capsys):
     argv = ["--method", "nuclei", "--input", str(tmp_path / "a.png")]
     assert run(main, [*argv, "--output", str(tmp_path / "a.png")]) == 2
     assert "Cannot make the folder" in capsys.readouterr().err
+
+
+def test_a_folder_is_scored_within_the_limits(images, tmp_path, capsys):
+    """Of three images with labels, the one with three objects is left out."""
+    folder = tmp_path / "val"
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    for count in (1, 2, 3):
+        labels = np.zeros((40, 60), dtype=np.uint8)
+        for k in range(count):
+            labels[5:20, 18 * k + 4 : 18 * k + 16] = k + 1
+        Image.fromarray(labels).save(folder / "labels" / f"{count}.png")
+        pixels = np.where(labels > 0, 220, 15).astype(np.uint8)
+        Image.fromarray(pixels).convert("RGB").save(folder / "images" / f"{count}.png")
+    output = tmp_path / "scores"
+    options = ["--val-data", str(folder), "--max-objects", "2", "--output", str(output)]
+    try:
+        assert run(main, ["--method", "nuclei", *options]) == 0
+    finally:
+        DatasetCatalog.remove("folder_val")
+        MetadataCatalog.remove("folder_val")
+    result = json.loads((output / "nuclei_folder_val.json").read_text())
+    assert set(result["images"]) == {"1", "2"}
+    assert result["mean"]["SBD"] == pytest.approx(100.0)
