@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from recseg_d2.data.export import LAYOUTS, export_rosettes
+from recseg_d2.data.export import export_rosettes
+from recseg_d2.data.layouts import LAYOUTS
 from recseg_d2.data.rosettes import MIN_SIZE, REFERENCE_SIZE
 from recseg_d2.errors import UserError
 

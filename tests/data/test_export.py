@@ -7,7 +7,8 @@ from detectron2.data.datasets import register_coco_instances
 from pycocotools import mask as coco_mask
 
 from recseg_d2.data.datasets import register_folder
-from recseg_d2.data.export import LAYOUTS, export_rosettes
+from recseg_d2.data.export import export_rosettes
+from recseg_d2.data.layouts import LAYOUTS
 from recseg_d2.data.rosettes import draw_label_map
 from recseg_d2.errors import UserError
 

@@ -1,0 +1,24 @@
+"""Layouts of well-known data sets, one file each. May use: this package.
+
+A layout is a function of a folder, "train" or "val", the seeds of its images and their side in
+pixels, which writes the images and everything else that the data set's loader reads, under the
+official file names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from recseg_d2.data.layouts.coco import write_coco
+from recseg_d2.data.layouts.cvppp import write_cvppp, write_cvppp_h5
+from recseg_d2.data.layouts.label_maps import write_label_maps
+
+Layout = Callable[[Path, str, list[int], int], None]
+
+LAYOUTS: dict[str, Layout] = {
+    "label_maps": write_label_maps,
+    "cvppp": write_cvppp,
+    "cvppp_h5": write_cvppp_h5,
+    "coco": write_coco,
+}
