@@ -17,6 +17,7 @@ from recseg_d2.engine.solver import build_lr_scheduler, build_optimizer
 from recseg_d2.engine.trainer import freeze_except
 
 ROOT = Path(__file__).parent.parent
+DECLARATIONS = ROOT / "recseg_d2" / "config"
 CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("projects/*/configs/*.yaml")])
 
 SMALL = [
@@ -77,9 +78,9 @@ def set_keys(path):
 
 @pytest.fixture(scope="module")
 def code():
-    """All code that may read a key; the module that declares the package's own is no reader."""
+    """All code that may read a key; those that declare the package's own are no readers."""
     sources = [p for p in (ROOT / "recseg_d2").rglob("*.py") if p.name != "defaults.py"]
-    return {p: p.read_text() for p in sources if p != ROOT / "recseg_d2" / "config.py"}
+    return {p: p.read_text() for p in sources if p.parent != DECLARATIONS}
 
 
 @pytest.mark.parametrize(
@@ -93,12 +94,9 @@ def test_every_key_that_is_set_is_read_somewhere(path, code):
 
 
 def test_every_key_that_the_package_declares_is_read_somewhere(code):
-    declared = re.findall(r"^\s+(?:node|cfg[\w.]*)\.([A-Z_]+) =", read_config_module(), re.M)
+    texts = "".join(p.read_text() for p in DECLARATIONS.glob("*.py"))
+    declared = re.findall(r"^\s+(?:node|cfg[\w.]*)\.([A-Z_]+) =", texts, re.M)
     assert "HIDDEN_WIDTHS" in declared
     for leaf in declared:
         read = re.compile(rf"\.{leaf}\b")
         assert any(read.search(text) for text in code.values()), f"{leaf} is read nowhere"
-
-
-def read_config_module():
-    return (ROOT / "recseg_d2" / "config.py").read_text()

@@ -1,0 +1,17 @@
+"""The keys added to INPUT and TEST. May use: detectron2.config."""
+
+from __future__ import annotations
+
+from detectron2.config import CfgNode as CN
+
+
+def add_data(cfg: CN) -> None:
+    """Augmentations, and what an evaluation computes and draws."""
+    cfg.INPUT.AUGS = ["hflip"]  # any of hflip, vflip, transpose, affine, color; in this order
+    node = cfg.INPUT.AFFINE = CN()
+    node.ROTATION = 10.0  # degrees, either way
+    node.TRANSLATION = 0.1  # share of the image's side, either way
+    node.SHEAR = 0.1  # degrees, either way
+    node.ZOOM = (1.0, 1.43)  # magnification, drawn for each axis
+    cfg.TEST.VAL_LOSS = True  # the training loss on DATASETS.TEST at every evaluation
+    cfg.TEST.NUM_PICTURES = 4  # images of DATASETS.TEST drawn at every evaluation
