@@ -1,12 +1,11 @@
-"""Synthetic rosettes: overlapping leaves around a centre, seen from above. May use: numpy only.
+"""Synthetic rosettes: overlapping leaves around a centre, seen from above. May use: numpy, drawing.
 
 The built-in data set: nothing to download, every image is a function of one integer. It is drawn
 to be a small version of what makes leaf segmentation hard: leaves of nearly the same green that
 really hide one another, a varying number of them, and a background with moss and stones, on which
 no colour threshold alone tells the leaves apart.
 
-All arithmetic is in float64: rounding to 8 bits at the end then hides the differences in the last
-bit between machines, so that a seed means the same image everywhere.
+All arithmetic is in float64, so that a seed means the same image everywhere (see ``drawing``).
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
+from recseg_d2.data.drawing import photograph, smooth_noise
 
 REFERENCE_SIZE = 96  # lengths below are in pixels of an image of this side, and scale with it
 MIN_SIZE = 32  # the smallest image in which leaves are still more than a few pixels
@@ -59,7 +60,7 @@ def draw_rosette(
     for leaf in placed:
         _cast_shadow(canvas, leaf, scale)
         _paint_leaf(canvas, leaf, base, rng, scale)
-    return _photograph(canvas, rng), labels
+    return photograph(canvas, rng), labels
 
 
 def draw_label_map(
@@ -166,11 +167,11 @@ def _cast_shadow(canvas: np.ndarray, leaf: _Leaf, scale: float) -> None:
 
 def _draw_soil(rng: np.random.Generator, size: int) -> np.ndarray:
     """Brown grains with patches of moss (as green as a leaf) and stones. (size, size, 3)."""
-    coarse, fine = _smooth_noise(rng, size, 7), _smooth_noise(rng, size, 30)
+    coarse, fine = smooth_noise(rng, size, 7), smooth_noise(rng, size, 30)
     height = 1 + 0.22 * coarse + 0.2 * fine + rng.normal(0, 0.09, (size, size))
     colour = np.array([0.36, 0.28, 0.20]) * rng.uniform(0.7, 1.2)
     soil = colour * height[..., None]
-    moss_amount = _smooth_noise(rng, size, 12) + 0.6 * _smooth_noise(rng, size, 40)
+    moss_amount = smooth_noise(rng, size, 12) + 0.6 * smooth_noise(rng, size, 40)
     moss = np.clip((moss_amount - rng.uniform(0.85, 1.5)) * 4, 0, 1)[..., None]
     moss_colour = np.array([0.27, 0.42, 0.15]) * rng.uniform(0.75, 1.1)
     soil += moss * (moss_colour * (0.85 + 0.25 * fine[..., None]) - soil)
@@ -187,29 +188,3 @@ def _drop_stone(soil: np.ndarray, rng: np.random.Generator) -> None:
     inside = ((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 < 1
     grey = np.array([0.55, 0.52, 0.47]) * rng.uniform(0.6, 1.2)
     soil[inside] = grey * (0.9 + 0.1 * ((cy - y) / ry + 0 * x)[inside])[:, None]
-
-
-def _photograph(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Uneven light, a slightly blurred lens, sensor noise, 8 bits."""
-    size = canvas.shape[0]
-    slope = rng.uniform(-0.2, 0.2, 2)
-    ramp = np.linspace(-1, 1, size)
-    light = rng.uniform(0.85, 1.15) * (1 + slope[0] * ramp[:, None] + slope[1] * ramp[None, :])
-    image = canvas * light[..., None]
-    edge = rng.uniform(0.12, 0.24)  # weights of the neighbours in a three-tap blur
-    for axis in (0, 1):
-        low, high = np.roll(image, 1, axis), np.roll(image, -1, axis)
-        image = (1 - 2 * edge) * image + edge * (low + high)
-    image += rng.normal(0, rng.uniform(0.01, 0.03), image.shape)
-    return np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
-
-
-def _smooth_noise(rng: np.random.Generator, size: int, cells: int) -> np.ndarray:
-    """(size, size) noise of standard deviation about 0.7: a random grid, bilinearly enlarged."""
-    position = np.linspace(0, cells - 1, size)
-    left = np.minimum(position.astype(int), cells - 2)
-    weights = np.zeros((size, cells))
-    rows = np.arange(size)
-    weights[rows, left + 1] = position - left
-    weights[rows, left] = 1 - (position - left)
-    return weights @ rng.normal(size=(cells, cells)) @ weights.T

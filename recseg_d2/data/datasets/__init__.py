@@ -1,9 +1,10 @@
 """Data sets. Importing this registers the built-in names; nothing is read or drawn until used."""
 
-from recseg_d2.data.datasets import cvppp, cvppp_h5, synthetic
+from recseg_d2.data.datasets import cvppp, cvppp_h5, synthetic, synthetic_scenes
 from recseg_d2.data.datasets.cvppp import register_cvppp, register_cvppp_h5
 from recseg_d2.data.datasets.label_maps import register_folder, register_label_map_dataset
 from recseg_d2.data.datasets.synthetic import register_synthetic_rosettes
+from recseg_d2.data.datasets.synthetic_scenes import register_synthetic_scenes
 
 __all__ = [
     "register_cvppp",
@@ -11,8 +12,10 @@ __all__ = [
     "register_folder",
     "register_label_map_dataset",
     "register_synthetic_rosettes",
+    "register_synthetic_scenes",
 ]
 
 synthetic.register_builtin()
+synthetic_scenes.register_builtin()
 cvppp_h5.register_handler()
 cvppp.register_builtin()

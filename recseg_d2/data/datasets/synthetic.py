@@ -2,8 +2,9 @@
 
 May use: numpy, PIL, iopath, detectron2.data and detectron2.utils.file_io.
 
-An image's "file" is ``synthetic://rosettes/<size>/<seed>.png``; a handler on Detectron2's
-``PathManager`` draws it when it is opened, so that ``read_image`` and everything built on it work.
+A drawn image's "file" is ``synthetic://<what>/<size>/<seed>.png``, where <what> is rosettes or
+scenes; a handler on Detectron2's ``PathManager`` draws it when it is opened, so that ``read_image``
+and everything built on it work.
 """
 
 from __future__ import annotations
@@ -20,10 +21,16 @@ from PIL import Image
 
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.rosettes import MIN_SIZE, REFERENCE_SIZE, draw_label_map, draw_rosette
+from recseg_d2.data.scenes import MIN_SIZE as MIN_SCENE_SIZE
+from recseg_d2.data.scenes import draw_scene
 from recseg_d2.errors import UserError
 
 PREFIX = "synthetic://"
-CACHED_IMAGES = 4096  # encoded; about 115 MB at 96x96
+CACHED_IMAGES = 4096  # encoded; about 115 MB at 96x96, 205 MB at 128x128
+
+# What can be drawn: the function of seed and size, whose first result is the image, and the least
+# size.
+DRAWINGS = {"rosettes": (draw_rosette, MIN_SIZE), "scenes": (draw_scene, MIN_SCENE_SIZE)}
 
 # name: number of images, first seed. The ranges of seeds do not meet. "dev" is for choosing
 # hyper-parameters, so that "val" stays unseen.
@@ -56,13 +63,18 @@ def load_rosettes(num_images: int, first_seed: int, size: int) -> list[dict[str,
 
 def rosette_path(size: int, seed: int) -> str:
     """The path under which Detectron2's ``PathManager`` opens a rosette."""
-    return f"{PREFIX}rosettes/{size}/{seed}.png"
+    return synthetic_path("rosettes", size, seed)
+
+
+def synthetic_path(what: str, size: int, seed: int) -> str:
+    """The path of any drawn image; ``what`` is one of ``DRAWINGS``."""
+    return f"{PREFIX}{what}/{size}/{seed}.png"
 
 
 class SyntheticPathHandler(PathHandler):
-    """Opens ``synthetic://rosettes/<size>/<seed>.png`` as a PNG file, for reading."""
+    """Opens ``synthetic://<what>/<size>/<seed>.png`` as a PNG file, for reading."""
 
-    _PATTERN = re.compile(re.escape(PREFIX) + r"rosettes/(\d+)/(\d+)\.png")
+    _PATTERN = re.compile(re.escape(PREFIX) + rf"({'|'.join(DRAWINGS)})/(\d+)/(\d+)\.png")
 
     def _get_supported_prefixes(self) -> list[str]:
         return [PREFIX]
@@ -73,10 +85,11 @@ class SyntheticPathHandler(PathHandler):
         found = self._PATTERN.fullmatch(path)
         if found is None or mode != "rb":
             raise FileNotFoundError(
-                f"{path!r} (mode {mode!r}): synthetic images are {rosette_path(96, 7)!r} and the "
-                "like, and can only be read, with mode 'rb'."
+                f"{path!r} (mode {mode!r}): synthetic images are {rosette_path(96, 7)!r}, "
+                f"{synthetic_path('scenes', 128, 7)!r} and the like, and can only be read, with "
+                "mode 'rb'."
             )
-        return io.BytesIO(_png(int(found[1]), int(found[2])))
+        return io.BytesIO(_png(found[1], int(found[2]), int(found[3])))
 
     def _exists(self, path: str, **kwargs: Any) -> bool:
         return self._PATTERN.fullmatch(path) is not None
@@ -96,11 +109,14 @@ def _standard_dict(size: int, seed: int) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=CACHED_IMAGES)
-def _png(size: int, seed: int) -> bytes:
-    if size < MIN_SIZE:
-        raise UserError(f"{rosette_path(size, seed)}: expected at least {MIN_SIZE} pixels a side.")
+def _png(what: str, size: int, seed: int) -> bytes:
+    draw, least = DRAWINGS[what]
+    if size < least:
+        raise UserError(
+            f"{synthetic_path(what, size, seed)}: expected at least {least} pixels a side."
+        )
     buffer = io.BytesIO()
-    Image.fromarray(draw_rosette(seed, size)[0]).save(buffer, "PNG", compress_level=0)
+    Image.fromarray(draw(seed, size)[0]).save(buffer, "PNG", compress_level=0)
     return buffer.getvalue()
 
 
