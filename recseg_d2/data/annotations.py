@@ -5,6 +5,7 @@ May use: numpy, pycocotools, detectron2.structures.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from recseg_d2.errors import UserError
 
 
 def label_map_to_annotations(
-    labels: np.ndarray, classes: dict[int, int] | None = None
+    labels: np.ndarray, classes: Mapping[int, int] | None = None, crowds: Collection[int] = ()
 ) -> list[dict[str, Any]]:
     """One annotation for each label above 0, in increasing order of the labels.
 
@@ -23,15 +24,17 @@ def label_map_to_annotations(
         labels: (H, W) integers; 0 is background.
         classes: category of each label; None puts all in category 0. Labels that it lacks are
             left out.
+        crowds: labels of regions of several objects that were not told apart.
 
     Returns:
         Annotations with "bbox" (x, y, width, height), "bbox_mode", "category_id", "segmentation"
-        (compressed RLE whose counts are a str, hence JSON-ready) and "iscrowd" 0.
+        (compressed RLE whose counts are a str, hence JSON-ready) and "iscrowd", 1 for crowds.
     """
     annotations = []
     for label, rle in _encode(labels).items():
         if classes is None or label in classes:
-            annotations.append(_annotation(rle, 0 if classes is None else classes[label]))
+            category = 0 if classes is None else classes[label]
+            annotations.append(_annotation(rle, category, label in crowds))
     return annotations
 
 
@@ -143,11 +146,11 @@ def _compress(counts: np.ndarray, shape: tuple[int, ...]) -> dict[str, Any]:
     return {"size": list(shape), "counts": rle["counts"].decode("ascii")}
 
 
-def _annotation(rle: dict[str, Any], category: int) -> dict[str, Any]:
+def _annotation(rle: dict[str, Any], category: int, is_crowd: bool) -> dict[str, Any]:
     return {
         "bbox": [float(v) for v in coco_mask.toBbox(rle)],
         "bbox_mode": BoxMode.XYWH_ABS,
         "category_id": category,
         "segmentation": rle,
-        "iscrowd": 0,
+        "iscrowd": int(is_crowd),
     }

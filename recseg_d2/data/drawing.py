@@ -13,16 +13,15 @@ def photograph(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Uneven light, a slightly blurred lens, sensor noise, 8 bits.
 
     Args:
-        canvas: (size, size, 3) float64 RGB, about 0 to 1.
+        canvas: (H, W, 3) float64 RGB, about 0 to 1.
         rng: decides on light, blur and noise.
 
     Returns:
-        (size, size, 3) uint8.
+        (H, W, 3) uint8.
     """
-    size = canvas.shape[0]
     slope = rng.uniform(-0.2, 0.2, 2)
-    ramp = np.linspace(-1, 1, size)
-    light = rng.uniform(0.85, 1.15) * (1 + slope[0] * ramp[:, None] + slope[1] * ramp[None, :])
+    down, right = (np.linspace(-1, 1, side) for side in canvas.shape[:2])
+    light = rng.uniform(0.85, 1.15) * (1 + slope[0] * down[:, None] + slope[1] * right[None, :])
     image = canvas * light[..., None]
     edge = rng.uniform(0.12, 0.24)  # weights of the neighbours in a three-tap blur
     for axis in (0, 1):
@@ -32,12 +31,28 @@ def photograph(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
 
 
-def smooth_noise(rng: np.random.Generator, size: int, cells: int) -> np.ndarray:
-    """(size, size) noise of standard deviation about 0.7: a random grid, bilinearly enlarged."""
-    position = np.linspace(0, cells - 1, size)
+def smooth_noise(rng: np.random.Generator, size: int | tuple[int, int], cells: int) -> np.ndarray:
+    """Noise of standard deviation about 0.7: a random grid, bilinearly enlarged.
+
+    Args:
+        rng: draws the grid.
+        size: height and width, or the one side of a square, pixels.
+        cells: of the grid, each way.
+
+    Returns:
+        (H, W) float64.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    grid = rng.normal(size=(cells, cells))
+    return _interpolation(height, cells) @ grid @ _interpolation(width, cells).T
+
+
+def _interpolation(side: int, cells: int) -> np.ndarray:
+    """(side, cells) weights of the grid's points at each pixel."""
+    position = np.linspace(0, cells - 1, side)
     left = np.minimum(position.astype(int), cells - 2)
-    weights = np.zeros((size, cells))
-    rows = np.arange(size)
+    weights = np.zeros((side, cells))
+    rows = np.arange(side)
     weights[rows, left + 1] = position - left
     weights[rows, left] = 1 - (position - left)
-    return weights @ rng.normal(size=(cells, cells)) @ weights.T
+    return weights

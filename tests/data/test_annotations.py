@@ -47,6 +47,12 @@ def test_annotation_by_hand():
     json.dumps(big["segmentation"])
 
 
+def test_crowds_are_marked():
+    labels = np.array([[1, 1, 0], [2, 3, 3]])
+    annotations = label_map_to_annotations(labels, {1: 4, 3: 5}, crowds={1, 2})
+    assert [(a["category_id"], a["iscrowd"]) for a in annotations] == [(4, 1), (5, 0)]
+
+
 def test_no_object_gives_no_annotation():
     assert label_map_to_annotations(np.zeros((3, 4), int)) == []
 
