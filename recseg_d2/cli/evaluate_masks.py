@@ -10,7 +10,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from recseg_d2.files import make_place
-from recseg_d2.metrics import METRICS, ImageScores
+from recseg_d2.metrics import DEFAULT_METRICS, METRICS, ImageScores
 from recseg_d2.metrics.folders import score_folders
 
 _DESCRIPTION = """\
@@ -21,9 +21,10 @@ Files pair by stem; an ending _label is optional on both sides.
 
 _EPILOG = """\
 A missing prediction counts as an empty one, a prediction of another size is resized; both warn.
-SBD and FGBGDice are in 0..100, DiC is predicted minus true objects; mean and sample standard
-deviation run over images. An image without any object on either side scores SBD 0 and has no
-FGBGDice (null, left out of the mean): these are the leaf segmentation challenge's rules.
+Shares are in 0..100, DiC is predicted minus true objects; mean and sample standard deviation run
+over images. An image without any object on either side scores SBD 0 and has no FGBGDice (null,
+left out of the mean): these are the leaf segmentation challenge's rules. Coverages (mwcov, mucov)
+and recalls have no value where nothing is there, precisions none where nothing is predicted.
 """
 
 
@@ -40,9 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--metrics",
         nargs="+",
-        default=list(METRICS),
+        default=list(DEFAULT_METRICS),
         metavar="NAME",
-        help=f"any of {', '.join(METRICS)} (default: all)",
+        help=f"any of {', '.join(METRICS)} (default: {' '.join(DEFAULT_METRICS)})",
     )
     parser.add_argument(
         "--json", type=Path, metavar="OUT", help="file for scores of each image, mean and std"

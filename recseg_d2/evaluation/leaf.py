@@ -17,7 +17,7 @@ from detectron2.structures import Instances
 from detectron2.utils import comm
 
 from recseg_d2.evaluation.ground_truth import GroundTruth
-from recseg_d2.metrics import METRICS, ImageScores
+from recseg_d2.metrics import DEFAULT_METRICS, ImageScores
 from recseg_d2.postprocess import instances_to_label_map
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class LeafEvaluator(DatasetEvaluator):
     def __init__(
         self,
         dataset_name: str,
-        metrics: Iterable[str] = tuple(METRICS),
+        metrics: Iterable[str] = DEFAULT_METRICS,
         output_dir: str | Path | None = None,
         distributed: bool = True,
     ) -> None:

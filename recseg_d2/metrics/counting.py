@@ -1,7 +1,8 @@
 """How far the number of objects is off. May use: numpy only.
 
-Source: the CVPPP leaf segmentation challenge. Objects are counted after consecutive relabelling,
-so gaps between labels do not count.
+Source: the CVPPP leaf segmentation challenge (DiC), and Ren & Zemel 2017 for the accuracy and the
+squared error on top of it. Objects are counted after consecutive relabelling, so gaps between
+labels do not count. An image with nothing on either side is counted right by all of them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,22 @@ def difference_in_count(prediction: np.ndarray, truth: np.ndarray) -> int:
 def absolute_difference_in_count(prediction: np.ndarray, truth: np.ndarray) -> int:
     """Absolute DiC, by how many objects the count is off; see ``difference_in_count``."""
     return abs(difference_in_count(prediction, truth))
+
+
+def count_is_right(prediction: np.ndarray, truth: np.ndarray) -> bool:
+    """Whether the number of objects is exact; the share of such images is the count accuracy.
+
+    The arguments and errors are those of ``difference_in_count``.
+    """
+    return difference_in_count(prediction, truth) == 0
+
+
+def squared_count_error(prediction: np.ndarray, truth: np.ndarray) -> int:
+    """DiC squared, in objects squared; its mean over images is the mean squared error (MSE).
+
+    The arguments and errors are those of ``difference_in_count``.
+    """
+    return difference_in_count(prediction, truth) ** 2
 
 
 def difference_in_count_from(table: Overlap) -> int:

@@ -93,6 +93,37 @@ def symmetric_best_dice_from(table: Overlap, both_empty: float = 0.0) -> float:
     return min(best_dice_from(table), best_dice_from(table.swapped()))
 
 
+def legacy_symmetric_best_dice(prediction: np.ndarray, truth: np.ndarray) -> float:
+    r"""The lenient SBD of Ren & Zemel's public code, to compare with numbers made by it only.
+
+    Both means run over the first n objects, n being the number of *true* objects, so predictions
+    after the n-th (in the order of their labels, the order of discovery) cost nothing:
+
+    .. math:: \min\Big(\frac{1}{n} \sum_{i \le n} \max_j D_{ij},
+              \frac{1}{n} \sum_{j} \max_i D_{ij}\Big)
+
+    Args:
+        prediction: (H, W) integer label map, 0 is background.
+        truth: label map of the same size.
+
+    Returns:
+        A share in [0, 1]; 0 if either side is empty, or both are.
+
+    Raises:
+        ValueError: the sizes differ, or one of the two is not a label map.
+    """
+    return legacy_symmetric_best_dice_from(count_overlap(prediction, truth))
+
+
+def legacy_symmetric_best_dice_from(table: Overlap) -> float:
+    """``legacy_symmetric_best_dice`` from a table of overlaps, the prediction being side ``a``."""
+    if table.num_a == 0 or table.num_b == 0:
+        return 0.0
+    dice = dice_matrix_from(table)
+    of_predictions = float(dice.max(axis=1)[: table.num_b].sum()) / table.num_b
+    return min(of_predictions, float(dice.max(axis=0).mean()))
+
+
 def foreground_dice(
     prediction: np.ndarray, truth: np.ndarray, both_empty: float = math.nan
 ) -> float:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from recseg_d2.data.label_io import LABEL_EXTENSIONS, read_label_map
 from recseg_d2.errors import UserError
-from recseg_d2.metrics.registry import METRICS
+from recseg_d2.metrics.registry import DEFAULT_METRICS
 from recseg_d2.metrics.scores import ImageScores
 
 LABEL_SUFFIX = "_label"
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 def score_folders(
     prediction_dir: str | Path,
     truth_dir: str | Path,
-    metrics: Iterable[str] = tuple(METRICS),
+    metrics: Iterable[str] = DEFAULT_METRICS,
     allow_extra: bool = False,
 ) -> ImageScores:
     """Score every ground-truth label map against its prediction.
@@ -40,7 +40,7 @@ def score_folders(
     Args:
         prediction_dir: folder of predicted label maps.
         truth_dir: folder of true label maps.
-        metrics: names in ``METRICS``.
+        metrics: names in ``registry.METRICS``.
         allow_extra: pass over predictions without ground truth instead of refusing them.
 
     Returns:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from recseg_d2.files import make_place
-from recseg_d2.metrics.registry import METRICS, metric_keys, score_image
+from recseg_d2.metrics.registry import DEFAULT_METRICS, metric_keys, score_image
 
 _STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
     "mean": lambda values: float(values.mean()) if values.size else math.nan,
@@ -45,7 +45,7 @@ class ImageScores:
         {'SBD': 50.0, 'DiC': -1.0, 'absDiC': 1.0}
     """
 
-    def __init__(self, metrics: Iterable[str] = tuple(METRICS)) -> None:
+    def __init__(self, metrics: Iterable[str] = DEFAULT_METRICS) -> None:
         self.metrics = tuple(metrics)
         self.keys = metric_keys(self.metrics)
         self.images: dict[str, dict[str, float]] = {}

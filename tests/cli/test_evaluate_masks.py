@@ -59,6 +59,16 @@ def test_only_the_metrics_asked_for(folders):
     assert saved["images"]["b"] == {"DiC": -1, "absDiC": 1}
 
 
+def test_every_class_agnostic_metric_by_name(folders):
+    names = ["sbd", "dic", "fgbg", "mwcov", "mucov", "avgfp", "avgfn", "countacc"]
+    saved = evaluate(*folders, "--metrics", *names)
+    keys = ["SBD", "DiC", "absDiC", "FGBGDice", "MWCov", "MUCov", "AvgFP", "AvgFN", "CountAcc"]
+    assert list(saved["mean"]) == list(saved["std"]) == list(saved["images"]["a"]) == keys
+    more = {"MWCov": 50.0, "MUCov": 50.0, "AvgFP": 0, "AvgFN": 0, "CountAcc": 0.0}
+    assert {k: saved["images"]["b"][k] for k in more} == more
+    assert (saved["mean"]["MWCov"], saved["mean"]["CountAcc"]) == (75.0, 50.0)
+
+
 def test_missing_prediction_is_all_background(folders, caplog):
     pred, gt = folders
     (pred / "b.png").unlink()

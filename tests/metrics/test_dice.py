@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recseg_d2.metrics import best_dice, foreground_dice, symmetric_best_dice
+from recseg_d2.metrics import (
+    best_dice,
+    foreground_dice,
+    legacy_symmetric_best_dice,
+    symmetric_best_dice,
+)
 
 LABELS = arrays(np.int32, (5, 6), elements=st.integers(0, 4))
 EMPTY = np.zeros((3, 4), dtype=np.int32)
@@ -45,6 +50,16 @@ def slow_foreground_dice(a: np.ndarray, b: np.ndarray) -> float:
     if not (a > 0).any() and not (b > 0).any():
         return float("nan")
     return slow_dice(a > 0, b > 0)
+
+
+def slow_legacy(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Both means over as many slots as there are true objects; an empty slot scores 0."""
+    predicted, true = slow_objects(prediction), slow_objects(truth)
+    if not predicted or not true:
+        return 0.0
+    slots = [max(slow_dice(p, t) for t in true) for p in predicted] + [0.0] * len(true)
+    found = [max(slow_dice(p, t) for p in predicted) for t in true]
+    return min(sum(slots[: len(true)]), sum(found)) / len(true)
 
 
 def same(a: float, b: float) -> bool:
@@ -126,3 +141,21 @@ def test_one_pixel():
 def test_many_objects_need_no_loop():
     labels = np.arange(1, 2501, dtype=np.int32).reshape(50, 50)
     assert symmetric_best_dice(labels, labels[::-1]) == 1.0
+
+
+@given(LABELS, LABELS)
+def test_legacy_equals_its_literal_definition(a, b):
+    assert same(legacy_symmetric_best_dice(a, b), slow_legacy(a, b))
+
+
+def test_legacy_forgives_extra_predictions(two_exact_and_four_extra):
+    prediction, truth = two_exact_and_four_extra
+    assert legacy_symmetric_best_dice(prediction, truth) == 1.0
+    assert symmetric_best_dice(prediction, truth) == pytest.approx(1 / 3)
+
+
+def test_legacy_counts_missing_predictions_and_empty_sides():
+    truth = np.array([[1, 1, 2, 2]])
+    assert legacy_symmetric_best_dice(np.array([[1, 1, 0, 0]]), truth) == 0.5
+    for a, b in ((EMPTY, ONE_PIXEL), (ONE_PIXEL, EMPTY), (EMPTY, EMPTY)):
+        assert legacy_symmetric_best_dice(a, b) == 0.0
