@@ -51,7 +51,7 @@ def build_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Optimiz
         bias_lr_factor=solver.BIAS_LR_FACTOR,
         weight_decay_bias=solver.WEIGHT_DECAY_BIAS,
         lr_factor_func=lambda name: (
-            solver.BACKBONE_MULTIPLIER if name.startswith("backbone.") else 1.0
+            solver.BACKBONE_MULTIPLIER if "backbone" in name.split(".") else 1.0
         ),
     )
     return _optimizer_class(cfg)(groups, **_optimizer_arguments(cfg))
