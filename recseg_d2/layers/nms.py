@@ -1,0 +1,121 @@
+"""Greedy non-maximum suppression of boxes, without a compiled kernel. May use: torch only.
+
+Shape letters: P boxes in decreasing order of score, K boxes kept so far. A box has corners
+x1 y1 x2 y2, the last pixel's far edge included.
+
+Greedy suppression goes through the boxes from the best to the worst and keeps one unless a kept box
+overlaps it by more than the threshold. That is a sequence of P decisions, yet only few of them
+depend on each other: within a block all are taken at once and corrected until none changes.
+"""
+
+from __future__ import annotations
+
+import torch
+
+BLOCK = 1024  # boxes whose overlaps are computed at once; a block's square is what takes memory
+
+
+def greedy_nms(
+    boxes: torch.Tensor, scores: torch.Tensor, threshold: float, limit: int | None = None
+) -> torch.Tensor:
+    """Suppress boxes that a better one overlaps.
+
+    Args:
+        boxes: (P, 4) float, in any order.
+        scores: (P,); of equal scores the first box goes first.
+        threshold: a box goes where its intersection over union with a kept one is above this; one
+            that equals it stays.
+        limit: stop at so many kept boxes; None goes through all.
+
+    Returns:
+        (K,) int64, indices of the kept boxes, the best first.
+    """
+    order = torch.argsort(scores, descending=True, stable=True)
+    suppression = GreedySuppression(threshold, limit)
+    kept = [order[:0]]
+    for block in order.split(BLOCK):
+        kept.append(block[suppression.keep(boxes[block])])
+        if suppression.full:
+            break
+    return torch.cat(kept)
+
+
+class GreedySuppression:
+    """Greedy suppression of boxes that come in blocks, the best first.
+
+    Where the boxes themselves are costly (each is that of a mask that has to be assembled), a
+    caller computes them block by block and stops when enough are kept.
+
+    Args:
+        threshold: as for ``greedy_nms``.
+        limit: as for ``greedy_nms``.
+    """
+
+    def __init__(self, threshold: float, limit: int | None = None) -> None:
+        self.threshold = threshold
+        self.limit = limit
+        self.boxes: torch.Tensor | None = None  # (K, 4), the best first
+
+    @property
+    def full(self) -> bool:
+        """Whether as many boxes are kept as were asked for."""
+        return self.limit is not None and self._count() >= self.limit
+
+    def keep(self, boxes: torch.Tensor) -> torch.Tensor:
+        """Which of the next boxes stay, and remember those.
+
+        Args:
+            boxes: (P, 4), none of them better than any before; blocks of about ``BLOCK``.
+
+        Returns:
+            (K',) int64, increasing indices of the boxes that stay.
+        """
+        candidates = torch.arange(len(boxes), device=boxes.device)
+        if self.boxes is not None:
+            overlap = box_iou(boxes, self.boxes) > self.threshold
+            candidates = candidates[~overlap.any(dim=1)]
+        kept = candidates[_greedy(boxes[candidates], self.threshold)]
+        if self.limit is not None:
+            kept = kept[: max(0, self.limit - self._count())]
+        self.boxes = boxes[kept] if self.boxes is None else torch.cat([self.boxes, boxes[kept]])
+        return kept
+
+    def _count(self) -> int:
+        return 0 if self.boxes is None else len(self.boxes)
+
+
+def box_iou(ones: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Intersection over union of every pair.
+
+    Args:
+        ones: (P, 4).
+        others: (K, 4).
+
+    Returns:
+        (P, K) in [0, 1]; 0 where both boxes are empty.
+    """
+    low = torch.maximum(ones[:, None, :2], others[None, :, :2])
+    high = torch.minimum(ones[:, None, 2:], others[None, :, 2:])
+    intersection = (high - low).clamp(min=0).prod(dim=2)
+    union = _areas(ones)[:, None] + _areas(others)[None] - intersection
+    return torch.where(union > 0, intersection / union, 0)
+
+
+def _areas(boxes: torch.Tensor) -> torch.Tensor:
+    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=1)
+
+
+def _greedy(boxes: torch.Tensor, threshold: float) -> torch.Tensor:
+    """(P,) bool, which boxes a greedy pass keeps.
+
+    A box is kept if and only if no kept box before it overlaps it. Starting from all kept, each
+    round applies that to every box; after r rounds all boxes are right whose decision hangs on a
+    chain of fewer than r others, so the rounds end, and end at the greedy pass's answer.
+    """
+    overlap = (box_iou(boxes, boxes) > threshold).triu(diagonal=1).to(boxes.dtype)
+    kept = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+    while True:
+        again = (kept.to(boxes.dtype) @ overlap) == 0
+        if torch.equal(again, kept):
+            return kept
+        kept = again
