@@ -15,3 +15,6 @@ def add_data(cfg: CN) -> None:
     node.ZOOM = (1.0, 1.43)  # magnification, drawn for each axis
     cfg.TEST.VAL_LOSS = True  # the training loss on DATASETS.TEST at every evaluation
     cfg.TEST.NUM_PICTURES = 4  # images of DATASETS.TEST drawn at every evaluation
+    # keep what was predicted in OUTPUT_DIR/inference, for `recseg analyze`; of an image at most
+    # the DETECTIONS_PER_IMAGE best
+    cfg.TEST.SAVE_PREDICTIONS = True

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from detectron2.config import CfgNode
 from detectron2.engine import DefaultTrainer, HookBase, hooks
-from detectron2.evaluation import DatasetEvaluator
+from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 from detectron2.utils import comm
 
 from recseg_d2.data.loader import build_train_loader, build_val_loader
@@ -32,7 +32,7 @@ from recseg_d2.engine.hooks import (
 from recseg_d2.engine.pictures import SamplePictures
 from recseg_d2.engine.progress import BestCheckpoint, Curriculum, Plateau, TrainingEnded
 from recseg_d2.errors import UserError
-from recseg_d2.evaluation import build_evaluator
+from recseg_d2.evaluation import PredictionRecorder, build_evaluator
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,11 @@ class Trainer(DefaultTrainer):
     def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> DatasetEvaluator:
         """By the data set's evaluator_type; per-image results go under OUTPUT_DIR/inference."""
         folder = Path(cfg.OUTPUT_DIR) / "inference" / dataset_name
-        return build_evaluator(cfg, dataset_name, str(folder))
+        evaluator = build_evaluator(cfg, dataset_name, str(folder))
+        if not cfg.TEST.SAVE_PREDICTIONS:
+            return evaluator
+        limit = cfg.TEST.DETECTIONS_PER_IMAGE
+        return DatasetEvaluators([evaluator, PredictionRecorder(dataset_name, folder, limit)])
 
     def resume_or_load(self, resume: bool = True) -> None:
         """Load weights or, on resuming, everything; the data goes on where it broke off."""

@@ -50,6 +50,7 @@ def test_defaults_are_detectron2s():
     factor = cfg.SOLVER.WARMUP_FACTOR
     assert factor == pytest.approx(0.001)
     assert cfg.INPUT.MASK_FORMAT == "polygon"
+    assert cfg.TEST.DETECTIONS_PER_IMAGE == 100
     assert cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS is True
 
 

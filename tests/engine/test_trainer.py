@@ -7,6 +7,7 @@ from detectron2.utils import comm  # noqa: F401  (as a user's script would have 
 
 from recseg_d2.engine.trainer import Trainer, freeze_except
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation.predictions import load_predictions, predictions_file
 
 
 def run(cfg, resume=False):
@@ -198,3 +199,16 @@ def test_resuming_starts_from_the_latest_checkpoint_and_not_the_best(tiny_cfg, t
     folder = Path(tiny_cfg.OUTPUT_DIR)
     assert (folder / "model_best.pth").exists()
     assert (folder / "last_checkpoint").read_text() == "model_final.pth"
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_predictions_are_kept_for_analyses_where_asked_for(tiny_cfg, tiny_dataset, wanted):
+    settings = ["DATASETS.TEST", (tiny_dataset,), "SOLVER.MAX_ITER", 1, "TEST.VAL_LOSS", False]
+    tiny_cfg.merge_from_list([*settings, "TEST.SAVE_PREDICTIONS", wanted])
+    trainer = run(tiny_cfg)
+    assert trainer.last_results.keys() == {"leaf"}
+    folder = Path(tiny_cfg.OUTPUT_DIR) / "inference" / tiny_dataset
+    assert (folder / f"leaf_{tiny_dataset}.json").is_file()
+    assert (folder / predictions_file(tiny_dataset)).is_file() == wanted
+    if wanted:
+        assert len(load_predictions(folder / predictions_file(tiny_dataset)).images) == 6

@@ -82,3 +82,4 @@ _C.SOLVER.AMP = CN({"ENABLED": False})
 _C.TEST = CN()
 _C.TEST.EXPECTED_RESULTS = []  # [task, metric, value, tolerance] each
 _C.TEST.EVAL_PERIOD = 0  # 0 evaluates at the end only
+_C.TEST.DETECTIONS_PER_IMAGE = 100  # the most that is kept of an image
