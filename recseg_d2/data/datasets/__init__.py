@@ -1,21 +1,36 @@
 """Data sets. Importing this registers the built-in names; nothing is read or drawn until used."""
 
-from recseg_d2.data.datasets import cvppp, cvppp_h5, synthetic, synthetic_scenes
+from recseg_d2.data.datasets import (
+    coco_subset,
+    cvppp,
+    cvppp_h5,
+    synthetic,
+    synthetic_scenes,
+    voc,
+)
+from recseg_d2.data.datasets.coco_subset import register_coco_subset
 from recseg_d2.data.datasets.cvppp import register_cvppp, register_cvppp_h5
 from recseg_d2.data.datasets.label_maps import register_folder, register_label_map_dataset
 from recseg_d2.data.datasets.synthetic import register_synthetic_rosettes
 from recseg_d2.data.datasets.synthetic_scenes import register_synthetic_scenes
+from recseg_d2.data.datasets.voc import register_sbd, register_voc, register_voc_sbd
 
 __all__ = [
+    "register_coco_subset",
     "register_cvppp",
     "register_cvppp_h5",
     "register_folder",
     "register_label_map_dataset",
+    "register_sbd",
     "register_synthetic_rosettes",
     "register_synthetic_scenes",
+    "register_voc",
+    "register_voc_sbd",
 ]
 
 synthetic.register_builtin()
 synthetic_scenes.register_builtin()
 cvppp_h5.register_handler()
 cvppp.register_builtin()
+coco_subset.register_builtin()
+voc.register_builtin()

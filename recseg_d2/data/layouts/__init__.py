@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recseg_d2.data.layouts.coco import write_coco
+from recseg_d2.data.layouts.coco_2014 import write_coco_2014
 from recseg_d2.data.layouts.cvppp import write_cvppp, write_cvppp_h5
 from recseg_d2.data.layouts.label_maps import write_label_maps
+from recseg_d2.data.layouts.voc import write_voc
 
 Layout = Callable[[Path, str, list[int], int], None]
 
@@ -21,4 +23,6 @@ LAYOUTS: dict[str, Layout] = {
     "cvppp": write_cvppp,
     "cvppp_h5": write_cvppp_h5,
     "coco": write_coco,
+    "coco_2014": write_coco_2014,
+    "voc": write_voc,
 }

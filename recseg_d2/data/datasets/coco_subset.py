@@ -1,0 +1,214 @@
+"""Parts of COCO: some categories, some images. May use: numpy, pycocotools, detectron2.data.
+
+    $DETECTRON2_DATASETS/coco/annotations/instances_{train,val}2014.json
+    $DETECTRON2_DATASETS/coco/{train,val}2014/*.jpg
+
+with the names
+
+    recseg_coco_zebra_train         zebras, 1000 images of train2014 by a seed (Ren & Zemel 2017,
+                                    whose own choice is not published)
+    recseg_coco_zebra_val           zebras, every image of val2014 that has one
+    recseg_coco_2014_{train,val5k}  all categories; val5k is the first 5000 images of val2014 by id
+                                    (InstanceFCN, as DeepMask before it)
+
+Crowds stay crowds. Detectron2's own ``coco_2014_train`` and the like read the same files.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.structures import BoxMode
+from pycocotools import mask as coco_mask
+
+from recseg_d2.data import coco_categories
+from recseg_d2.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+ZEBRA_IMAGES, ZEBRA_SEED = 1000, 0
+VAL5K = 5000
+_FEWEST_NUMBERS = 6  # of a polygon: three points
+
+
+@dataclass(frozen=True)
+class CocoSubset:
+    """A source of standard dicts.
+
+    Attributes:
+        name: of the data set, for messages.
+        json_file: annotations in COCO's format.
+        image_root: the folder of the images.
+        categories: names of the categories to keep; they become 0, 1, ... in this order.
+        only_with_objects: leave out images without an object of these categories (a crowd is none).
+        first: keep so many images, those of the smallest ids; None keeps all.
+        sample: keep so many images, drawn by ``seed``; fewer where there are fewer; None keeps all.
+        seed: of that draw.
+    """
+
+    name: str
+    json_file: Path
+    image_root: Path
+    categories: tuple[str, ...]
+    only_with_objects: bool = True
+    first: int | None = None
+    sample: int | None = None
+    seed: int = 0
+
+    def __call__(self) -> list[dict[str, Any]]:
+        """The standard dicts in the order of the image ids; callers may change what they get."""
+        return [{**r, "annotations": [dict(a) for a in r["annotations"]]} for r in self._records]
+
+    @cached_property
+    def _records(self) -> list[dict[str, Any]]:
+        contents = _read_json(self.json_file)
+        category_of = self._category_ids(contents["categories"])
+        by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for annotation in contents["annotations"]:
+            if annotation["category_id"] in category_of:
+                by_image[annotation["image_id"]].append(annotation)
+        images = {image["id"]: image for image in contents["images"]}
+        records = [
+            self._record(images[i], by_image[i], category_of)
+            for i in self._choose(images, by_image)
+        ]
+        logger.info("%s: %d images of %s.", self.name, len(records), self.json_file)
+        return records
+
+    def _category_ids(self, listed: list[dict[str, Any]]) -> dict[int, int]:
+        """The file's id -> index in ``categories``."""
+        ids = {category["name"]: category["id"] for category in listed}
+        missing = [name for name in self.categories if name not in ids]
+        if missing:
+            raise UserError(
+                f"{self.json_file}: found no category {', '.join(missing)}; it has "
+                f"{', '.join(ids)}."
+            )
+        return {ids[name]: index for index, name in enumerate(self.categories)}
+
+    def _choose(self, images: dict[int, Any], by_image: dict[int, list[dict]]) -> list[int]:
+        """Ids of the images to keep, in increasing order."""
+        chosen = sorted(images)[: self.first]
+        if self.only_with_objects:
+            chosen = [
+                i for i in chosen if any(not a.get("iscrowd", 0) for a in by_image.get(i, ()))
+            ]
+        if not chosen:
+            raise UserError(
+                f"{self.json_file}: none of {len(images)} images has an object of "
+                f"{', '.join(self.categories)}."
+            )
+        order = np.random.RandomState(self.seed).permutation(len(chosen))[: self.sample]
+        return [chosen[k] for k in sorted(order)]
+
+    def _record(
+        self, image: dict[str, Any], annotations: list[dict], category_of: dict[int, int]
+    ) -> dict[str, Any]:
+        size = (image["height"], image["width"])
+        found = (self._annotation(a, category_of[a["category_id"]], size) for a in annotations)
+        return {
+            "file_name": str(self.image_root / image["file_name"]),
+            "height": size[0],
+            "width": size[1],
+            "image_id": image["id"],
+            "annotations": [a for a in found if a is not None],
+        }
+
+    def _annotation(
+        self, annotation: dict[str, Any], category: int, size: tuple[int, int]
+    ) -> dict[str, Any] | None:
+        """In the standard form; None, and a warning, where no polygon has three points."""
+        segmentation = annotation.get("segmentation")
+        if isinstance(segmentation, list):
+            segmentation = [p for p in segmentation if len(p) >= _FEWEST_NUMBERS and not len(p) % 2]
+        elif isinstance(segmentation, dict) and isinstance(segmentation["counts"], list):
+            rle = coco_mask.frPyObjects(segmentation, *size)
+            segmentation = {"size": list(size), "counts": rle["counts"].decode("ascii")}
+        if not segmentation:
+            logger.warning(
+                "%s: annotation %s has no mask: left out.", self.json_file, annotation["id"]
+            )
+            return None
+        return {
+            "bbox": annotation["bbox"],
+            "bbox_mode": BoxMode.XYWH_ABS,
+            "category_id": category,
+            "segmentation": segmentation,
+            "iscrowd": annotation.get("iscrowd", 0),
+        }
+
+
+def register_coco_subset(
+    name: str,
+    json_file: str | Path,
+    image_root: str | Path,
+    categories: Sequence[str] = coco_categories.NAMES,
+    evaluator_type: str = "coco",
+    **selection: Any,
+) -> None:
+    """Register a part of a data set in COCO's format; nothing is read before it is used.
+
+    Args:
+        name: for the catalogs.
+        json_file: the annotations.
+        image_root: the folder of the images.
+        categories: names of those to keep, in the order of the new category ids.
+        evaluator_type: how predictions are scored.
+        selection: ``only_with_objects``, ``first``, ``sample`` and ``seed`` of ``CocoSubset``.
+    """
+    source = CocoSubset(name, Path(json_file), Path(image_root), tuple(categories), **selection)
+    DatasetCatalog.register(name, source)
+    MetadataCatalog.get(name).set(thing_classes=list(categories), evaluator_type=evaluator_type)
+
+
+def register_builtin() -> None:
+    """Register the names in the module's docstring; nothing is read until they are used."""
+    root = Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / "coco"
+    for name, part, categories, evaluator_type, selection in _BUILTIN:
+        json_file = root / "annotations" / f"instances_{part}.json"
+        register_coco_subset(name, json_file, root / part, categories, evaluator_type, **selection)
+
+
+# Zebras are scored as in table 5 of Ren & Zemel: coverage and counts, no classes.
+_BUILTIN: tuple[tuple[str, str, Sequence[str], str, dict[str, Any]], ...] = (
+    ("recseg_coco_zebra_train", "train2014", ("zebra",), "leaf",
+     {"sample": ZEBRA_IMAGES, "seed": ZEBRA_SEED}),
+    ("recseg_coco_zebra_val", "val2014", ("zebra",), "leaf", {}),
+    ("recseg_coco_2014_train", "train2014", coco_categories.NAMES, "segment_proposal", {}),
+    ("recseg_coco_2014_val5k", "val2014", coco_categories.NAMES, "segment_proposal",
+     {"first": VAL5K, "only_with_objects": False}),
+)  # fmt: skip
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The file's contents.
+
+    Raises:
+        UserError: the file is missing, no JSON, or without COCO's lists.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such file; put COCO's annotations there, or set DETECTRON2_DATASETS to "
+            "the folder above coco/."
+        )
+    try:
+        contents = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path}: no readable JSON ({error}); copy it again.") from error
+    wanted = ("images", "annotations", "categories")
+    missing = [k for k in wanted if not isinstance(contents, dict) or k not in contents]
+    if missing:
+        raise UserError(
+            f"{path}: has no {', '.join(missing)}; expected COCO's instance annotations."
+        )
+    return contents
