@@ -38,18 +38,18 @@ def check_dataset_dicts(dicts: Sequence[dict[str, Any]], name: str, num_classes:
         _check_dict(record, name, num_classes)
 
 
-def report_oddities(dicts: Sequence[dict[str, Any]], name: str, max_instances: int) -> None:
+def report_oddities(dicts: Sequence[dict[str, Any]], name: str, max_instances: int | None) -> None:
     """Log what is odd about a data set that can be used.
 
     That is images without an object, and images with more than ``max_instances``, the most that the
-    model can find. Crowds do not count.
+    model can find (None: any number). Crowds do not count.
     """
     counts = [len(_objects(record)) for record in dicts]
     empty = sum(c == 0 for c in counts)
     if empty:
         logger.warning("%s: %d of %d images have no object.", name, empty, len(dicts))
     most = max(counts, default=0)
-    if most > max_instances:
+    if max_instances is not None and most > max_instances:
         logger.warning(
             "%s: %d of %d images have more than %d objects (up to %d, %s); only the largest are "
             "used. MODEL.RECURRENT.STEPS sets the limit.",

@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from recseg_d2.data.checks import check_dataset_dicts, report_oddities
 from recseg_d2.data.mapper import InstanceMapper
+from recseg_d2.data.resolution import max_instances
 from recseg_d2.errors import UserError
 
 _ORDER_STREAM, _SAMPLE_STREAM = 0, 1  # independent random streams of one seed
@@ -52,7 +53,7 @@ def build_train_loader(cfg: CfgNode, start_iteration: int = 0) -> DataLoader:
     _check_sampler(cfg)
     dicts = _load(cfg, cfg.DATASETS.TRAIN, cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS)
     if start_iteration == 0:
-        report_oddities(dicts, ", ".join(cfg.DATASETS.TRAIN), cfg.MODEL.RECURRENT.STEPS)
+        report_oddities(dicts, ", ".join(cfg.DATASETS.TRAIN), max_instances(cfg))
     seed = max(cfg.SEED, 0)
     dataset = SeededDataset(DatasetFromList(dicts, copy=False), InstanceMapper(cfg), seed)
     sampler = StreamSampler(len(dicts), seed, start_iteration * cfg.SOLVER.IMS_PER_BATCH)
@@ -74,7 +75,7 @@ def check_val_data(cfg: CfgNode) -> None:
     """
     for name in cfg.DATASETS.TEST:
         dicts = _load(cfg, [name], filter_empty=False)
-        report_oddities(dicts, name, cfg.MODEL.RECURRENT.STEPS)
+        report_oddities(dicts, name, max_instances(cfg))
 
 
 def build_val_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:

@@ -1,7 +1,7 @@
 """From a standard dict to what a model eats. May use: torch, numpy, detectron2, this package.
 
 The one mapper of all models: it opens the image, rasterises polygons, RLEs or bit masks, moves
-image and masks by the same augmentations, and brings both to the models' working resolution.
+image and masks by the same augmentations, and brings both to the size that the model wants.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from recseg_d2.data.annotations import (
     unpack_label_planes,
 )
 from recseg_d2.data.augmentations import build_augmentations
+from recseg_d2.data.resolution import build_resize, max_instances
 from recseg_d2.errors import UserError
 
 
@@ -31,10 +32,11 @@ class InstanceMapper:
 
     The result keeps the dict's "file_name", "image_id", "height" and "width" (those of the original
     image) and adds
-        image: (3, h, w) uint8 tensor, channels in ``cfg.INPUT.FORMAT``, at the working resolution.
+        image: (3, h, w) uint8 tensor, channels in ``cfg.INPUT.FORMAT``, at the size that
+            ``data.resolution`` says.
         instances: ``Instances`` of that size with gt_masks (``BitMasks``), gt_boxes (tight around
             the masks), gt_classes (int64). Crowds and objects that augmentation moved out of the
-            frame are left out; of more objects than the model has steps, the largest stay.
+            frame are left out; of more objects than the model can use, the largest stay.
     """
 
     @configurable
@@ -43,9 +45,9 @@ class InstanceMapper:
         *,
         augmentations: list[T.Augmentation],
         image_format: str,
-        image_size: tuple[int, int],
+        resize: T.Augmentation,
         num_classes: int,
-        max_instances: int,
+        max_instances: int | None = None,
         with_annotations: bool = True,
     ):
         """Keep the settings.
@@ -53,13 +55,12 @@ class InstanceMapper:
         Args:
             augmentations: applied in this order, before the resize.
             image_format: "RGB" or "BGR".
-            image_size: height and width of the working resolution, pixels.
+            resize: applied last.
             num_classes: category ids must be under it.
-            max_instances: the most objects to keep.
+            max_instances: the most objects to keep; None keeps all.
             with_annotations: whether to produce "instances".
         """
-        self.image_size = (int(image_size[0]), int(image_size[1]))
-        self.augmentations = T.AugmentationList([*augmentations, T.Resize(self.image_size)])
+        self.augmentations = T.AugmentationList([*augmentations, resize])
         self.image_format = image_format
         self.num_classes = num_classes
         self.max_instances = max_instances
@@ -73,9 +74,9 @@ class InstanceMapper:
         return {
             "augmentations": build_augmentations(cfg) if is_train else [],
             "image_format": cfg.INPUT.FORMAT,
-            "image_size": cfg.MODEL.RECURRENT.IMAGE_SIZE,
+            "resize": build_resize(cfg, is_train),
             "num_classes": cfg.MODEL.RECURRENT.NUM_CLASSES,
-            "max_instances": cfg.MODEL.RECURRENT.STEPS,
+            "max_instances": max_instances(cfg),
             "with_annotations": with_annotations,
         }
 
@@ -96,7 +97,7 @@ class InstanceMapper:
         result["image"] = torch.from_numpy(moved)
         if self.with_annotations:
             result["instances"] = self._instances(
-                dataset_dict, (image.shape[0], image.shape[1]), transforms
+                dataset_dict, image.shape[:2], transforms, moved.shape[1:]
             )
         return result
 
@@ -118,9 +119,13 @@ class InstanceMapper:
         return np.require(image, requirements="W")  # fvcore's flips warn of read-only arrays
 
     def _instances(
-        self, dataset_dict: dict[str, Any], shape: tuple[int, int], transforms: Transform
+        self,
+        dataset_dict: dict[str, Any],
+        shape: tuple[int, int],
+        transforms: Transform,
+        moved_shape: tuple[int, int],
     ) -> Instances:
-        """The objects after the transforms."""
+        """The objects of an image of ``shape`` after the transforms, which make ``moved_shape``."""
         name = dataset_dict["file_name"]
         kept = [a for a in dataset_dict.get("annotations", []) if not a.get("iscrowd", 0)]
         classes = np.array([self._category(a, name) for a in kept], dtype=np.int64)
@@ -128,11 +133,11 @@ class InstanceMapper:
         for n, annotation in enumerate(kept):
             masks[n] = decode_segmentation(annotation.get("segmentation"), shape, name)
         planes, plane, value = pack_label_planes(masks)
-        moved = np.zeros((len(planes), *self.image_size), np.uint8)
+        moved = np.zeros((len(planes), *moved_shape), np.uint8)
         for p, labels in enumerate(planes):
             moved[p] = transforms.apply_segmentation(labels)
         chosen = self._choose(label_areas(moved, plane, value))
-        instances = Instances(self.image_size)
+        instances = Instances(moved_shape)
         visible = unpack_label_planes(moved, plane[chosen], value[chosen])
         instances.gt_masks = BitMasks(torch.from_numpy(visible))
         instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
@@ -151,7 +156,7 @@ class InstanceMapper:
     def _choose(self, areas: np.ndarray) -> np.ndarray:
         """Indices, in order, of the objects to keep: visible ones, the largest if too many."""
         chosen = np.flatnonzero(areas)
-        if len(chosen) <= self.max_instances:
+        if self.max_instances is None or len(chosen) <= self.max_instances:
             return chosen
         largest = chosen[np.argsort(-areas[chosen], kind="stable")[: self.max_instances]]
         return np.sort(largest)

@@ -195,3 +195,30 @@ def test_bad_input_is_refused_by_name(cfg, record, tmp_path):
     (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"a\.png: cannot be read"):
         mapper(record)
+
+
+def test_any_size_by_the_shortest_edge(cfg, record):
+    """Images keep their proportions, and all objects stay."""
+    cfg.INPUT.RESIZE = "shortest_edge"
+    cfg.INPUT.AUGS = []
+    cfg.MODEL.RECURRENT.STEPS = 1
+    cfg.INPUT.MIN_SIZE_TRAIN, cfg.INPUT.MAX_SIZE_TRAIN = (2 * min(HEIGHT, WIDTH),), 1000
+    result = InstanceMapper(cfg)(record)
+    assert tuple(result["image"].shape) == (3, 2 * HEIGHT, 2 * WIDTH)
+    assert result["instances"].image_size == (2 * HEIGHT, 2 * WIDTH)
+    assert len(result["instances"]) == len(InstanceMapper(cfg, is_train=False)(record)["instances"])
+    untouched = InstanceMapper(cfg, is_train=False)(record)
+    assert tuple(untouched["image"].shape) == (3, HEIGHT, WIDTH)
+
+
+def test_the_scale_jitter_draws_from_the_sizes(cfg, record):
+    cfg.INPUT.RESIZE = "shortest_edge"
+    cfg.INPUT.MIN_SIZE_TRAIN = (16, 24, 32)
+    mapper = InstanceMapper(cfg)
+    assert {min(mapper(record)["image"].shape[1:]) for _ in range(30)} == {16, 24, 32}
+
+
+def test_an_unknown_resize_is_refused(cfg):
+    cfg.INPUT.RESIZE = "stretch"
+    with pytest.raises(UserError, match=r"INPUT.RESIZE: found 'stretch'"):
+        InstanceMapper(cfg)
