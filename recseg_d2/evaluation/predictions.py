@@ -1,4 +1,4 @@
-"""What an evaluation keeps of the predictions, for analyses. May use: detectron2, pycocotools.
+"""What an evaluation keeps of the predictions, for analyses. May use: detectron2, data.
 
 One file a data set, ``predictions_<data set>.json.gz``, beside the scores:
 
@@ -25,8 +25,8 @@ from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
 from detectron2.utils import comm
-from pycocotools import mask as mask_util
 
+from recseg_d2.data.proposal_files import encode_masks
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_place
 
@@ -187,18 +187,13 @@ def _encoded(instances: Instances) -> list[dict[str, Any]]:
     count = len(instances)
     classes = instances.pred_classes.tolist() if instances.has("pred_classes") else [0] * count
     steps = instances.step.tolist() if instances.has("step") else [None] * count
-    masks = np.asarray(instances.pred_masks).reshape(count, *instances.image_size)
+    run_lengths = encode_masks(np.asarray(instances.pred_masks, dtype=bool))
     return [
         {
             "category_id": classes[k],
             "score": float(instances.scores[k]),
             "step": steps[k],
-            "segmentation": _run_lengths(masks[k]),
+            "segmentation": run_lengths[k],
         }
         for k in range(count)
     ]
-
-
-def _run_lengths(mask: np.ndarray) -> dict[str, Any]:
-    rle = mask_util.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return {"size": list(mask.shape), "counts": rle["counts"].decode("ascii")}
