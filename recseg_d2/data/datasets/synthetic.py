@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import IO, Any
 
@@ -30,7 +31,10 @@ CACHED_IMAGES = 4096  # encoded; about 115 MB at 96x96, 205 MB at 128x128
 
 # What can be drawn: the function of seed and size, whose first result is the image, and the least
 # size.
-DRAWINGS = {"rosettes": (draw_rosette, MIN_SIZE), "scenes": (draw_scene, MIN_SCENE_SIZE)}
+DRAWINGS: dict[str, tuple[Callable[..., Any], int]] = {
+    "rosettes": (draw_rosette, MIN_SIZE),
+    "scenes": (draw_scene, MIN_SCENE_SIZE),
+}
 
 # name: number of images, first seed. The ranges of seeds do not meet. "dev" is for choosing
 # hyper-parameters, so that "val" stays unseen.

@@ -1,0 +1,81 @@
+"""Features and masks of boxes on a regular grid, all boxes of an image at once.
+
+May use: torch only.
+
+Shape letters: B images, C channels, h w cells of a feature map, R boxes, H W pixels of masks, s
+cells a side of a box's grid. A box has corners x1 y1 x2 y2, the last pixel's far edge included.
+
+Sources: Dai et al. 2016, "Instance-aware semantic segmentation via multi-task network cascades"
+(MNC), section 3.2, whose RoI warping is the same bilinear sampling; the mean of several points a
+cell is that of He et al. 2017, "Mask R-CNN".
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+
+def region_features(
+    features: torch.Tensor,
+    boxes: torch.Tensor,
+    image: torch.Tensor,
+    stride: int,
+    side: int,
+    samples: int = 2,
+) -> torch.Tensor:
+    """Feature maps of boxes: each cell is the mean of points in it, read by bilinear interpolation.
+
+    Args:
+        features: (B, C, h, w); the cell (i, j) is centred at pixel ((j + 0.5) * stride,
+            (i + 0.5) * stride). Beyond its outermost centres the map goes on as it ends.
+        boxes: (R, 4) in pixels of the image.
+        image: (R,) int64 in [0, B), the image of each box.
+        stride: pixels a cell.
+        side: s.
+        samples: points a cell and axis.
+
+    Returns:
+        (R, C, s, s), differentiable in the features.
+    """
+    x = 2 * _positions(boxes[:, 0::2], side * samples) / (stride * features.shape[3]) - 1
+    y = 2 * _positions(boxes[:, 1::2], side * samples) / (stride * features.shape[2]) - 1
+    points = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=3)
+    result = features.new_zeros(len(boxes), features.shape[1], side, side)
+    for index in range(len(features)):
+        chosen = (image == index).nonzero()[:, 0]
+        grid = points[chosen].flatten(0, 1)[None].to(features.dtype)  # boxes below one another
+        read = F.grid_sample(
+            features[index : index + 1], grid, padding_mode="border", align_corners=False
+        )
+        read = read[0].unflatten(1, (len(chosen), side * samples)).transpose(0, 1)
+        result = result.index_copy(0, chosen, F.avg_pool2d(read, samples))
+    return result
+
+
+def region_masks(
+    masks: torch.Tensor, boxes: torch.Tensor, side: int, samples: int = 4
+) -> torch.Tensor:
+    """Masks of boxes: each cell is the share of points in it that lie in the mask.
+
+    Args:
+        masks: (R, H, W) bool.
+        boxes: (R, 4) in pixels of the masks.
+        side: s.
+        samples: points a cell and axis.
+
+    Returns:
+        (R, s, s) float32 in [0, 1].
+    """
+    height, width = masks.shape[1:]
+    x = _positions(boxes[:, 0::2], side * samples).long().clamp(0, width - 1)
+    y = _positions(boxes[:, 1::2], side * samples).long().clamp(0, height - 1)
+    which = torch.arange(len(masks), device=masks.device)[:, None, None]
+    read = masks[which, y[:, :, None], x[:, None, :]]  # no float copy of the whole masks
+    return F.avg_pool2d(read.float()[:, None], samples)[:, 0]
+
+
+def _positions(edges: torch.Tensor, number: int) -> torch.Tensor:
+    """(R, 2) both ends of intervals -> (R, number), middles of as many equal parts of them."""
+    share = (torch.arange(number, dtype=edges.dtype, device=edges.device) + 0.5) / number
+    return edges[:, :1] + share * (edges[:, 1:] - edges[:, :1])

@@ -1,0 +1,148 @@
+"""From scored proposals to the instances of an image. May use: torch only.
+
+Shape letters: P proposals of an image, C classes, K instances, H W pixels.
+
+Source of mask voting: Dai et al. 2016, "Instance-aware semantic segmentation via multi-task network
+cascades" (MNC), section 4.2; its public code merges at IoU 0.5 and cuts the mean at 0.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from recseg_d2.errors import UserError
+
+MERGES = ("voting", "nms")
+_VALUES_AT_A_TIME = 2**24  # of masks as float32: 64 MB
+_ROUNDING = 1e-6  # a mean that equals the threshold stays, however its sum was rounded
+
+
+@dataclass(frozen=True)
+class MergeOptions:
+    """How scored proposals become instances.
+
+    Attributes:
+        merge: "nms" keeps the surviving proposals' own masks; "voting" averages each with all
+            proposals that overlap it, weighted by their scores of its class.
+        score_threshold: a proposal is no candidate for a class that it has a lower probability of.
+        nms_threshold: a candidate goes where a better one of its class overlaps it by more.
+        merge_threshold: least overlap of a proposal that votes.
+        mask_threshold: a pixel belongs to a voted mask where the mean is at least this.
+        max_instances: K, at most, of the image.
+    """
+
+    merge: str = "voting"
+    score_threshold: float = 1e-3
+    nms_threshold: float = 0.3
+    merge_threshold: float = 0.5
+    mask_threshold: float = 0.4
+    max_instances: int = 100
+
+    def __post_init__(self) -> None:
+        if self.merge not in MERGES:
+            raise UserError(
+                f"MODEL.PROPOSAL_CLASSIFIER.TEST.MERGE is {self.merge!r}; expected one of "
+                f"{', '.join(MERGES)}."
+            )
+
+
+@dataclass
+class MergedInstances:
+    """Instances of an image, the best first.
+
+    Attributes:
+        masks: (K, H, W) bool.
+        scores: (K,) float in [0, 1].
+        classes: (K,) int64.
+        proposal: (K,) int64, index of the proposal that each was made of.
+    """
+
+    masks: torch.Tensor
+    scores: torch.Tensor
+    classes: torch.Tensor
+    proposal: torch.Tensor
+
+
+def merge_proposals(
+    masks: torch.Tensor,
+    probabilities: torch.Tensor,
+    overlap: torch.Tensor,
+    options: MergeOptions,
+) -> MergedInstances:
+    """Suppress within each class, keep the best of all classes, and make their masks.
+
+    Args:
+        masks: (P, H, W) bool.
+        probabilities: (P, C) of the classes, background left out.
+        overlap: (P, P) IoU of the proposals, of their masks or boxes.
+        options: see there.
+    """
+    kept = suppress_by_class(probabilities, overlap, options)
+    proposal, classes = kept.nonzero(as_tuple=True)
+    scores = probabilities[proposal, classes]
+    order = torch.argsort(scores, descending=True, stable=True)[: options.max_instances]
+    proposal, classes, scores = proposal[order], classes[order], scores[order]
+    if options.merge == "voting":
+        weights = probabilities[:, classes].T * (overlap[proposal] >= options.merge_threshold)
+        merged = vote(masks, weights, options.mask_threshold)
+    else:
+        merged = masks[proposal]
+    shown = merged.flatten(1).any(dim=1).nonzero()[:, 0]
+    return MergedInstances(merged[shown], scores[shown], classes[shown], proposal[shown])
+
+
+def suppress_by_class(
+    probabilities: torch.Tensor, overlap: torch.Tensor, options: MergeOptions
+) -> torch.Tensor:
+    """Greedy suppression in all classes at once.
+
+    A candidate is kept if and only if no kept better one of its class overlaps it. Starting from
+    all, each round applies that to every candidate, until none changes; that is the answer of the
+    greedy pass from the best to the worst. Of equal scores the first proposal is the better.
+
+    Args:
+        probabilities: (P, C).
+        overlap: (P, P).
+        options: ``score_threshold`` and ``nms_threshold``.
+
+    Returns:
+        (P, C) bool.
+    """
+    scores = probabilities.T  # (C, P)
+    candidate = scores >= options.score_threshold
+    rank = torch.argsort(torch.argsort(-scores, dim=1, stable=True), dim=1)
+    better = rank[:, :, None] < rank[:, None, :]  # (C, P, P): the first than the second
+    threat = (better & (overlap > options.nms_threshold)).to(probabilities.dtype)
+    kept = candidate
+    while True:
+        threatened = (kept.to(threat.dtype)[:, None] @ threat)[:, 0] > 0
+        again = candidate & ~threatened
+        if torch.equal(again, kept):
+            return kept.T
+        kept = again
+
+
+def vote(masks: torch.Tensor, weights: torch.Tensor, threshold: float) -> torch.Tensor:
+    """Weighted means of masks, cut at a threshold.
+
+    Args:
+        masks: (P, H, W) bool.
+        weights: (K, P), at least 0; each row is normalised to the sum 1. A row of zeros makes an
+            empty mask.
+        threshold: in (0, 1].
+
+    Returns:
+        (K, H, W) bool, where the mean is at least the threshold.
+    """
+    total = weights.sum(dim=1, keepdim=True)
+    shares = torch.where(total > 0, weights / total, 0)
+    flat = masks.flatten(1)
+    result = masks.new_zeros(len(weights), flat.shape[1])
+    block = max(1, _VALUES_AT_A_TIME // max(1, len(masks) + len(weights)))
+    for first in range(0, flat.shape[1], block):
+        pixels = slice(first, first + block)
+        mean = shares @ flat[:, pixels].to(shares.dtype)
+        result[:, pixels] = mean >= threshold - _ROUNDING
+    return result.unflatten(1, masks.shape[1:])
