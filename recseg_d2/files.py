@@ -1,9 +1,15 @@
-"""Places for results, made before anything is computed. May use: the standard library only."""
+"""Places for results, made before anything is computed, and scores as JSON.
+
+May use: the standard library only.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from pathlib import Path
+from typing import Any
 
 from recseg_d2.errors import UserError
 
@@ -35,3 +41,21 @@ def make_place(path: str | Path) -> Path:
         raise UserError(f"Cannot write the file {path}: it is a folder; name a file in it.")
     make_folder(path.parent)
     return path
+
+
+def save_scores(path: str | Path, scores: Any) -> Path:
+    """Write numbers in dicts, to any depth, as JSON; NaN becomes null.
+
+    Raises:
+        UserError: the file cannot be written there.
+    """
+    path = make_place(path)
+    text = json.dumps(_nan_to_none(scores), indent=2, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def _nan_to_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _nan_to_none(item) for key, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -11,6 +11,7 @@ from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
 
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.leaf import LeafEvaluator
+from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
 
 EvaluatorFactory = Callable[[str, str], DatasetEvaluator]
 
@@ -21,6 +22,7 @@ EVALUATORS: dict[str, EvaluatorFactory] = {
     "coco": lambda name, folder: COCOEvaluator(
         name, tasks=("bbox", "segm"), output_dir=folder, allow_cached_coco=False
     ),
+    "voc_segm": lambda name, folder: VocSegmEvaluator(name, output_dir=folder),
 }
 
 

@@ -56,14 +56,19 @@ class GroundTruth:
         Raises:
             UserError: the data set has no such image, or an annotation cannot be decoded.
         """
-        return label_map_from_dict(self._record(image_id))
+        return label_map_from_dict(self.record(image_id))
 
     def key(self, image_id: str | int) -> str:
         """Name of an image in results: its file's stem, or ``image_id`` where stems repeat."""
-        stem = _stem(self._record(image_id))
+        stem = _stem(self.record(image_id))
         return stem if self._stem_counts[stem] == 1 else str(image_id)
 
-    def _record(self, image_id: str | int) -> dict[str, Any]:
+    def record(self, image_id: str | int) -> dict[str, Any]:
+        """The standard dict of an image.
+
+        Raises:
+            UserError: the data set has no such image.
+        """
         if image_id not in self._dicts:
             raise UserError(
                 f"{self._name}: found a prediction for image_id {image_id!r}, which the data set "

@@ -5,7 +5,6 @@ Only numbers are kept, one small dict an image, so that several processes can se
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from recseg_d2.files import make_place
+from recseg_d2.files import save_scores
 from recseg_d2.metrics.registry import DEFAULT_METRICS, metric_keys, score_image
 
 _STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
@@ -82,9 +81,7 @@ class ImageScores:
         Raises:
             UserError: the file cannot be written there.
         """
-        path = make_place(path)
-        text = json.dumps(_nan_to_none(self.summary()), indent=2, allow_nan=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        save_scores(path, self.summary())
 
     def rows(self) -> list[list[Any]]:
         """A table: one row a key, with its statistics in the order of ``columns``."""
@@ -99,9 +96,3 @@ class ImageScores:
     def _defined(self, key: str) -> np.ndarray:
         values = np.array([self.images[image][key] for image in sorted(self.images)], dtype=float)
         return values[~np.isnan(values)]
-
-
-def _nan_to_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _nan_to_none(item) for key, item in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
