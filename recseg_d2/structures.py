@@ -1,4 +1,4 @@
-"""The contract between the sequential models and everything that comes after them.
+"""The contracts between the models and everything that comes after them.
 
 May use: torch only.
 
@@ -10,6 +10,7 @@ Shape letters, used in every module of the package:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -78,3 +79,46 @@ class InstanceTargets:
     def counts(self) -> torch.Tensor:
         """(B,) int64, the number of objects in each image."""
         return self.valid.sum(dim=1)
+
+
+@dataclass
+class MaskProposals:
+    """What InstanceFCN emits for an image: P proposals, the best first, none of them pasted yet.
+
+    Attributes:
+        mask_logits: (P, s, s) float, s * s values at even distances over each window.
+        windows: (P, 4) float, x1 y1 x2 y2 in pixels of the image; they may reach beyond it.
+        objectness: (P,) float logits, decreasing.
+        boxes: (P, 4) float, tight boxes x1 y1 x2 y2 in pixels, inside of the image.
+        size: H and W of the image that windows and boxes are of.
+    """
+
+    mask_logits: torch.Tensor
+    windows: torch.Tensor
+    objectness: torch.Tensor
+    boxes: torch.Tensor
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.objectness)
+
+    def take(self, index: torch.Tensor) -> MaskProposals:
+        """Some of the proposals, by (K,) int64 or (P,) bool."""
+        return MaskProposals(
+            self.mask_logits[index],
+            self.windows[index],
+            self.objectness[index],
+            self.boxes[index],
+            self.size,
+        )
+
+    @staticmethod
+    def cat(parts: Sequence[MaskProposals]) -> MaskProposals:
+        """The proposals of several parts, one or more, of the same image."""
+        return MaskProposals(
+            torch.cat([part.mask_logits for part in parts]),
+            torch.cat([part.windows for part in parts]),
+            torch.cat([part.objectness for part in parts]),
+            torch.cat([part.boxes for part in parts]),
+            parts[0].size,
+        )

@@ -1,0 +1,224 @@
+"""From the network's maps to ranked proposals: pyramid, windows, tight boxes, suppression.
+
+May use: torch and the package's maths. Source: Dai et al. 2016, section 3.3, "Inference".
+
+Shape letters: P windows or proposals, s values a side of a mask, H W the image that masks are
+returned for, h w an image of the pyramid.
+
+The paper slides a window over every cell of every scale, makes each one's mask, and suppresses by
+the masks' tight boxes. Here windows are taken in decreasing order of objectness over all scales,
+a block at a time, and the work ends when N proposals are kept: those are the same N, as no later
+window can change which better ones stay. ``pre_top`` limits, for each scale, how many of its best
+windows may be looked at at all, which bounds the time where most masks are near copies of each
+other; windows beyond it are lost only where the first ones do not give N proposals.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from recseg_d2.layers.nms import BLOCK, GreedySuppression
+from recseg_d2.models.instance_fcn.geometry import dense_windows
+from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
+from recseg_d2.structures import MaskProposals
+from recseg_d2.targets import masks_to_boxes
+
+
+@dataclass(frozen=True)
+class ProposalOptions:
+    """How an image becomes proposals; the defaults are the paper's, or its relatives'.
+
+    Attributes:
+        scales: the shorter sides in pixels that the image is resized to.
+        max_side: longest side in pixels; a scale that exceeds it is reduced to it.
+        mask_threshold: probability above which a value belongs to the mask (the paper truncates
+            without saying where; 0.4 is that of its authors' MNC).
+        nms_threshold: a proposal goes where its tight box overlaps a better one's by more.
+        pre_top: best windows of each scale that may be assembled; 0 allows all.
+        top: N, most proposals.
+    """
+
+    scales: tuple[float, ...] = tuple(600 * 1.5**power for power in range(-4, 2))
+    max_side: int = 2000
+    mask_threshold: float = 0.4
+    nms_threshold: float = 0.8
+    pre_top: int = 2000
+    top: int = 1000
+
+
+@dataclass
+class PyramidLevel:
+    """One scale of an image.
+
+    Attributes:
+        maps: of the network, for a batch of one.
+        size: h and w, without the padding to whole cells.
+    """
+
+    maps: ProposalMaps
+    size: tuple[int, int]
+
+
+@dataclass
+class RankedWindows:
+    """Windows of all scales in decreasing order of objectness.
+
+    Attributes:
+        objectness: (P,) logits.
+        level: (P,) int64, index of the scale.
+        windows: (P, 3) int64, image 0, row and column of the centre cell.
+    """
+
+    objectness: torch.Tensor
+    level: torch.Tensor
+    windows: torch.Tensor
+
+    def take(self, index: torch.Tensor | slice) -> RankedWindows:
+        """Some of the windows."""
+        return RankedWindows(self.objectness[index], self.level[index], self.windows[index])
+
+
+def propose(
+    network: InstanceFCN, image: torch.Tensor, size: tuple[int, int], options: ProposalOptions
+) -> MaskProposals:
+    """Ranked proposals of an image.
+
+    Args:
+        network: in evaluation mode.
+        image: (3, h, w) normalised, of any size.
+        size: H and W, the pixels that proposals are given in.
+        options: see there.
+    """
+    levels = build_pyramid(network, image, options)
+    return select(network, levels, rank_windows(levels, options.pre_top), size, options)
+
+
+def build_pyramid(
+    network: InstanceFCN, image: torch.Tensor, options: ProposalOptions
+) -> list[PyramidLevel]:
+    """The network's maps of an image at each scale.
+
+    Args:
+        network: in evaluation mode.
+        image: (3, h, w) normalised.
+        options: of them, ``scales`` and ``max_side``.
+    """
+    levels = []
+    for scale in options.scales:
+        resized = resize_to(image, scaled_size(image.shape[1:], scale, options.max_side))
+        maps = network(pad_to_cells(resized, network.stride)[None])
+        levels.append(PyramidLevel(maps.float(), (resized.shape[1], resized.shape[2])))
+    return levels
+
+
+def scaled_size(size: torch.Size, shorter: float, max_side: int) -> tuple[int, int]:
+    """Height and width, of the same proportions, with a given shorter side unless too long."""
+    height, width = size
+    zoom = min(shorter / min(height, width), max_side / max(height, width))
+    return max(1, round(height * zoom)), max(1, round(width * zoom))
+
+
+def resize_to(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """(3, h, w) to another size, bilinear, averaging where it shrinks."""
+    if tuple(image.shape[1:]) == size:
+        return image
+    return F.interpolate(
+        image[None], size=size, mode="bilinear", align_corners=False, antialias=True
+    )[0]
+
+
+def pad_to_cells(image: torch.Tensor, stride: int) -> torch.Tensor:
+    """(3, h, w) with zeros (the mean) at the right and the bottom, to multiples of the stride."""
+    height, width = image.shape[1:]
+    return F.pad(image, (0, -width % stride, 0, -height % stride))
+
+
+def rank_windows(levels: list[PyramidLevel], pre_top: int) -> RankedWindows:
+    """The best windows of each scale, in decreasing order; of equal ones the first scale's first.
+
+    Args:
+        levels: of the pyramid.
+        pre_top: most windows of a scale; 0 takes all.
+    """
+    parts = []
+    for index, level in enumerate(levels):
+        scores = level.maps.objectness.flatten()
+        rows, columns = level.maps.objectness.shape[2:]
+        windows = dense_windows(1, rows, columns, scores.device)
+        best = torch.argsort(scores, descending=True, stable=True)[: pre_top or None]
+        parts.append((scores[best], torch.full_like(best, index), windows[best]))
+    joined = RankedWindows(*(torch.cat(values) for values in zip(*parts, strict=True)))
+    return joined.take(torch.argsort(joined.objectness, descending=True, stable=True))
+
+
+def select(
+    network: InstanceFCN,
+    levels: list[PyramidLevel],
+    ranked: RankedWindows,
+    size: tuple[int, int],
+    options: ProposalOptions,
+) -> MaskProposals:
+    """Make masks of windows, the best first, and suppress, until N are kept.
+
+    Windows whose mask has no value above the threshold inside of the image give no proposal.
+    """
+    suppression = GreedySuppression(options.nms_threshold, options.top)
+    kept = []
+    for start in range(0, len(ranked.objectness), BLOCK):
+        block = ranked.take(slice(start, start + BLOCK))
+        proposals = assemble_windows(network, levels, block, size, options.mask_threshold)
+        filled = (proposals.boxes[:, 2:] > proposals.boxes[:, :2]).all(dim=1).nonzero()[:, 0]
+        kept.append(proposals.take(filled[suppression.keep(proposals.boxes[filled])]))
+        if suppression.full:
+            break
+    return MaskProposals.cat(kept)
+
+
+def assemble_windows(
+    network: InstanceFCN,
+    levels: list[PyramidLevel],
+    ranked: RankedWindows,
+    size: tuple[int, int],
+    mask_threshold: float,
+) -> MaskProposals:
+    """Masks and tight boxes of windows, in their order."""
+    count, side = len(ranked.objectness), network.mask_side
+    logits = ranked.objectness.new_empty(count, side, side)
+    windows = ranked.objectness.new_empty(count, 4)
+    for index, level in enumerate(levels):
+        here = (ranked.level == index).nonzero()[:, 0]
+        logits[here] = network.mask_logits(level.maps, ranked.windows[here])
+        zoom = windows.new_tensor([size[1] / level.size[1], size[0] / level.size[0]]).repeat(2)
+        windows[here] = network.geometry.boxes(ranked.windows[here]).to(windows) * zoom
+    boxes = tight_boxes(logits, windows, size, mask_threshold)
+    return MaskProposals(logits, windows, ranked.objectness, boxes, size)
+
+
+def tight_boxes(
+    mask_logits: torch.Tensor, windows: torch.Tensor, size: tuple[int, int], threshold: float
+) -> torch.Tensor:
+    """Boxes around the binary masks, each value a rectangle of its window.
+
+    Args:
+        mask_logits: (P, s, s).
+        windows: (P, 4) x1 y1 x2 y2 in pixels of the image.
+        size: H and W of the image; what lies outside of it does not count.
+        threshold: probability above which a value belongs to the mask.
+
+    Returns:
+        (P, 4) x1 y1 x2 y2 in pixels; a mask without any value has an empty box.
+    """
+    side = mask_logits.shape[1]
+    step = (windows[:, 2:] - windows[:, :2]) / side
+    steps = torch.arange(side, device=windows.device)
+    start = windows[:, :2, None] + step[..., None] * steps  # (P, 2, s) of columns and rows
+    limit = windows.new_tensor([size[1], size[0]])[:, None]
+    inside = (start < limit) & (start + step[..., None] > 0)
+    binary = mask_logits > math.log(threshold / (1 - threshold))
+    boxes = masks_to_boxes(binary & inside[:, 1, :, None] & inside[:, 0, None, :]).to(windows)
+    pixels = windows[:, :2].repeat(1, 2) + boxes * step.repeat(1, 2)
+    return torch.minimum(pixels.clamp(min=0), limit[:, 0].repeat(2))
