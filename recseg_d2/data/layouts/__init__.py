@@ -14,6 +14,7 @@ from recseg_d2.data.layouts.coco import write_coco
 from recseg_d2.data.layouts.coco_2014 import write_coco_2014
 from recseg_d2.data.layouts.cvppp import write_cvppp, write_cvppp_h5
 from recseg_d2.data.layouts.label_maps import write_label_maps
+from recseg_d2.data.layouts.streets import write_cityscapes, write_kitti, write_kitti2015
 from recseg_d2.data.layouts.voc import write_voc
 
 Layout = Callable[[Path, str, list[int], int], None]
@@ -25,4 +26,7 @@ LAYOUTS: dict[str, Layout] = {
     "coco": write_coco,
     "coco_2014": write_coco_2014,
     "voc": write_voc,
+    "cityscapes": write_cityscapes,
+    "kitti": write_kitti,
+    "kitti2015": write_kitti2015,
 }
