@@ -14,6 +14,7 @@ TOOLS = {
     "visualize": ("visualize", "sequence figures for a data set or for images"),
     "benchmark": ("benchmark", "images a second and peak memory of the models"),
     "baseline": ("baseline", "the classical method to compare with"),
+    "check-dataset": ("check_dataset", "summary, problems and sample pictures of a data set"),
     "make-dataset": ("make_dataset", "write a synthetic data set in an official layout"),
     "demo": ("demo", "train, evaluate and draw on synthetic leaves, in minutes"),
 }

@@ -53,29 +53,42 @@ def decode_segmentation(segmentation: Any, shape: tuple[int, int], source: str) 
     Raises:
         UserError: the form is unknown, or the mask's size is not the image's.
     """
+    if isinstance(segmentation, np.ndarray):  # spares the way to RLE and back
+        _check_size(segmentation.shape, shape, source)
+        return segmentation.astype(bool).astype(np.uint8)
+    return coco_mask.decode(segmentation_to_rle(segmentation, shape, source))
+
+
+def segmentation_to_rle(segmentation: Any, shape: tuple[int, int], source: str) -> dict[str, Any]:
+    """Bring a segmentation in any of Detectron2's forms to compressed RLE.
+
+    Args:
+        segmentation: list of polygons [x0, y0, x1, y1, ...], RLE dict (compressed or not), or an
+            (H, W) array.
+        shape: the image's height and width, pixels.
+        source: file name for the error message.
+
+    Returns:
+        {"size": [H, W], "counts": bytes or str}, as pycocotools takes it.
+
+    Raises:
+        UserError: the form is unknown, or the mask's size is not the image's.
+    """
     if isinstance(segmentation, np.ndarray):
-        mask = segmentation.astype(bool).astype(np.uint8)
-    elif isinstance(segmentation, dict):
-        rle = segmentation
-        if isinstance(rle["counts"], list):
-            rle = coco_mask.frPyObjects(rle, *rle["size"])
-        mask = coco_mask.decode(rle)
-    elif isinstance(segmentation, list) and segmentation:
+        _check_size(segmentation.shape, shape, source)
+        return coco_mask.encode(np.asfortranarray(segmentation.astype(bool).astype(np.uint8)))
+    if isinstance(segmentation, dict):
+        _check_size(tuple(segmentation["size"]), shape, source)
+        return _compressed(segmentation, source)
+    if isinstance(segmentation, list) and segmentation:
         polygons = [np.asarray(p, dtype=float).ravel().tolist() for p in segmentation]
         if any(len(p) < 6 or len(p) % 2 for p in polygons):
             raise UserError(f"{source}: a polygon needs at least 3 points, x and y of each.")
-        mask = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, *shape)))
-    else:
-        raise UserError(
-            f"{source}: found an annotation whose segmentation is {type(segmentation).__name__!r}, "
-            "expected polygons, an RLE dict or a mask array; boxes alone cannot train masks."
-        )
-    if mask.shape != shape:
-        raise UserError(
-            f"{source}: found a mask of {mask.shape[1]}x{mask.shape[0]} pixels, expected the "
-            f"image's {shape[1]}x{shape[0]}; annotate the image at its own size."
-        )
-    return mask
+        return coco_mask.merge(coco_mask.frPyObjects(polygons, *shape))
+    raise UserError(
+        f"{source}: found an annotation whose segmentation is {type(segmentation).__name__!r}, "
+        "expected polygons, an RLE dict or a mask array; boxes alone cannot train masks."
+    )
 
 
 def pack_label_planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -120,6 +133,26 @@ def label_areas(planes: np.ndarray, plane: np.ndarray, value: np.ndarray) -> np.
     levels = np.iinfo(np.uint8).max + 1
     counts = [np.bincount(p.ravel(), minlength=levels) for p in planes]
     return np.stack(counts)[plane, value] if counts else np.zeros(0, np.int64)
+
+
+def _check_size(found: tuple[int, ...], expected: tuple[int, int], source: str) -> None:
+    if tuple(found) != tuple(expected):
+        raise UserError(
+            f"{source}: found a mask of {'x'.join(map(str, found[::-1]))} pixels, expected the "
+            f"image's {expected[1]}x{expected[0]}; annotate the image at its own size."
+        )
+
+
+def _compressed(rle: dict[str, Any], source: str) -> dict[str, Any]:
+    if not isinstance(rle["counts"], list):
+        return rle
+    height, width = rle["size"]
+    if sum(rle["counts"]) != height * width:
+        raise UserError(
+            f"{source}: found an RLE of {sum(rle['counts'])} pixels in all, expected the "
+            f"{height * width} of {width}x{height}; its counts are damaged."
+        )
+    return coco_mask.frPyObjects(rle, height, width)
 
 
 def _encode(labels: np.ndarray) -> dict[int, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO
 
 from PIL import Image
 
@@ -15,12 +16,15 @@ _SIDEWAYS = (5, 6, 7, 8)  # orientations that Detectron2's reader undoes by turn
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B")
 
 
-def probe_image(path: str | Path, decode: bool = True) -> tuple[int, int]:
+def probe_image(
+    path: str | Path, decode: bool = True, stream: IO[bytes] | None = None
+) -> tuple[int, int]:
     """Height and width of an image as Detectron2's ``read_image`` will return it.
 
     Args:
         path: an image file.
         decode: also decode the pixels, the only way to find out that a file is cut short.
+        stream: the file's content, where it is not in the file system; ``path`` is its name then.
 
     Returns:
         height and width in pixels, after the orientation that a camera noted.
@@ -29,7 +33,7 @@ def probe_image(path: str | Path, decode: bool = True) -> tuple[int, int]:
         UserError: the file is missing, unreadable, truncated, or deeper than 8 bits a channel.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path if stream is None else stream) as image:
             width, height = image.size
             mode = image.mode
             # The base class's method: that of PNG files decodes the pixels.

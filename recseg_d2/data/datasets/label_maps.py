@@ -8,9 +8,7 @@ in memory.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +22,7 @@ from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.image_io import probe_image
 from recseg_d2.data.label_io import read_label_map
 from recseg_d2.data.pairing import pair_files
+from recseg_d2.data.problems import Problem, read_all, survey_all
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -32,7 +31,6 @@ MANY_OBJECTS, SPECK_AREA = (
     32,
     2,
 )  # a label map of so many objects, half of them such specks, is none
-MOST_THREADS = 8  # decoding releases the interpreter lock; more threads only fight for memory
 
 
 def register_label_map_dataset(
@@ -160,11 +158,14 @@ class LabelMapFolder:
         """The standard dicts; callers may change what they get."""
         return [_copy(record) for record in self._records]
 
+    def survey(self) -> tuple[list[dict[str, Any]], list[Problem]]:
+        """The dicts of the good files, and what is wrong with the others."""
+        records, problems = survey_all(self._read, self._pairs(), lambda pair: str(pair[1]))
+        return [r for r in records if self._wanted(r)], problems
+
     @cached_property
     def _records(self) -> list[dict[str, Any]]:
-        pairs = self._pairs()
-        with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
-            records = list(pool.map(self._read, pairs))
+        records = read_all(self._read, self._pairs())
         kept = [r for r in records if self._wanted(r)]
         if not kept:
             raise UserError(self._nothing_kept(records))
