@@ -12,12 +12,13 @@ from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.leaf import LeafEvaluator
 from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
+from recseg_d2.metrics import DEFAULT_METRICS
 
 EvaluatorFactory = Callable[[str, str], DatasetEvaluator]
 
 # What MetadataCatalog.get(name).evaluator_type may be: (data set, output folder) -> evaluator.
 EVALUATORS: dict[str, EvaluatorFactory] = {
-    "leaf": lambda name, folder: LeafEvaluator(name, output_dir=folder),
+    "leaf": lambda name, folder: LeafEvaluator(name, _metrics(name), output_dir=folder),
     # A cached conversion would outlive a change of the data set's annotations, so none is used.
     "coco": lambda name, folder: COCOEvaluator(
         name, tasks=("bbox", "segm"), output_dir=folder, allow_cached_coco=False
@@ -41,6 +42,11 @@ def build_evaluator(
     """
     folder = Path(output_dir) if output_dir is not None else Path(cfg.OUTPUT_DIR) / "inference"
     return EVALUATORS[evaluator_type(dataset_name)](dataset_name, str(folder))
+
+
+def _metrics(dataset_name: str) -> tuple[str, ...]:
+    """Names of the class-agnostic metrics that a data set's own protocol asks for."""
+    return tuple(MetadataCatalog.get(dataset_name).get("metrics", DEFAULT_METRICS))
 
 
 def evaluator_type(dataset_name: str) -> str:

@@ -49,6 +49,17 @@ def test_output_folder_can_be_given(cfg, register, truth, tmp_path):
     assert [p.name for p in Path(tmp_path).rglob("*.json")] == [f"leaf_{name}.json"]
 
 
+def test_a_data_set_names_its_metrics(cfg, register, truth):
+    evaluator = build_evaluator(cfg, register(evaluator_type="leaf", metrics=("mwcov", "avgfn")))
+    evaluator.process([{"image_id": 100}], [exact_output(truth["a"])])
+    assert evaluator.evaluate() == {"leaf": {"MWCov": pytest.approx(100.0), "AvgFN": 0.0}}
+
+
+def test_metrics_that_do_not_exist_are_refused(cfg, register):
+    with pytest.raises(UserError, match=r"metrics: found miou, expected one or more of .*mwcov"):
+        build_evaluator(cfg, register(evaluator_type="leaf", metrics=("mwcov", "miou")))
+
+
 def test_coco_scores_masks_and_boxes(cfg, register, truth):
     evaluator = build_evaluator(cfg, register(evaluator_type="coco"))
     assert isinstance(evaluator, COCOEvaluator)
