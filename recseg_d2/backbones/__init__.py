@@ -1,13 +1,17 @@
-"""Backbones with a feature map an octave, the finest at stride 2, in Detectron2's registry.
+"""Backbones in Detectron2's registry: with a map an octave from stride 2 on, or with a single one.
 
 May use: detectron2 and ``recseg_d2.layers``.
 """
 
 from recseg_d2.backbones.plain import build_small_encoder_backbone, build_vgg16_backbone
-from recseg_d2.backbones.resnet import build_resnet_stride2_backbone
+from recseg_d2.backbones.resnet import build_resnet_stride2_backbone, build_resnet_stride8_backbone
+from recseg_d2.backbones.single import build_small_pyramid_backbone, build_vgg16_conv5_backbone
 
 __all__ = [
     "build_resnet_stride2_backbone",
+    "build_resnet_stride8_backbone",
     "build_small_encoder_backbone",
+    "build_small_pyramid_backbone",
     "build_vgg16_backbone",
+    "build_vgg16_conv5_backbone",
 ]

@@ -1,8 +1,8 @@
-"""Detectron2's ResNet with its stride-2 features kept. May use: detectron2."""
+"""Detectron2's ResNet with its stride-2 features kept, and at stride 8. May use: detectron2."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +10,10 @@ from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone
 from detectron2.modeling.backbone.resnet import BasicStem, ResNet
+from torch import nn
 
 FINEST = "conv1"  # name of the features before the max-pool
+STRIDE = 8  # of res3
 
 
 class Stride2ResNet(ResNet):
@@ -38,15 +40,54 @@ class Stride2ResNet(ResNet):
         return {FINEST: stem, **super().output_shape()}
 
 
+class Stride8ResNet(ResNet):
+    """ResNet whose stages after res3 stay at stride 8: their 3x3 convolutions are dilated instead.
+
+    Parameters and their names are ResNet's, so its checkpoints load.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        hole = 1
+        for name, stage in zip(self.stage_names[2:], self.stages[2:], strict=True):
+            blocks = list(stage.children())
+            _dilate(blocks[0], hole)  # its input still has the holes of the stage before
+            hole *= 2
+            for block in blocks[1:]:
+                _dilate(block, hole)
+            self._out_feature_strides[name] = STRIDE
+
+
+def _dilate(block: nn.Module, hole: int) -> None:
+    """Stride 1, and ``hole`` cells between those that a 3x3 convolution reads."""
+    for conv in block.modules():
+        if isinstance(conv, nn.Conv2d):
+            conv.stride = (1, 1)
+            if conv.kernel_size == (3, 3):
+                conv.dilation = conv.padding = (hole, hole)
+
+
 @BACKBONE_REGISTRY.register()
 def build_resnet_stride2_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
     """ResNet of MODEL.RESNETS.DEPTH (18, 34, 50, 101 or 152) with all five octaves."""
+    stem, stages = _parts(cfg, input_shape)
+    names = [f"res{i + 2}" for i in range(len(stages))]
+    model = Stride2ResNet(stem, stages, out_features=names)
+    return model.freeze(cfg.MODEL.BACKBONE.FREEZE_AT)
+
+
+@BACKBONE_REGISTRY.register()
+def build_resnet_stride8_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
+    """ResNet of MODEL.RESNETS.DEPTH at stride 8, with MODEL.RESNETS.OUT_FEATURES."""
+    stem, stages = _parts(cfg, input_shape)
+    model = Stride8ResNet(stem, stages, out_features=list(cfg.MODEL.RESNETS.OUT_FEATURES))
+    return model.freeze(cfg.MODEL.BACKBONE.FREEZE_AT)
+
+
+def _parts(cfg: CfgNode, input_shape: ShapeSpec) -> tuple[BasicStem, list[list[nn.Module]]]:
     node = cfg.MODEL.RESNETS
     norm, wide = node.NORM, {}
     if node.DEPTH >= 50:
         wide = {"stride_in_1x1": node.STRIDE_IN_1X1}
     stages = ResNet.make_default_stages(node.DEPTH, norm=norm, **wide)
-    stem = BasicStem(input_shape.channels or 3, node.STEM_OUT_CHANNELS, norm)
-    names = [f"res{i + 2}" for i in range(len(stages))]
-    model = Stride2ResNet(stem, stages, out_features=names)
-    return model.freeze(cfg.MODEL.BACKBONE.FREEZE_AT)
+    return BasicStem(input_shape.channels or 3, node.STEM_OUT_CHANNELS, norm), stages

@@ -7,7 +7,7 @@ from detectron2.config import CfgNode as CN
 
 def add_data(cfg: CN) -> None:
     """Augmentations, and what an evaluation computes and draws."""
-    cfg.INPUT.RESIZE = "working"  # MODEL.RECURRENT.IMAGE_SIZE | shortest_edge: MIN_SIZE_TRAIN, _TEST
+    cfg.INPUT.RESIZE = "working"  # MODEL.RECURRENT.IMAGE_SIZE | shortest_edge: MIN_SIZE_TRAIN, TEST
     cfg.INPUT.AUGS = ["hflip"]  # any of hflip, vflip, transpose, affine, color; in this order
     node = cfg.INPUT.AFFINE = CN()
     node.ROTATION = 10.0  # degrees, either way

@@ -1,9 +1,12 @@
 """VGG-16's convolutional part. May use: torch only. Source: Simonyan & Zisserman 2015.
 
-State-dict names are torchvision's (``features.0.weight`` ...), so the usual ImageNet weights load.
+State-dict names are torchvision's (``features.0.weight`` ...), so the usual ImageNet weights load;
+``torchvision_name`` translates those of Caffe.
 """
 
 from __future__ import annotations
+
+import re
 
 import torch
 from torch import nn
@@ -40,3 +43,57 @@ class VGG16(nn.Module):
             outputs.append(x)
             start = end
         return outputs
+
+
+class Conv5VGG16(nn.Module):
+    """The thirteen convolutions of VGG-16, up to conv5_3 and its ReLU, at stride 8 or 16.
+
+    At stride 8 (Chen et al. 2015's "hole algorithm"), pool4 has stride 1, and a 3x3 window so that
+    it keeps the size; conv5_1 to conv5_3 are dilated by 2. Inputs whose sides are multiples of the
+    stride give features of exactly side / stride cells.
+
+    Args:
+        in_width: channels of the image.
+        stride: 8 or 16.
+    """
+
+    width = VGG16_WIDTHS[-1][-1]
+
+    def __init__(self, in_width: int = 3, stride: int = 8) -> None:
+        super().__init__()
+        if stride not in (8, 16):
+            raise ValueError(f"stride is {stride}, expected 8 or 16.")
+        self.stride = stride
+        layers: list[nn.Module] = []
+        for number, stage in enumerate(VGG16_WIDTHS, 1):
+            hole = 2 if number == 5 and stride == 8 else 1
+            for width in stage:
+                conv = nn.Conv2d(in_width, width, 3, padding=hole, dilation=hole)
+                layers += [conv, nn.ReLU(inplace=True)]
+                in_width = width
+            if number < 4 or (number == 4 and stride == 16):
+                layers.append(nn.MaxPool2d(2))
+            elif number == 4:
+                layers.append(nn.MaxPool2d(3, stride=1, padding=1))
+        self.features = nn.Sequential(*layers)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) -> (B, 512, H / stride, W / stride)."""
+        return self.features(image)
+
+
+_CAFFE_NAME = re.compile(r"conv([1-5])[._]([1-3])[._](w|weight|b|bias)")
+_KINDS = {"w": "weight", "b": "bias"}
+
+
+def torchvision_name(name: str) -> str:
+    """A convolution's name in Caffe's weights ("conv1_1.weight", "conv1_1_w") as torchvision's.
+
+    Other names stay as they are.
+    """
+    match = _CAFFE_NAME.fullmatch(name)
+    if match is None:
+        return name
+    stage, conv, kind = int(match[1]) - 1, int(match[2]) - 1, match[3]
+    before = sum(2 * len(s) + 1 for s in VGG16_WIDTHS[:stage])  # convolution and ReLU; the pool
+    return f"features.{before + 2 * conv}.{_KINDS.get(kind, kind)}"

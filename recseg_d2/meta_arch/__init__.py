@@ -1,6 +1,13 @@
 """The registered meta-architectures. May use: detectron2 and the package's maths."""
 
 from recseg_d2.meta_arch.convlstm_sem_inst_seg import ConvLSTMSemInstSeg
+from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal
+from recseg_d2.meta_arch.mask_proposal_classifier import MaskProposalClassifier
 from recseg_d2.meta_arch.recurrent_attention_seg import RecurrentAttentionSeg
 
-__all__ = ["ConvLSTMSemInstSeg", "RecurrentAttentionSeg"]
+__all__ = [
+    "ConvLSTMSemInstSeg",
+    "InstanceFCNProposal",
+    "MaskProposalClassifier",
+    "RecurrentAttentionSeg",
+]

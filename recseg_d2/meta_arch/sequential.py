@@ -182,7 +182,7 @@ class SequentialModel(nn.Module):
     def targets(self, batched_inputs: list[dict[str, Any]]) -> InstanceTargets:
         """Targets at the working resolution, on the model's device."""
         instances = [x["instances"].to(self.device) for x in batched_inputs]
-        masks = [_mask_tensor(i, self.image_size) for i in instances]
+        masks = [mask_tensor(i, self.image_size) for i in instances]
         classes = [i.gt_classes for i in instances]
         return build_targets(masks, classes, self.image_size, max_objects=self.steps)
 
@@ -214,7 +214,7 @@ def output_size(dict_: dict[str, Any]) -> tuple[int, int]:
     return int(dict_.get("height", height)), int(dict_.get("width", width))
 
 
-def _mask_tensor(instances: Instances, empty_size: tuple[int, int]) -> torch.Tensor:
+def mask_tensor(instances: Instances, empty_size: tuple[int, int]) -> torch.Tensor:
     """``gt_masks`` (BitMasks) as a bool tensor (N, h, w); an image without objects may lack it."""
     if len(instances) == 0:
         return instances.gt_classes.new_zeros(0, *empty_size, dtype=torch.bool)

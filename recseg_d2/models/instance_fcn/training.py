@@ -1,0 +1,149 @@
+"""A training forward of InstanceFCN: windows drawn, masks assembled, losses.
+
+May use: torch and the package's maths. Source: Dai et al. 2016, sections 3.3 and 4.1.
+Shape letters as in ``recseg_d2.layers.assembling``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from recseg_d2.layers.assembling import gather_windows
+from recseg_d2.losses.proposal import objectness_loss, proposal_mask_loss
+from recseg_d2.models.instance_fcn.labels import (
+    LabelRules,
+    WindowSample,
+    label_windows,
+    mask_targets,
+    sample_windows,
+)
+from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
+from recseg_d2.targets import masks_to_boxes
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How windows become losses.
+
+    Attributes:
+        windows: drawn of an image.
+        positive_fraction: most of them that are positive.
+        rules: which are.
+        soft_targets: see ``labels.mask_targets``.
+        crop_size: 0 trains on whole images; otherwise each window's surroundings, so many pixels a
+            side, are cut out and go through the network alone, as DeepMask is trained (table 2).
+        mask_weight: of the masks' loss.
+        objectness_weight: of the scores' loss.
+    """
+
+    windows: int = 256
+    positive_fraction: float = 0.5
+    rules: LabelRules = field(default_factory=LabelRules)
+    soft_targets: bool = False
+    crop_size: int = 0
+    mask_weight: float = 1.0
+    objectness_weight: float = 1.0
+
+
+def proposal_losses(
+    model: InstanceFCN,
+    images: Sequence[torch.Tensor],
+    masks: Sequence[torch.Tensor],
+    options: TrainingOptions,
+) -> dict[str, torch.Tensor]:
+    """Weighted losses of a batch, whose images may differ in size: those of one size run together.
+
+    Args:
+        model: in training mode or not.
+        images: (3, H, W) each, normalised, and padded with 0 below and to the right so that H and W
+            are multiples of the stride.
+        masks: of each image's objects, (N, height, width) bool; height and width are the image's
+            before padding. Empty masks are left out.
+        options: see there.
+
+    Returns:
+        "loss_objectness" and "loss_mask", scalars.
+    """
+    scores, positives, logits, targets = [], [], [], []
+    for members in _equal_sizes(images):
+        group = [masks[i][masks[i].flatten(1).any(1)] for i in members]
+        samples = [_sample(model, m, options) for m in group]
+        windows, positive = _join(samples)
+        batch = torch.stack([images[i] for i in members])
+        maps, windows = _maps(model, batch, windows, options.crop_size)
+        scores.append(model.objectness(maps, windows))
+        positives.append(positive)
+        logits.append(model.mask_logits(maps, windows[positive]))
+        targets += [
+            mask_targets(m, s, model.geometry, model.mask_side, options.soft_targets)
+            for m, s in zip(group, samples, strict=True)
+        ]
+    objectness = objectness_loss(torch.cat(scores), torch.cat(positives))
+    mask = proposal_mask_loss(torch.cat(logits), torch.cat(targets))
+    return {
+        "loss_objectness": options.objectness_weight * objectness,
+        "loss_mask": options.mask_weight * mask,
+    }
+
+
+def crop_windows(
+    images: torch.Tensor, windows: torch.Tensor, stride: int, cells: int
+) -> torch.Tensor:
+    """Cut the surroundings of windows out of images.
+
+    Args:
+        images: (B, 3, H, W); pixels outside of them are 0, the mean colour.
+        windows: (R, 3) int64.
+        stride: pixels a side of a cell.
+        cells: of a crop, a side; its cell ``cells // 2`` is the window's centre cell.
+
+    Returns:
+        (R, 3, cells * stride, cells * stride).
+    """
+    corners = (windows - windows.new_tensor([0, cells // 2, cells // 2])) * windows.new_tensor(
+        [1, stride, stride]
+    )
+    channels = torch.arange(images.shape[1], device=images.device)[:, None, None]
+    return gather_windows(images, corners, channels.expand(-1, cells * stride, cells * stride))
+
+
+def _equal_sizes(images: Sequence[torch.Tensor]) -> list[list[int]]:
+    """Indices of images, those of one size together, in the order in which sizes come first."""
+    groups: dict[torch.Size, list[int]] = {}
+    for i, image in enumerate(images):
+        groups.setdefault(image.shape, []).append(i)
+    return list(groups.values())
+
+
+def _sample(model: InstanceFCN, masks: torch.Tensor, options: TrainingOptions) -> WindowSample:
+    """Windows of one image with its objects, whose tight boxes decide."""
+    rows, columns = (-(-side // model.stride) for side in masks.shape[1:])
+    boxes = masks_to_boxes(masks)
+    labels = label_windows(boxes, (rows, columns), model.geometry, options.rules)
+    return sample_windows(labels, options.windows, options.positive_fraction)
+
+
+def _join(samples: Sequence[WindowSample]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Windows (R, 3) of a batch, and which of them are positive, (R,) bool."""
+    windows, positive = [], []
+    for i, sample in enumerate(samples):
+        windows.append(torch.nn.functional.pad(sample.cells, (1, 0), value=i))
+        number = torch.arange(len(sample.cells), device=sample.cells.device)
+        positive.append(number < len(sample.objects))
+    return torch.cat(windows), torch.cat(positive)
+
+
+def _maps(
+    model: InstanceFCN, images: torch.Tensor, windows: torch.Tensor, crop_size: int
+) -> tuple[ProposalMaps, torch.Tensor]:
+    """The maps that windows are read from, and where they are in them."""
+    if not crop_size:
+        return model(images), windows
+    cells = crop_size // model.stride
+    crops = crop_windows(images, windows, model.stride, cells)
+    number = torch.arange(len(windows), device=windows.device)
+    centre = torch.full_like(number, cells // 2)
+    return model(crops), torch.stack([number, centre, centre], dim=1)
