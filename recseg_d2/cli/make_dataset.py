@@ -1,4 +1,4 @@
-"""Write synthetic rosettes as a data set in a well-known layout. May use: this package."""
+"""Write synthetic images as a data set in a well-known layout. May use: this package."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ VAL_SHARE = 4  # by default one image for validation for so many for training
 def build_parser() -> argparse.ArgumentParser:
     """The tool's arguments."""
     parser = argparse.ArgumentParser(
-        description="Write synthetic rosettes (overlapping leaves) as image files and labels, in "
-        "the layout of a well-known data set: for trying the tools without the data itself.",
+        description="Write synthetic images and their labels (overlapping leaves, streets with "
+        "road users, scenes of several shapes) in the layout of a well-known data set: for trying "
+        "the tools without the data itself.",
     )
     parser.add_argument("layout", choices=list(LAYOUTS), help="how the files are laid out")
     parser.add_argument("out", help="folder to write, empty or not there yet")
@@ -27,7 +28,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the first image (default 0)")
     parser.add_argument(
-        "--size", type=int, default=REFERENCE_SIZE, help=f"pixels a side (default {REFERENCE_SIZE})"
+        "--size",
+        type=int,
+        default=REFERENCE_SIZE,
+        help="pixels a side; the height of streets and the width of scenes, whose other side is in "
+        f"the proportion of the data set's own images (default {REFERENCE_SIZE})",
     )
     return parser
 
@@ -51,5 +56,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         range(first_held_out, first_held_out + held_out),
         args.size,
     )
-    print(f"{args.out}: {args.images} + {held_out} rosettes of {args.size}x{args.size} pixels.")
+    print(f"{args.out}: {args.images} + {held_out} images of size {args.size}.")
     return 0

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from recseg_d2 import cli
 from recseg_d2.cli import make_dataset
@@ -19,7 +20,16 @@ def test_writes_the_images_asked_for(tmp_path, capsys):
     assert len(list((out / "val/labels").iterdir())) == 1
     held_out = read_label_map(next((out / "val/labels").iterdir()))
     assert (held_out == draw_label_map(9 + 5, 40)).all()
-    assert "5 + 1 rosettes of 40x40 pixels" in capsys.readouterr().out
+    assert "5 + 1 images of size 40" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("layout", "width"), [("cityscapes", 80), ("kitti", 132)])
+def test_streets_have_the_proportions_of_the_original(tmp_path, layout, width):
+    argv = [layout, str(tmp_path / "d"), "--images", "1", "--size", "40"]
+    assert make_dataset.main(argv) == 0
+    images = list((tmp_path / "d").rglob("*.png"))
+    assert images
+    assert all(Image.open(p).size == (width, 40) for p in images)
 
 
 @pytest.mark.parametrize("option", ["--images=0", "--val-images=0", "--seed=-1", "--size=8"])

@@ -48,6 +48,6 @@ def test_nothing_is_overwritten_and_layouts_are_named(tmp_path):
     for layout in LAYOUTS:
         with pytest.raises(UserError, match="not an empty folder"):
             export_rosettes(layout, tmp_path, [0], [1], SIZE)
-    with pytest.raises(UserError, match="found 'voc', expected one of label_maps"):
-        export_rosettes("voc", tmp_path / "new", [0], [1], SIZE)
+    with pytest.raises(UserError, match="found 'imagenet', expected one of label_maps"):
+        export_rosettes("imagenet", tmp_path / "new", [0], [1], SIZE)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
