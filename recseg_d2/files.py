@@ -44,7 +44,7 @@ def make_place(path: str | Path) -> Path:
 
 
 def save_scores(path: str | Path, scores: Any) -> Path:
-    """Write numbers in dicts, to any depth, as JSON; NaN becomes null.
+    """Write numbers in dicts and lists, to any depth, as JSON; NaN becomes null.
 
     Raises:
         UserError: the file cannot be written there.
@@ -58,4 +58,6 @@ def save_scores(path: str | Path, scores: Any) -> Path:
 def _nan_to_none(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _nan_to_none(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_nan_to_none(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

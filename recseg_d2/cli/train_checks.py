@@ -74,7 +74,7 @@ def check_data(cfg: CfgNode) -> None:
     """
     check_val_data(cfg)
     for name in cfg.DATASETS.TEST:
-        evaluator_type(name)
+        evaluator_type(cfg, name)
 
 
 def check_resumable(cfg: CfgNode) -> None:

@@ -15,6 +15,9 @@ def add_data(cfg: CN) -> None:
     node.SHEAR = 0.1  # degrees, either way
     node.ZOOM = (1.0, 1.43)  # magnification, drawn for each axis
     cfg.TEST.VAL_LOSS = True  # the training loss on DATASETS.TEST at every evaluation
+    cfg.TEST.EVALUATOR = (
+        ""  # a type of evaluator instead of the data set's own, as segment_proposal
+    )
     cfg.TEST.NUM_PICTURES = 4  # images of DATASETS.TEST drawn at every evaluation
     # keep what was predicted in OUTPUT_DIR/inference, for `recseg analyze`; of an image at most
     # the DETECTIONS_PER_IMAGE best

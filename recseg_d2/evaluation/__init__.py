@@ -4,6 +4,7 @@ from recseg_d2.evaluation.build import EVALUATORS, build_evaluator
 from recseg_d2.evaluation.ground_truth import GroundTruth, label_map_from_dict
 from recseg_d2.evaluation.leaf import LeafEvaluator
 from recseg_d2.evaluation.predictions import PredictionRecorder, load_predictions
+from recseg_d2.evaluation.segment_proposal import SegmentProposalEvaluator
 from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "GroundTruth",
     "LeafEvaluator",
     "PredictionRecorder",
+    "SegmentProposalEvaluator",
     "VocSegmEvaluator",
     "build_evaluator",
     "label_map_from_dict",

@@ -11,6 +11,7 @@ from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
 
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.leaf import LeafEvaluator
+from recseg_d2.evaluation.segment_proposal import SegmentProposalEvaluator
 from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
 from recseg_d2.metrics import DEFAULT_METRICS
 
@@ -23,6 +24,7 @@ EVALUATORS: dict[str, EvaluatorFactory] = {
     "coco": lambda name, folder: COCOEvaluator(
         name, tasks=("bbox", "segm"), output_dir=folder, allow_cached_coco=False
     ),
+    "segment_proposal": lambda name, folder: SegmentProposalEvaluator(name, output_dir=folder),
     "voc_segm": lambda name, folder: VocSegmEvaluator(name, output_dir=folder),
 }
 
@@ -30,35 +32,39 @@ EVALUATORS: dict[str, EvaluatorFactory] = {
 def build_evaluator(
     cfg: CfgNode, dataset_name: str, output_dir: str | Path | None = None
 ) -> DatasetEvaluator:
-    """The evaluator for a data set by its ``evaluator_type``.
+    """The evaluator for a data set, see ``evaluator_type``.
 
     Args:
-        cfg: gives the default of ``output_dir``.
+        cfg: gives ``TEST.EVALUATOR``, and the default of ``output_dir``.
         dataset_name: a registered data set.
         output_dir: where evaluators write their files; None is ``cfg.OUTPUT_DIR/inference``.
 
     Raises:
-        UserError: the data set's metadata has no ``evaluator_type``, or an unknown one.
+        UserError: as ``evaluator_type``.
     """
     folder = Path(output_dir) if output_dir is not None else Path(cfg.OUTPUT_DIR) / "inference"
-    return EVALUATORS[evaluator_type(dataset_name)](dataset_name, str(folder))
+    return EVALUATORS[evaluator_type(cfg, dataset_name)](dataset_name, str(folder))
 
 
-def _metrics(dataset_name: str) -> tuple[str, ...]:
-    """Names of the class-agnostic metrics that a data set's own protocol asks for."""
-    return tuple(MetadataCatalog.get(dataset_name).get("metrics", DEFAULT_METRICS))
-
-
-def evaluator_type(dataset_name: str) -> str:
-    """The key in ``EVALUATORS`` for a data set.
+def evaluator_type(cfg: CfgNode, dataset_name: str) -> str:
+    """The key in ``EVALUATORS`` for a data set: ``TEST.EVALUATOR``, or else its metadata's.
 
     Raises:
-        UserError: the data set's metadata has no ``evaluator_type``, or an unknown one.
+        UserError: ``TEST.EVALUATOR`` is unknown; or it is empty, and the data set's metadata has no
+            ``evaluator_type``, or an unknown one.
     """
+    if cfg.TEST.EVALUATOR in EVALUATORS:
+        return cfg.TEST.EVALUATOR
+    known = ", ".join(EVALUATORS)
+    if cfg.TEST.EVALUATOR:
+        raise UserError(
+            f"TEST.EVALUATOR is {cfg.TEST.EVALUATOR!r}; expected one of {known}, or nothing for "
+            "the data set's own."
+        )
     kind = MetadataCatalog.get(dataset_name).get("evaluator_type")
     if kind not in EVALUATORS:
         raise UserError(
-            f"data set {dataset_name!r}: found evaluator_type {kind!r}, expected one of "
-            f"{', '.join(EVALUATORS)}; set MetadataCatalog.get({dataset_name!r}).evaluator_type."
+            f"data set {dataset_name!r}: found evaluator_type {kind!r}, expected one of {known}; "
+            f"set MetadataCatalog.get({dataset_name!r}).evaluator_type, or TEST.EVALUATOR."
         )
     return kind

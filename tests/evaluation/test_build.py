@@ -10,7 +10,7 @@ from detectron2.structures import Boxes, Instances
 
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.errors import UserError
-from recseg_d2.evaluation import LeafEvaluator, build_evaluator
+from recseg_d2.evaluation import LeafEvaluator, SegmentProposalEvaluator, build_evaluator
 
 
 @pytest.fixture
@@ -77,3 +77,12 @@ def test_wrong_type_is_refused_by_name(cfg, register, metadata):
     name = register(**metadata)
     with pytest.raises(UserError, match=f"{name}.*{metadata.get('evaluator_type')}.*leaf, coco"):
         build_evaluator(cfg, name)
+
+
+def test_the_config_can_choose_another(cfg, register):
+    cfg.TEST.EVALUATOR = "segment_proposal"
+    for metadata in ({"evaluator_type": "leaf"}, {}):
+        assert isinstance(build_evaluator(cfg, register(**metadata)), SegmentProposalEvaluator)
+    cfg.TEST.EVALUATOR = "sem_seg"
+    with pytest.raises(UserError, match=r"TEST\.EVALUATOR is 'sem_seg'; expected one of leaf"):
+        build_evaluator(cfg, register(evaluator_type="leaf"))
