@@ -10,6 +10,7 @@ from detectron2.data import MetadataCatalog
 from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
 
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation.cityscapes import CityscapesEvaluator
 from recseg_d2.evaluation.leaf import LeafEvaluator
 from recseg_d2.evaluation.segment_proposal import SegmentProposalEvaluator
 from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
@@ -25,6 +26,7 @@ EVALUATORS: dict[str, EvaluatorFactory] = {
         name, tasks=("bbox", "segm"), output_dir=folder, allow_cached_coco=False
     ),
     "segment_proposal": lambda name, folder: SegmentProposalEvaluator(name, output_dir=folder),
+    "recseg_cityscapes": lambda name, folder: CityscapesEvaluator(name, output_dir=folder),
     "voc_segm": lambda name, folder: VocSegmEvaluator(name, output_dir=folder),
 }
 
@@ -68,3 +70,8 @@ def evaluator_type(cfg: CfgNode, dataset_name: str) -> str:
             f"set MetadataCatalog.get({dataset_name!r}).evaluator_type, or TEST.EVALUATOR."
         )
     return kind
+
+
+def _metrics(dataset_name: str) -> tuple[str, ...]:
+    """Names of the class-agnostic metrics that a data set's own protocol asks for."""
+    return tuple(MetadataCatalog.get(dataset_name).get("metrics", DEFAULT_METRICS))
