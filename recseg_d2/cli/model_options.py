@@ -40,7 +40,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--score-thresh",
         type=float,
         metavar="X",
-        help="the sequence stops at the first step scored below this, 0 to 1",
+        help="a sequence stops at the first step scored below this, and proposals scored below "
+        "it are no instances; 0 to 1",
     )
     parser.add_argument(
         "--opts",
@@ -73,6 +74,7 @@ def load_model_config(args: argparse.Namespace) -> CfgNode:
         if not 0 <= args.score_thresh <= 1:
             raise UserError(f"--score-thresh is {args.score_thresh}; expected 0 to 1.")
         cfg.MODEL.RECURRENT.SCORE_THRESH_TEST = args.score_thresh
+        cfg.MODEL.INSTANCE_FCN.TEST.INSTANCE_SCORE_THRESH = args.score_thresh
     cfg.freeze()
     return cfg
 
