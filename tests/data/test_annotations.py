@@ -15,6 +15,7 @@ from recseg_d2.data.annotations import (
     label_areas,
     label_map_to_annotations,
     pack_label_planes,
+    segmentation_to_rle,
     unpack_label_planes,
 )
 from recseg_d2.errors import UserError
@@ -117,3 +118,27 @@ def test_more_objects_than_eight_bits_take_another_plane():
     planes, plane, value = pack_label_planes(masks)
     assert planes.shape == (2, 1, 300)
     np.testing.assert_array_equal(unpack_label_planes(planes, plane, value), masks)
+
+
+def test_every_form_of_a_segmentation_gives_the_same_rle():
+    mask = np.zeros((6, 8), np.uint8)
+    mask[1:4, 2:7] = 1
+    compressed = coco_mask.encode(np.asfortranarray(mask))
+    polygon = [2.0, 1.0, 7.0, 1.0, 7.0, 4.0, 2.0, 4.0]
+    runs = [13, 3, 3, 3, 3, 3, 3, 3, 3, 3, 8]
+    for form in (mask, mask > 0, compressed, {"size": [6, 8], "counts": runs}, [polygon]):
+        assert segmentation_to_rle(form, (6, 8), "a.png")["counts"] == compressed["counts"]
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (np.zeros((5, 8)), "a.png: found a mask of 8x5 pixels, expected the image's 8x6"),
+        ({"size": [8, 6], "counts": [48]}, "found a mask of 6x8 pixels"),
+        ({"size": [6, 8], "counts": [40, 4]}, "found an RLE of 44 pixels in all, expected the 48"),
+        (None, "segmentation is 'NoneType'"),
+    ],
+)
+def test_rles_that_do_not_fit_are_refused(form, expected):
+    with pytest.raises(UserError, match=expected):
+        segmentation_to_rle(form, (6, 8), "a.png")

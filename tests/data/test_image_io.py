@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,3 +46,12 @@ def test_missing_foreign_and_deep_files_are_refused(tmp_path):
     Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "d.png")
     with pytest.raises(UserError, match="more than 8 bits"):
         probe_image(tmp_path / "d.png")
+
+
+def test_content_that_is_in_no_file(tmp_path):
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((5, 9, 3), np.uint8)).save(buffer, "PNG")
+    buffer.seek(0)
+    assert probe_image("archive://a.png", stream=buffer) == (5, 9)
+    with pytest.raises(UserError, match=r"^archive://b\.png: cannot be read as an image"):
+        probe_image("archive://b.png", stream=io.BytesIO(b"no image"))
