@@ -96,7 +96,7 @@ class H5PathHandler(PathHandler):
     def _open(
         self, path: str, mode: str = "r", buffering: int = -1, **kwargs: Any
     ) -> IO[str] | IO[bytes]:
-        file_name, where = self._parts(path)
+        file_name, where = split_h5_path(path)
         if mode != "rb" or not where:
             raise FileNotFoundError(
                 f"{path!r} (mode {mode!r}): expected h5://<file>::<data set>, to be read with 'rb'."
@@ -111,16 +111,17 @@ class H5PathHandler(PathHandler):
         return buffer
 
     def _isfile(self, path: str, **kwargs: Any) -> bool:
-        file_name, where = self._parts(path)
+        file_name, where = split_h5_path(path)
         return bool(where) and file_name.is_file()
 
     def _exists(self, path: str, **kwargs: Any) -> bool:
         return self._isfile(path)
 
-    @staticmethod
-    def _parts(path: str) -> tuple[Path, str]:
-        file_name, separator, where = path[len(PREFIX) :].rpartition(_SEPARATOR)
-        return Path(file_name), where if separator else ""
+
+def split_h5_path(path: str) -> tuple[Path, str]:
+    """The file and the data set in it of ``h5://<file>::<data set>``; "" where it names none."""
+    file_name, separator, where = path[len(PREFIX) :].rpartition(_SEPARATOR)
+    return Path(file_name), where if separator else ""
 
 
 def open_h5(path: Path) -> Any:
@@ -129,12 +130,7 @@ def open_h5(path: Path) -> Any:
     Raises:
         UserError: h5py is not installed, or the file is missing or no HDF5 file.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise UserError(
-            f"{path}: reading HDF5 files needs h5py; run `pip install recseg_d2[hdf5]`."
-        ) from error
+    h5py = _import_h5py(path)
     if not path.is_file():
         raise UserError(
             f"{path}: no such file; put the challenge's HDF5 files there, or set "
@@ -144,6 +140,25 @@ def open_h5(path: Path) -> Any:
         return h5py.File(path, "r")
     except OSError as error:
         raise UserError(f"{path}: not a readable HDF5 file ({error}); copy it again.") from error
+
+
+def create_h5(path: Path) -> Any:
+    """An ``h5py.File`` opened for writing; what was in the file is lost.
+
+    Raises:
+        UserError: h5py is not installed.
+    """
+    return _import_h5py(path).File(path, "w")
+
+
+def _import_h5py(path: Path) -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise UserError(
+            f"{path}: HDF5 files need h5py; run `pip install recseg_d2[hdf5]`."
+        ) from error
+    return h5py
 
 
 def register_handler() -> None:
