@@ -16,6 +16,7 @@ from detectron2.config import get_cfg
 from recseg_d2.config.data import add_data
 from recseg_d2.config.encoders import add_encoders
 from recseg_d2.config.instance_fcn import add_instance_fcn
+from recseg_d2.config.proposal_classifier import add_proposal_classifier
 from recseg_d2.config.recurrent import add_recurrent
 from recseg_d2.config.ris import add_ris
 from recseg_d2.config.rsis import add_rsis
@@ -41,6 +42,7 @@ def add_recseg_config(cfg: CN) -> None:
     add_rsis(cfg)
     add_ris(cfg)
     add_instance_fcn(cfg)
+    add_proposal_classifier(cfg)
     add_encoders(cfg)
     add_solver(cfg)
     add_data(cfg)

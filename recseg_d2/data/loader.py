@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from recseg_d2.data.checks import check_dataset_dicts, report_oddities
 from recseg_d2.data.mapper import InstanceMapper
+from recseg_d2.data.proposals import TEST, TRAIN, ProposalTestMapper, add_proposals
 from recseg_d2.data.resolution import max_instances
 from recseg_d2.errors import UserError
 
@@ -51,7 +52,7 @@ def build_train_loader(cfg: CfgNode, start_iteration: int = 0) -> DataLoader:
         UserError: the data is unusable, or the config asks for another sampler.
     """
     _check_sampler(cfg)
-    dicts = _load(cfg, cfg.DATASETS.TRAIN, cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS)
+    dicts = _load(cfg, TRAIN, cfg.DATASETS.TRAIN, cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS)
     if start_iteration == 0:
         report_oddities(dicts, ", ".join(cfg.DATASETS.TRAIN), max_instances(cfg))
     seed = max(cfg.SEED, 0)
@@ -74,7 +75,7 @@ def check_val_data(cfg: CfgNode) -> None:
         UserError: the data is unusable.
     """
     for name in cfg.DATASETS.TEST:
-        dicts = _load(cfg, [name], filter_empty=False)
+        dicts = _load(cfg, TEST, [name], filter_empty=False)
         report_oddities(dicts, name, max_instances(cfg))
 
 
@@ -83,11 +84,21 @@ def build_val_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
 
     The batches are as large as in training (of one process); the last may be smaller.
     """
-    dicts = _load(cfg, [dataset_name], filter_empty=False)
+    dicts = _load(cfg, TEST, [dataset_name], filter_empty=False)
     return build_detection_test_loader(
         dicts,
         mapper=InstanceMapper(cfg, is_train=False),
         batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // comm.get_world_size()),
+        num_workers=cfg.DATALOADER.NUM_WORKERS,
+    )
+
+
+def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
+    """Detectron2's loader for evaluations, with proposals where the config names files of them."""
+    dicts = get_detection_dataset_dicts([dataset_name], filter_empty=False)
+    return build_detection_test_loader(
+        add_proposals(cfg, dicts, dataset_name, TEST),
+        mapper=ProposalTestMapper(cfg),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
     )
 
@@ -161,8 +172,10 @@ def seeded(*key: int) -> Iterator[None]:
         torch.set_rng_state(states[2])
 
 
-def _load(cfg: CfgNode, names: Sequence[str], filter_empty: bool) -> list[dict[str, Any]]:
-    """The checked dicts of some data sets."""
+def _load(
+    cfg: CfgNode, split: str, names: Sequence[str], filter_empty: bool
+) -> list[dict[str, Any]]:
+    """The checked dicts of some data sets of DATASETS.TRAIN or TEST, with their proposals."""
     where = ", ".join(names)
     for name in names:
         if name not in DatasetCatalog.list():
@@ -171,12 +184,17 @@ def _load(cfg: CfgNode, names: Sequence[str], filter_empty: bool) -> list[dict[s
                 f"{', '.join(sorted(DatasetCatalog.list()))}."
             )
     try:
-        dicts = get_detection_dataset_dicts(list(names), filter_empty=filter_empty)
+        parts = [get_detection_dataset_dicts([name], filter_empty=filter_empty) for name in names]
     except AssertionError as error:  # how Detectron2 says that nothing is left
         raise UserError(
             f"{where}: found no image with an object to use ({error}); check the folder and the "
             "label maps."
         ) from error
+    dicts = [
+        record
+        for name, part in zip(names, parts, strict=True)
+        for record in add_proposals(cfg, part, name, split)
+    ]
     check_dataset_dicts(dicts, where, cfg.MODEL.RECURRENT.NUM_CLASSES)
     return dicts
 

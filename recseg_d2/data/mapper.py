@@ -23,6 +23,7 @@ from recseg_d2.data.annotations import (
     unpack_label_planes,
 )
 from recseg_d2.data.augmentations import build_augmentations
+from recseg_d2.data.proposals import decode_proposals, move_proposals
 from recseg_d2.data.resolution import build_resize, max_instances
 from recseg_d2.errors import UserError
 
@@ -37,6 +38,8 @@ class InstanceMapper:
         instances: ``Instances`` of that size with gt_masks (``BitMasks``), gt_boxes (tight around
             the masks), gt_classes (int64). Crowds and objects that augmentation moved out of the
             frame are left out; of more objects than the model can use, the largest stay.
+        proposals: ``Instances`` of that size, where the dict has "proposals"; see
+            ``data.proposals``.
     """
 
     @configurable
@@ -87,7 +90,7 @@ class InstanceMapper:
             UserError: the image cannot be read, has another size than its dict says, or an
                 annotation has no usable mask or a class out of range.
         """
-        result = {k: v for k, v in dataset_dict.items() if k != "annotations"}
+        result = {k: v for k, v in dataset_dict.items() if k not in ("annotations", "proposals")}
         image = self._read(dataset_dict)
         result.setdefault("height", image.shape[0])
         result.setdefault("width", image.shape[1])
@@ -99,6 +102,11 @@ class InstanceMapper:
             result["instances"] = self._instances(
                 dataset_dict, image.shape[:2], transforms, moved.shape[1:]
             )
+        if "proposals" in dataset_dict:
+            found = decode_proposals(
+                dataset_dict["proposals"], image.shape[:2], dataset_dict["file_name"]
+            )
+            result["proposals"] = move_proposals(found, transforms, moved.shape[1:])
         return result
 
     def _read(self, dataset_dict: dict[str, Any]) -> np.ndarray:

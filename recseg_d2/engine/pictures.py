@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.data import DatasetCatalog, DatasetMapper
+from detectron2.data import DatasetCatalog
 from detectron2.engine import HookBase
 from detectron2.evaluation import inference_context
 from torch import nn
 
+from recseg_d2.data.proposals import TEST, ProposalTestMapper, add_proposals
 from recseg_d2.engine.hooks import at_evaluation, unwrap
 from recseg_d2.visualization.dataset import draw_dataset_attention, draw_dataset_predictions
 
@@ -43,8 +44,9 @@ class SamplePictures(HookBase):
     def draw(self) -> list[Path]:
         """Predict and draw; returns the paths written."""
         name = self._cfg.DATASETS.TEST[0]
-        dicts = DatasetCatalog.get(name)[: self._cfg.TEST.NUM_PICTURES]
-        mapper = DatasetMapper(self._cfg, is_train=False)
+        dicts = add_proposals(self._cfg, DatasetCatalog.get(name), name, TEST)
+        dicts = dicts[: self._cfg.TEST.NUM_PICTURES]
+        mapper = ProposalTestMapper(self._cfg)
         inputs = [mapper(dict_) for dict_ in dicts]
         model = unwrap(self._model)
         folder = Path(self._cfg.OUTPUT_DIR) / "pictures"

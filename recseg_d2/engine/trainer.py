@@ -19,7 +19,7 @@ from detectron2.engine import DefaultTrainer, HookBase, hooks
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 from detectron2.utils import comm
 
-from recseg_d2.data.loader import build_train_loader, build_val_loader
+from recseg_d2.data.loader import build_test_loader, build_train_loader, build_val_loader
 from recseg_d2.engine import solver
 from recseg_d2.engine.hooks import (
     FreezeNorms,
@@ -68,6 +68,11 @@ class Trainer(DefaultTrainer):
     def build_train_loader(cls, cfg: CfgNode, start_iteration: int = 0) -> Any:
         """See ``data.loader``: repeatable, whatever the number of workers."""
         return build_train_loader(cfg, start_iteration=start_iteration)
+
+    @classmethod
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> Any:
+        """Detectron2's, with proposals for models that classify them."""
+        return build_test_loader(cfg, dataset_name)
 
     @classmethod
     def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> DatasetEvaluator:
