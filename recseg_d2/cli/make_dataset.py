@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from recseg_d2.data.export import export_rosettes
+from recseg_d2.data.export import export_dataset
 from recseg_d2.data.layouts import LAYOUTS
 from recseg_d2.data.rosettes import MIN_SIZE, REFERENCE_SIZE
 from recseg_d2.errors import UserError
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{args.size}; expected at least 1, 1, 0 and {MIN_SIZE}."
         )
     first_held_out = args.seed + args.images
-    export_rosettes(
+    export_dataset(
         args.layout,
         args.out,
         range(args.seed, first_held_out),

@@ -1,4 +1,4 @@
-"""Synthetic rosettes as files, in the layouts of well-known data sets.
+"""Synthetic images as files, in the layouts of well-known data sets.
 
 May use: this package.
 
@@ -14,17 +14,17 @@ from recseg_d2.data.layouts import LAYOUTS
 from recseg_d2.errors import UserError
 
 
-def export_rosettes(
+def export_dataset(
     layout: str, out: str | Path, train_seeds: Sequence[int], val_seeds: Sequence[int], size: int
 ) -> None:
-    """Write rosettes as a data set.
+    """Write synthetic images as a data set.
 
     Args:
         layout: one of ``recseg_d2.data.layouts.LAYOUTS``, whose functions say what they write.
         out: a folder, empty or not there yet.
-        train_seeds: rosettes for training, one image each.
-        val_seeds: rosettes for validation, or the test set of CVPPP, one image each.
-        size: side of the images in pixels.
+        train_seeds: images for training, one a seed.
+        val_seeds: images for validation, or the test set of CVPPP, one a seed.
+        size: in pixels; the layout's function says which side.
 
     Raises:
         UserError: the layout is unknown, or ``out`` has something in it.

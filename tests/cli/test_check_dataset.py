@@ -11,13 +11,13 @@ from PIL import Image
 
 from recseg_d2 import cli
 from recseg_d2.cli import check_dataset
-from recseg_d2.data.export import export_rosettes
+from recseg_d2.data.export import export_dataset
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Three rosettes as images/ and labels/."""
-    export_rosettes("label_maps", tmp_path / "data", range(3), [7], 40)
+    export_dataset("label_maps", tmp_path / "data", range(3), [7], 40)
     return tmp_path / "data" / "train"
 
 

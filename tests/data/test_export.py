@@ -7,7 +7,7 @@ from detectron2.data.datasets import register_coco_instances
 from pycocotools import mask as coco_mask
 
 from recseg_d2.data.datasets import register_folder
-from recseg_d2.data.export import export_rosettes
+from recseg_d2.data.export import export_dataset
 from recseg_d2.data.layouts import LAYOUTS
 from recseg_d2.data.rosettes import draw_label_map
 from recseg_d2.errors import UserError
@@ -24,7 +24,7 @@ def assert_is_rosette(record, seed):
 
 
 def test_label_maps_can_be_registered(tmp_path, new_name):
-    export_rosettes("label_maps", tmp_path / "d", [3, 4, 5], [6], SIZE)
+    export_dataset("label_maps", tmp_path / "d", [3, 4, 5], [6], SIZE)
     for part, seeds in (("train", [3, 4, 5]), ("val", [6])):
         name = new_name()
         register_folder(name, tmp_path / "d" / part)
@@ -33,7 +33,7 @@ def test_label_maps_can_be_registered(tmp_path, new_name):
 
 
 def test_coco_can_be_registered(tmp_path, new_name):
-    export_rosettes("coco", tmp_path / "d", [3, 4], [6], SIZE)
+    export_dataset("coco", tmp_path / "d", [3, 4], [6], SIZE)
     for part, seeds in (("train", [3, 4]), ("val", [6])):
         name = new_name()
         root = tmp_path / "d"
@@ -47,7 +47,7 @@ def test_nothing_is_overwritten_and_layouts_are_named(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     for layout in LAYOUTS:
         with pytest.raises(UserError, match="not an empty folder"):
-            export_rosettes(layout, tmp_path, [0], [1], SIZE)
+            export_dataset(layout, tmp_path, [0], [1], SIZE)
     with pytest.raises(UserError, match="found 'imagenet', expected one of label_maps"):
-        export_rosettes("imagenet", tmp_path / "new", [0], [1], SIZE)
+        export_dataset("imagenet", tmp_path / "new", [0], [1], SIZE)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]

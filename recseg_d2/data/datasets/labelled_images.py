@@ -8,9 +8,7 @@ only their headers are read.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +17,10 @@ from typing import Any
 import numpy as np
 
 from recseg_d2.data.image_io import probe_image
+from recseg_d2.data.problems import Problem, read_all, survey_all
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-MOST_THREADS = 8  # decoding releases the interpreter lock; more threads only fight for memory
 
 
 @dataclass(frozen=True)
@@ -68,11 +65,13 @@ class LabelledImages:
         """
         return [_copy(record) for record in self._records]
 
+    def survey(self) -> tuple[list[dict[str, Any]], list[Problem]]:
+        """The dicts of the good images, and what is wrong with the others."""
+        return survey_all(self._record, self.find(), lambda files: str(files.image))
+
     @cached_property
     def _records(self) -> list[dict[str, Any]]:
-        images = self.find()
-        with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
-            records = list(pool.map(self._record, images))
+        records = read_all(self._record, self.find())
         counts = [len(r.get("annotations", [])) for r in records]
         logger.info(
             "%s: %d images, %d annotations; %d images without one.",

@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.data.checks import check_dataset_dicts
 from recseg_d2.data.datasets import register_cityscapes
-from recseg_d2.data.export import export_rosettes
+from recseg_d2.data.export import export_dataset
 from recseg_d2.data.instance_ids import CLASSES, LABEL_IDS
 from recseg_d2.data.mapper import InstanceMapper
 from recseg_d2.data.street_scenes import draw_street
@@ -26,7 +26,7 @@ TRAIN, VAL = [3, 0, 7], [11, 12]
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     out = tmp_path_factory.mktemp("streets") / "cityscapes"
-    export_rosettes("cityscapes", out, TRAIN, VAL, HEIGHT)
+    export_dataset("cityscapes", out, TRAIN, VAL, HEIGHT)
     return out
 
 

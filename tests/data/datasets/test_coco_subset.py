@@ -11,7 +11,7 @@ from recseg_d2.data import coco_categories
 from recseg_d2.data.annotations import decode_segmentation
 from recseg_d2.data.datasets import register_coco_subset
 from recseg_d2.data.datasets.coco_subset import CocoSubset
-from recseg_d2.data.export import export_rosettes
+from recseg_d2.data.export import export_dataset
 from recseg_d2.data.layouts.scenes import numbered_scenes
 from recseg_d2.data.validation import validate_dicts
 from recseg_d2.errors import UserError
@@ -148,7 +148,7 @@ def test_builtin_names():
 
 def test_the_layout_holds_what_was_drawn(tmp_path, new_name):
     pytest.importorskip("skimage")
-    export_rosettes("coco_2014", tmp_path / "coco", range(4), [9], SIZE)
+    export_dataset("coco_2014", tmp_path / "coco", range(4), [9], SIZE)
     name, root = new_name(), tmp_path / "coco"
     json_file = root / "annotations" / "instances_train2014.json"
     register_coco_subset(name, json_file, root / "train2014", only_with_objects=False)
@@ -166,7 +166,7 @@ def test_the_layout_holds_what_was_drawn(tmp_path, new_name):
 
 def test_detectron2_reads_the_layout_too(tmp_path, new_name):
     pytest.importorskip("skimage")
-    export_rosettes("coco_2014", tmp_path / "coco", range(4), [9], SIZE)
+    export_dataset("coco_2014", tmp_path / "coco", range(4), [9], SIZE)
     root, theirs, ours = tmp_path / "coco", new_name(), new_name()
     json_file = root / "annotations" / "instances_train2014.json"
     register_coco_instances(theirs, {}, str(json_file), str(root / "train2014"))

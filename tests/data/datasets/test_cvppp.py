@@ -9,7 +9,7 @@ from PIL import Image
 
 from recseg_d2.data.datasets import register_cvppp, register_cvppp_h5
 from recseg_d2.data.datasets.cvppp import SPLITS, split_stems
-from recseg_d2.data.export import export_rosettes
+from recseg_d2.data.export import export_dataset
 from recseg_d2.data.rosettes import draw_label_map, draw_rosette
 from recseg_d2.errors import UserError
 
@@ -27,7 +27,7 @@ REN_VAL = [f"plant{i:03d}" for i in (
 def folders(tmp_path_factory):
     """Five annotated plants and two without labels, in folders."""
     out = tmp_path_factory.mktemp("folders")
-    export_rosettes("cvppp", out / "data", range(5), range(5, 7), SIZE)
+    export_dataset("cvppp", out / "data", range(5), range(5, 7), SIZE)
     return out / "data"
 
 
@@ -36,7 +36,7 @@ def h5_files(tmp_path_factory):
     """The same plants in HDF5 files."""
     pytest.importorskip("h5py")
     out = tmp_path_factory.mktemp("h5")
-    export_rosettes("cvppp_h5", out / "data", range(5), range(5, 7), SIZE)
+    export_dataset("cvppp_h5", out / "data", range(5), range(5, 7), SIZE)
     return out / "data"
 
 

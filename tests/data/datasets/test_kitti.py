@@ -12,7 +12,7 @@ from recseg_d2.config import get_recseg_cfg
 from recseg_d2.data.checks import check_dataset_dicts
 from recseg_d2.data.datasets import register_kitti_cars
 from recseg_d2.data.datasets.kitti import SPLITS, read_list
-from recseg_d2.data.export import export_rosettes
+from recseg_d2.data.export import export_dataset
 from recseg_d2.data.label_io import read_label_map
 from recseg_d2.data.layouts.streets import TEST_SEEDS
 from recseg_d2.data.mapper import InstanceMapper
@@ -26,7 +26,7 @@ SEEDS = {"train": [4, 5, 6], "val": [8, 9], "test": [8 + TEST_SEEDS, 9 + TEST_SE
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     out = tmp_path_factory.mktemp("streets") / "kitti"
-    export_rosettes("kitti", out, SEEDS["train"], SEEDS["val"], HEIGHT)
+    export_dataset("kitti", out, SEEDS["train"], SEEDS["val"], HEIGHT)
     return out
 
 

@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 from recseg_d2.data.checks import check_dataset_dicts
 from recseg_d2.data.datasets import register_kitti2015
 from recseg_d2.data.datasets.kitti2015 import SPLITS
-from recseg_d2.data.export import export_rosettes
+from recseg_d2.data.export import export_dataset
 from recseg_d2.data.instance_ids import CLASSES, LABEL_IDS
 from recseg_d2.data.street_scenes import draw_street
 from recseg_d2.errors import UserError
@@ -23,7 +23,7 @@ SEEDS = [0, 3, 5, 6, 7, 8]  # the first and the sixth are for validation
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     out = tmp_path_factory.mktemp("streets") / "kitti2015"
-    export_rosettes("kitti2015", out, SEEDS, [30], HEIGHT)
+    export_dataset("kitti2015", out, SEEDS, [30], HEIGHT)
     return out
 
 

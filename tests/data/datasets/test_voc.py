@@ -11,7 +11,7 @@ from scipy.io import savemat
 from recseg_d2.data import voc_files, voc_splits
 from recseg_d2.data.datasets import register_sbd, register_voc, register_voc_sbd
 from recseg_d2.data.datasets.voc import VocSource
-from recseg_d2.data.export import export_rosettes
+from recseg_d2.data.export import export_dataset
 from recseg_d2.data.layouts.scenes import numbered_scenes
 from recseg_d2.data.validation import validate_dicts
 from recseg_d2.data.voc_files import CLASSES, VocImage, read_voc_image
@@ -30,7 +30,7 @@ NAMES = [
 def datasets_folder(tmp_path_factory):
     """Seven images for training, three for validation, in the official layout."""
     folder = tmp_path_factory.mktemp("voc") / "datasets"
-    export_rosettes("voc", folder, TRAIN_SEEDS, VAL_SEEDS, SIZE)
+    export_dataset("voc", folder, TRAIN_SEEDS, VAL_SEEDS, SIZE)
     return folder
 
 
