@@ -50,21 +50,30 @@ class Stride8ResNet(ResNet):
         super().__init__(*args, **kwargs)
         hole = 1
         for name, stage in zip(self.stage_names[2:], self.stages[2:], strict=True):
-            blocks = list(stage.children())
-            _dilate(blocks[0], hole)  # its input still has the holes of the stage before
-            hole *= 2
-            for block in blocks[1:]:
-                _dilate(block, hole)
+            for block in stage.children():
+                hole = _dilate(block, hole)
             self._out_feature_strides[name] = STRIDE
 
 
-def _dilate(block: nn.Module, hole: int) -> None:
-    """Stride 1, and ``hole`` cells between those that a 3x3 convolution reads."""
-    for conv in block.modules():
-        if isinstance(conv, nn.Conv2d):
-            conv.stride = (1, 1)
-            if conv.kernel_size == (3, 3):
-                conv.dilation = conv.padding = (hole, hole)
+def _dilate(block: nn.Module, hole: int) -> int:
+    """Take a block's stride away; what comes after the convolution that had it is dilated more.
+
+    Args:
+        block: of a ResNet.
+        hole: cells from one that its input's convolutions read to the next.
+
+    Returns:
+        The same for its output.
+    """
+    if block.shortcut is not None:
+        cast(nn.Conv2d, block.shortcut).stride = (1, 1)
+    for conv in (m for n, m in block.named_children() if n.startswith("conv")):
+        conv = cast(nn.Conv2d, conv)
+        factor, conv.stride = conv.stride[0], (1, 1)
+        if conv.kernel_size == (3, 3):
+            conv.dilation = conv.padding = (hole, hole)
+        hole *= factor
+    return hole
 
 
 @BACKBONE_REGISTRY.register()
