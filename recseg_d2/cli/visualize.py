@@ -1,6 +1,7 @@
 """Draw what a trained model finds, step by step, and a montage beside the ground truth.
 
-Models with attention get a third figure: where they looked, and the boxes that they chose.
+Models with attention get a third figure: where they looked, and the boxes that they chose. Models
+of proposals get one of their instance-sensitive maps, and of what is assembled from them.
 
 May use: the package, detectron2, tqdm.
 """
@@ -8,7 +9,7 @@ May use: the package, detectron2, tqdm.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
 from recseg_d2.visualization.dataset import draw_dataset_attention, draw_dataset_predictions
+from recseg_d2.visualization.dataset_proposals import draw_dataset_proposals
 from recseg_d2.visualization.panels import PANEL_SIDE
 
 DEFAULT_NUM = 8
@@ -85,12 +87,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = predictor(record["file_name"] for record in dicts)
     instances = list(tqdm(found, total=len(dicts), unit="image", desc="predict"))
     files = draw_dataset_predictions(dicts, instances, args.output, args.side, args.per_row)
-    inputs = (predictor.model_input(record["file_name"]) for record in dicts)
     files += draw_dataset_attention(
-        predictor.model, dicts, inputs, args.output, args.side, args.all_glimpses
+        predictor.model, dicts, _inputs(predictor, dicts), args.output, args.side, args.all_glimpses
     )
+    inputs = _inputs(predictor, dicts)
+    files += draw_dataset_proposals(predictor.model, dicts, inputs, args.output, args.side)
     print("\n".join(str(path) for path in files))
     return 0
+
+
+def _inputs(predictor: Predictor, dicts: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The model's input dict of each image, read when it is asked for."""
+    return (predictor.model_input(record["file_name"]) for record in dicts)
 
 
 def dataset_dicts(name: str) -> list[dict[str, Any]]:

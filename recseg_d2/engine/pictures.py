@@ -16,6 +16,7 @@ from torch import nn
 from recseg_d2.data.proposals import TEST, ProposalTestMapper, add_proposals
 from recseg_d2.engine.hooks import at_evaluation, unwrap
 from recseg_d2.visualization.dataset import draw_dataset_attention, draw_dataset_predictions
+from recseg_d2.visualization.dataset_proposals import draw_dataset_proposals
 
 
 class SamplePictures(HookBase):
@@ -52,5 +53,6 @@ class SamplePictures(HookBase):
         folder = Path(self._cfg.OUTPUT_DIR) / "pictures"
         with self._context(), inference_context(model), torch.no_grad():
             predictions = [model([x])[0]["instances"].to("cpu") for x in inputs]
-            attention = draw_dataset_attention(model, dicts, inputs, folder)
-        return draw_dataset_predictions(dicts, predictions, folder) + attention
+            workings = draw_dataset_attention(model, dicts, inputs, folder)
+            workings += draw_dataset_proposals(model, dicts, inputs, folder)
+        return draw_dataset_predictions(dicts, predictions, folder) + workings

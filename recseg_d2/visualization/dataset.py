@@ -104,7 +104,7 @@ def draw_dataset_attention(
             sequence = model.traced_sequence(dict_)
         if not sequence.trace:
             break
-        image, truth = _image_and_truth(record)
+        image, truth = image_and_truth(record)
         figure = draw_attention(
             image,
             trace_of(sequence),
@@ -139,7 +139,7 @@ def image_name(record: dict[str, Any]) -> str:
     return re.sub(r"[^\w.-]+", "_", str(record["image_id"]))
 
 
-def _image_and_truth(record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
+def image_and_truth(record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
     """(H, W, 3) RGB and the label map (H, W), where there are annotations."""
     image = read_bgr(record["file_name"])[:, :, ::-1]
     if "annotations" not in record:
@@ -149,7 +149,7 @@ def _image_and_truth(record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | N
 
 
 def _montage_entry(record: dict[str, Any], found: Instances) -> MontageEntry:
-    image, truth = _image_and_truth(record)
+    image, truth = image_and_truth(record)
     in_order = np.argsort(found.step.numpy(), kind="stable")
     masks = found.pred_masks.numpy()[in_order]
     return MontageEntry(image, masks, truth, caption=str(record["image_id"]))
