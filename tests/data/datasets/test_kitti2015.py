@@ -4,10 +4,13 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.structures import Boxes, BoxMode, Instances
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from recseg_d2.config import get_recseg_cfg
 from recseg_d2.data.checks import check_dataset_dicts
 from recseg_d2.data.datasets import register_kitti2015
 from recseg_d2.data.datasets.kitti2015 import SPLITS
@@ -15,6 +18,7 @@ from recseg_d2.data.export import export_dataset
 from recseg_d2.data.instance_ids import CLASSES, LABEL_IDS
 from recseg_d2.data.street_scenes import draw_street
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation import build_evaluator
 
 HEIGHT, SIZE = 48, (48, 159)
 SEEDS = [0, 3, 5, 6, 7, 8]  # the first and the sixth are for validation
@@ -70,6 +74,38 @@ def test_the_files_encode_as_the_benchmark_does(root):
     np.testing.assert_array_equal(pixels // 256, semantic)
     np.testing.assert_array_equal(pixels % 256 > 0, ids >= 1000)
     np.testing.assert_array_equal((pixels % 256 - 1)[ids >= 1000], (ids % 1000)[ids >= 1000])
+
+
+def exact_output(record):
+    """The truth as a prediction, its groups left out."""
+    objects = [a for a in record["annotations"] if not a["iscrowd"]]
+    masks = np.stack([coco_mask.decode(a["segmentation"]) for a in objects]).astype(bool)
+    instances = Instances((record["height"], record["width"]))
+    instances.pred_masks = torch.from_numpy(masks)
+    boxes = [BoxMode.convert(a["bbox"], a["bbox_mode"], BoxMode.XYXY_ABS) for a in objects]
+    instances.pred_boxes = Boxes(torch.tensor(boxes))
+    instances.scores = torch.full((len(objects),), 0.9)
+    instances.pred_classes = torch.tensor([a["category_id"] for a in objects])
+    return {"instances": instances}
+
+
+@pytest.mark.parametrize(
+    ("cars_only", "expected"),
+    [(False, {"segm": {"AP": 100.0}}), (True, {"leaf": {"MWCov": 100.0, "AvgFP": 0.0}})],
+)
+def test_exact_predictions_score_full_marks(root, new_name, tmp_path, cars_only, expected):
+    name = new_name()
+    register_kitti2015(name, root, "trainval", cars_only)
+    assert any(a["iscrowd"] for r in load(new_name, root, "trainval") for a in r["annotations"])
+    cfg = get_recseg_cfg()
+    cfg.OUTPUT_DIR = str(tmp_path)
+    evaluator = build_evaluator(cfg, name)
+    evaluator.reset()
+    for record in DatasetCatalog.get(name):
+        evaluator.process([record], [exact_output(record)])
+    results = evaluator.evaluate()
+    for task, scores in expected.items():
+        assert {key: results[task][key] for key in scores} == pytest.approx(scores)
 
 
 def test_builtin_names_and_metadata():
