@@ -20,7 +20,7 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 ZEBRA_IMAGES, ZEBRA_SEED = 1000, 0
 VAL5K = 5000
+COCO_METADATA = {"evaluator_type": "coco"}
+# Table 5 of Ren & Zemel 2017: MWCov, MUCov, |DiC| and the share of images counted right; no class.
+ZEBRA_METADATA = {"evaluator_type": "leaf", "metrics": ("mwcov", "mucov", "dic", "countacc")}
 _FEWEST_NUMBERS = 6  # of a polygon: three points
 
 
@@ -153,7 +156,7 @@ def register_coco_subset(
     json_file: str | Path,
     image_root: str | Path,
     categories: Sequence[str] = coco_categories.NAMES,
-    evaluator_type: str = "coco",
+    metadata: Mapping[str, Any] = COCO_METADATA,
     **selection: Any,
 ) -> None:
     """Register a part of a data set in COCO's format; nothing is read before it is used.
@@ -163,31 +166,27 @@ def register_coco_subset(
         json_file: the annotations.
         image_root: the folder of the images.
         categories: names of those to keep, in the order of the new category ids.
-        evaluator_type: how predictions are scored.
+        metadata: more fields for ``MetadataCatalog``, such as "evaluator_type".
         selection: ``only_with_objects``, ``first``, ``sample`` and ``seed`` of ``CocoSubset``.
     """
     source = CocoSubset(name, Path(json_file), Path(image_root), tuple(categories), **selection)
     DatasetCatalog.register(name, source)
-    MetadataCatalog.get(name).set(thing_classes=list(categories), evaluator_type=evaluator_type)
+    MetadataCatalog.get(name).set(thing_classes=list(categories), **metadata)
 
 
 def register_builtin() -> None:
     """Register the names in the module's docstring; nothing is read until they are used."""
     root = Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / "coco"
-    for name, part, categories, evaluator_type, selection in _BUILTIN:
+
+    def register(name: str, part: str, categories: Sequence[str], **options: Any) -> None:
         json_file = root / "annotations" / f"instances_{part}.json"
-        register_coco_subset(name, json_file, root / part, categories, evaluator_type, **selection)
+        register_coco_subset(f"recseg_coco_{name}", json_file, root / part, categories, **options)
 
-
-# Zebras are scored as in table 5 of Ren & Zemel: coverage and counts, no classes.
-_BUILTIN: tuple[tuple[str, str, Sequence[str], str, dict[str, Any]], ...] = (
-    ("recseg_coco_zebra_train", "train2014", ("zebra",), "leaf",
-     {"sample": ZEBRA_IMAGES, "seed": ZEBRA_SEED}),
-    ("recseg_coco_zebra_val", "val2014", ("zebra",), "leaf", {}),
-    ("recseg_coco_2014_train", "train2014", coco_categories.NAMES, "segment_proposal", {}),
-    ("recseg_coco_2014_val5k", "val2014", coco_categories.NAMES, "segment_proposal",
-     {"first": VAL5K, "only_with_objects": False}),
-)  # fmt: skip
+    zebra = {"categories": ("zebra",), "metadata": ZEBRA_METADATA}
+    register("zebra_train", "train2014", sample=ZEBRA_IMAGES, seed=ZEBRA_SEED, **zebra)
+    register("zebra_val", "val2014", **zebra)
+    register("2014_train", "train2014", coco_categories.NAMES)
+    register("2014_val5k", "val2014", coco_categories.NAMES, first=VAL5K, only_with_objects=False)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -11,8 +11,7 @@ with the names
     recseg_voc_sds_{train,val}          SBD's masks, VOC's division: 5623, 5732 (SDS, InstanceFCN)
     recseg_voc_rsis_{train,val}         both, without VOC's val (RSIS, which tests on it)
 
-and ``recseg_voc_sds_{train,val}_proposals``, the same images for models that find objects without
-telling their class. Void is ignored, see ``voc_files``.
+Void is ignored, see ``voc_files``.
 """
 
 from __future__ import annotations
@@ -68,7 +67,6 @@ def register_voc(
     name: str,
     voc_root: str | Path,
     image_set: str | Path | None = None,
-    evaluator_type: str = "voc_segm",
 ) -> None:
     """Register images with Pascal VOC's masks; nothing is read before it is used.
 
@@ -76,16 +74,14 @@ def register_voc(
         name: for the catalogs.
         voc_root: has JPEGImages, SegmentationObject and SegmentationClass.
         image_set: see ``voc_splits.voc_images``; None takes every image that has masks.
-        evaluator_type: how predictions are scored.
     """
-    _register(name, partial(voc_images, Path(voc_root), image_set), evaluator_type)
+    _register(name, partial(voc_images, Path(voc_root), image_set))
 
 
 def register_sbd(
     name: str,
     sbd_root: str | Path,
     image_set: str | Path | None = None,
-    evaluator_type: str = "voc_segm",
 ) -> None:
     """Register images with SBD's masks; nothing is read before it is used.
 
@@ -93,9 +89,8 @@ def register_sbd(
         name: for the catalogs.
         sbd_root: has img, inst and the lists.
         image_set: see ``voc_splits.sbd_images``; None takes every image.
-        evaluator_type: how predictions are scored.
     """
-    _register(name, partial(sbd_images, Path(sbd_root), image_set), evaluator_type)
+    _register(name, partial(sbd_images, Path(sbd_root), image_set))
 
 
 def register_voc_sbd(
@@ -104,7 +99,6 @@ def register_voc_sbd(
     sbd_root: str | Path,
     split: str,
     part: str,
-    evaluator_type: str = "voc_segm",
 ) -> None:
     """Register a split over VOC and SBD; nothing is read before it is used.
 
@@ -114,7 +108,6 @@ def register_voc_sbd(
         sbd_root: SBD's folder.
         split: "sds" or "rsis", see ``voc_splits``.
         part: "train" or "val".
-        evaluator_type: how predictions are scored.
 
     Raises:
         UserError: the split or the part is unknown.
@@ -125,7 +118,7 @@ def register_voc_sbd(
             f"{', '.join(PAIRED_SPLITS)}, and train or val."
         )
     find = partial(PAIRED_SPLITS[split], Path(voc_root), Path(sbd_root), part)
-    _register(name, find, evaluator_type)
+    _register(name, find)
 
 
 def register_builtin() -> None:
@@ -138,10 +131,8 @@ def register_builtin() -> None:
         register_sbd(f"recseg_sbd_{part}", sbd, part)
         for split in PAIRED_SPLITS:
             register_voc_sbd(f"recseg_voc_{split}_{part}", voc, sbd, split, part)
-        proposals = f"recseg_voc_sds_{part}_proposals"
-        register_voc_sbd(proposals, voc, sbd, "sds", part, "segment_proposal")
 
 
-def _register(name: str, images: Callable[[], list[VocImage]], evaluator_type: str) -> None:
+def _register(name: str, images: Callable[[], list[VocImage]]) -> None:
     DatasetCatalog.register(name, VocSource(name, images))
-    MetadataCatalog.get(name).set(thing_classes=list(CLASSES), evaluator_type=evaluator_type)
+    MetadataCatalog.get(name).set(thing_classes=list(CLASSES), evaluator_type="voc_segm")

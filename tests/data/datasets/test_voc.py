@@ -185,8 +185,6 @@ def test_builtin_names_are_lazy_and_typed():
         assert isinstance(DatasetCatalog[name], VocSource)
         assert MetadataCatalog.get(name).thing_classes == list(CLASSES)
         assert MetadataCatalog.get(name).evaluator_type == "voc_segm"
-    proposals = MetadataCatalog.get("recseg_voc_sds_val_proposals")
-    assert proposals.evaluator_type == "segment_proposal"
 
 
 def test_every_way_to_register_passes_the_validator(voc, sbd, new_name):
