@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from PIL import Image
+
+from recseg_d2.analysis.catalog import ANALYSES
+from recseg_d2.cli import run
+from recseg_d2.cli.analyze import build_parser, main
+from recseg_d2.cli.model_options import FOLDER_VAL
+from recseg_d2.data.label_io import write_label_map
+from recseg_d2.data.rosettes import draw_rosette
+
+TINY = [
+    *("MODEL.BACKBONE.NAME", "build_small_encoder_backbone", "MODEL.SMALL_ENCODER.WIDTHS", "(4,6)"),
+    *("MODEL.RSIS.HIDDEN_WIDTHS", "(6,4)", "MODEL.RECURRENT.IMAGE_SIZE", "(32,32)"),
+    *("MODEL.RECURRENT.STEPS", "3", "MODEL.RECURRENT.SCORE_THRESH_TEST", "0.0"),
+    *("MODEL.RECURRENT.MASK_THRESH_TEST", "0.3", "MODEL.DEVICE", "cpu", "SOLVER.MAX_ITER", "2"),
+    *("SOLVER.IMS_PER_BATCH", "2", "SOLVER.LOG_PERIOD", "1", "TEST.NUM_PICTURES", "0"),
+]
+
+
+@pytest.fixture(autouse=True)
+def no_data_left():
+    """The tool registers the folder that its command line names."""
+    yield
+    if FOLDER_VAL in DatasetCatalog.list():
+        DatasetCatalog.remove(FOLDER_VAL)
+        MetadataCatalog.remove(FOLDER_VAL)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder with three images of rosettes and their label maps."""
+    folder = tmp_path_factory.mktemp("data")
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir()
+    for seed in range(3):
+        image, labels = draw_rosette(seed, 48)
+        Image.fromarray(image).save(folder / "images" / f"{seed}.png")
+        write_label_map(folder / "labels" / f"{seed}.png", np.asarray(labels))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_folder(data, tmp_path_factory, request):
+    """The output folder of a training of two iterations, as a user runs it."""
+    folder = tmp_path_factory.mktemp("run")
+    root = request.config.rootpath
+    command = [sys.executable, str(root / "tools/train_net.py"), "--config-file", "rsis_small.yaml"]
+    command += ["--train-data", str(data), "--val-data", str(data), *TINY]
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "OUTPUT_DIR", str(folder)], capture_output=True, text=True, env=env, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_all_of_a_trained_run_as_a_user_runs_it(root, tool_env, run_folder, data, tmp_path):
+    pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plots)")
+    command = [sys.executable, str(root / "tools/analyze.py"), str(run_folder)]
+    done = subprocess.run(
+        [*command, "--val-data", str(data), "--min-pairs", "1"],
+        capture_output=True, text=True, env=tool_env, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in (run_folder / "analysis").iterdir()}
+    done_by_name = {"ordering_tau", "ordering_pairs", "errors_false_positives", "sizes", "steps"}
+    done_by_name |= {"activations", "curves"}
+    for name in done_by_name:
+        assert {f"{name}.csv", f"{name}.json", f"{name}.png"} <= written
+    assert "== proposals: left out." in done.stdout
+    rows = json.loads((run_folder / "analysis" / "errors_kinds.json").read_text())
+    assert rows[0]["objects"] > 0
+
+
+@pytest.mark.slow
+def test_one_analysis_without_plots(run_folder, data, tmp_path, capsys):
+    argv = [str(run_folder), "--what", "sizes", "--val-data", str(data), "--no-plots"]
+    assert main([*argv, "--output", str(tmp_path / "out")]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"sizes.csv", "sizes.json"}
+    assert "percent_to" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_without_the_data_what_needs_them_is_left_out_by_name(run_folder, tmp_path, capsys):
+    argv = [str(run_folder), "--no-plots", "--output", str(tmp_path / "out")]
+    assert run(main, argv) == 0
+    out = capsys.readouterr().out
+    for name in ("errors", "sizes", "steps", "activations"):
+        assert f"== {name}: left out." in out
+    assert "--val-data DIR" in out
+    assert (tmp_path / "out" / "ordering_tau.csv").is_file()
+    assert run(main, [*argv, "--what", "errors"]) == 2
+    assert "folder_val" in capsys.readouterr().err
+
+
+def test_curves_of_several_runs(tmp_path, capsys):
+    folders = [tmp_path / name for name in ("a", "b")]
+    for i, folder in enumerate(folders):
+        folder.mkdir()
+        lines = [{"iteration": 0, "total_loss": 2.0 + i}, {"iteration": 1, "total_loss": 1.0}]
+        (folder / "metrics.json").write_text("\n".join(map(json.dumps, lines)))
+    argv = [*map(str, folders), "--what", "curves", "--no-plots", "--keys", "total_loss"]
+    assert main(argv) == 0
+    saved = json.loads((tmp_path / "a" / "analysis" / "curves_summary.json").read_text())
+    assert [(row["run"], row["first"], row["last"]) for row in saved] == [
+        ("a", 2.0, 1.0),
+        ("b", 3.0, 1.0),
+    ]
+    assert "rows in the files" not in capsys.readouterr().out
+
+
+def test_an_empty_folder_has_nothing_to_analyse(tmp_path, capsys):
+    assert run(main, [str(tmp_path), "--no-plots"]) == 2
+    error = capsys.readouterr().err
+    assert all(f"{name}: " in error for name in ANALYSES)
+    assert error.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--iou-thresh", "0"], "--iou-thresh is 0.0"),
+        (["--min-score", "2"], "--min-score is 2.0"),
+        (["--min-pairs", "0"], "--min-pairs is 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(options, message, tmp_path, capsys):
+    assert run(main, [str(tmp_path), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_folder_is_refused(tmp_path, capsys):
+    assert run(main, [str(tmp_path / "nowhere")]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
+
+
+def test_every_analysis_is_in_the_help():
+    text = build_parser().format_help()
+    assert all(f"\n  {name} " in text for name in (*ANALYSES, "all"))
