@@ -6,6 +6,7 @@ native size of each image.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from detectron2.data import DatasetCatalog
 
 from recseg_d2.data.annotations import decode_segmentation
 from recseg_d2.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 
 class GroundTruth:
@@ -40,6 +43,12 @@ class GroundTruth:
             self._dicts[record["image_id"]] = record
         if not self._dicts:
             raise UserError(f"{dataset_name}: found no image to evaluate on.")
+        if not any("annotations" in record for record in self._dicts.values()):
+            logger.warning(
+                "%s: no image is annotated, as in test sets whose labels are withheld; its scores "
+                "are those of empty images. Write predictions instead (recseg predict).",
+                dataset_name,
+            )
         self._stem_counts = Counter(map(_stem, self._dicts.values()))
 
     def __len__(self) -> int:

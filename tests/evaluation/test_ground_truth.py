@@ -51,6 +51,17 @@ def test_image_without_annotations_key():
     assert not label_map_from_dict({"file_name": "a", "height": 2, "width": 3}).any()
 
 
+def test_a_set_without_any_annotation_is_warned_of(register, caplog):
+    bare = record()
+    del bare["annotations"]
+    name = register([bare])
+    assert not GroundTruth(name).label_map(1).any()
+    assert f"{name}: no image is annotated" in caplog.text
+    caplog.clear()
+    GroundTruth(register([record()]))
+    assert not caplog.text
+
+
 def test_wrong_size_is_refused_by_file():
     with pytest.raises(UserError, match=r"x/y.png"):
         label_map_from_dict(record(np.ones((3, 3), dtype=bool)))
