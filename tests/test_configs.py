@@ -24,6 +24,8 @@ SMALL = [
     *("MODEL.RECURRENT.IMAGE_SIZE", (64, 64), "MODEL.WEIGHTS", "", "MODEL.DEVICE", "cpu"),
     *("MODEL.RECURRENT.STEPS", 3),
     *("MODEL.RESNETS.DEPTH", 18, "MODEL.RESNETS.RES2_OUT_CHANNELS", 64),
+    *("MODEL.INSTANCE_FCN.BRANCH_WIDTH", 16, "MODEL.INSTANCE_FCN.NUM_WINDOWS", 4),
+    *("MODEL.INSTANCE_FCN.TEST.SCALES", (48, 64)),
 ]
 
 
@@ -32,7 +34,8 @@ def example():
     masks[0, :20], masks[1, 30:, 30:] = True, True
     instances = Instances((64, 64), gt_masks=BitMasks(masks), gt_classes=torch.zeros(2).long())
     image = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
-    return {"image": image, "instances": instances, "height": 100, "width": 80}
+    given = {"instances": instances, "proposals": Instances((64, 64), pred_masks=masks)}
+    return {"image": image, **given, "height": 100, "width": 80}
 
 
 def identify(path):

@@ -49,7 +49,8 @@ def random_boxes(
         (number, 4) int64 x1 y1 x2 y2, the last pixel's far edge included; each at least a pixel
         wide and high.
     """
-    side = np.exp(rng.uniform(*np.log([given.smallest, given.largest]), number)) * min(shape)
+    octaves = rng.uniform(np.log(given.smallest), np.log(given.largest), number)
+    side = np.exp(octaves) * min(shape)
     stretch = np.exp(rng.uniform(-0.5, 0.5, number) * np.log(given.aspect))
     size = np.stack([side * stretch, side / stretch], axis=1)  # width, height
     limit = np.array([shape[1], shape[0]])

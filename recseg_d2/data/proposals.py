@@ -38,6 +38,8 @@ from recseg_d2.targets import masks_to_boxes
 logger = logging.getLogger(__name__)
 
 TRAIN, TEST = "TRAIN", "TEST"
+_FILES = {TRAIN: "PROPOSAL_FILES_TRAIN", TEST: "PROPOSAL_FILES_TEST"}
+_TOPKS = {TRAIN: "PRECOMPUTED_PROPOSAL_TOPK_TRAIN", TEST: "PRECOMPUTED_PROPOSAL_TOPK_TEST"}
 _CERTAIN = 1e-6  # scores of 0 and 1 become finite logits
 _CACHED_FILES = 2  # one to train on and one to test on
 
@@ -48,10 +50,10 @@ def has_proposals(cfg: CfgNode, split: str) -> bool:
     Raises:
         UserError: there are not as many as data sets.
     """
-    files, names = cfg.DATASETS[f"PROPOSAL_FILES_{split}"], cfg.DATASETS[split]
+    files, names = cfg.DATASETS[_FILES[split]], cfg.DATASETS[split]
     if files and len(files) != len(names):
         raise UserError(
-            f"DATASETS.PROPOSAL_FILES_{split} names {len(files)} files; expected one for each of "
+            f"DATASETS.{_FILES[split]} names {len(files)} files; expected one for each of "
             f"the {len(names)} data sets of DATASETS.{split}, in the same order."
         )
     return bool(files)
@@ -73,8 +75,8 @@ def add_proposals(
     """
     if not has_proposals(cfg, split):
         return dicts
-    path = cfg.DATASETS[f"PROPOSAL_FILES_{split}"][list(cfg.DATASETS[split]).index(dataset_name)]
-    most = cfg.DATASETS[f"PRECOMPUTED_PROPOSAL_TOPK_{split}"]
+    path = cfg.DATASETS[_FILES[split]][list(cfg.DATASETS[split]).index(dataset_name)]
+    most = cfg.DATASETS[_TOPKS[split]]
     by_image = _load(path)
     without = sum(record["image_id"] not in by_image for record in dicts)
     if dicts and without == len(dicts):

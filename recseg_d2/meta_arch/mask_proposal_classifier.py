@@ -13,15 +13,17 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
-from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
+from detectron2.modeling import META_ARCH_REGISTRY, Backbone
 from detectron2.structures import Boxes, ImageList, Instances
 from torch import nn
 
+from recseg_d2.backbones.single import accept_imagenet_names
 from recseg_d2.errors import UserError
 from recseg_d2.layers.nms import box_iou
 from recseg_d2.layers.region_features import region_features, region_masks
 from recseg_d2.mask_voting import MergeOptions, merge_proposals
-from recseg_d2.meta_arch.sequential import output_size
+from recseg_d2.meta_arch.proposal_classifier_config import classifier_arguments
+from recseg_d2.meta_arch.sequential import mask_tensor, output_size
 from recseg_d2.models.proposal_classifier import ProposalClassifier
 from recseg_d2.proposal_targets import (
     SamplingOptions,
@@ -46,7 +48,7 @@ class MaskProposalClassifier(nn.Module):
 
     Args:
         backbone: its feature map ``feature`` is used.
-        feature: name of a feature map; empty: the coarsest.
+        feature: name of a feature map.
         classifier: of the proposals.
         region_samples: points of the features a cell and axis of a box's grid.
         sampling: which proposals are trained on.
@@ -82,58 +84,20 @@ class MaskProposalClassifier(nn.Module):
                 f"{', '.join(OVERLAPS)}."
             )
         self.backbone = backbone
-        self.feature = feature or coarsest_feature(backbone)
-        self.stride = backbone.output_shape()[self.feature].stride or 1
+        self.feature = feature
+        self.stride = backbone.output_shape()[feature].stride or 1
         self.classifier = classifier
         self.region_samples = region_samples
         self.sampling, self.add_ground_truth = sampling, add_ground_truth
         self.merging, self.overlap = merging, overlap
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
+        accept_imagenet_names(self)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Constructor arguments from MODEL.PROPOSAL_CLASSIFIER and MODEL.BACKBONE."""
-        node, test = cfg.MODEL.PROPOSAL_CLASSIFIER, cfg.MODEL.PROPOSAL_CLASSIFIER.TEST
-        backbone = build_backbone(cfg)
-        feature = node.FEATURE or coarsest_feature(backbone)
-        if feature not in backbone.output_shape():
-            raise UserError(
-                f"MODEL.PROPOSAL_CLASSIFIER.FEATURE is {feature!r}; expected one of "
-                f"{', '.join(backbone.output_shape())}."
-            )
-        return {
-            "backbone": backbone,
-            "feature": feature,
-            "classifier": ProposalClassifier(
-                backbone.output_shape()[feature].channels or 0,
-                cfg.MODEL.RECURRENT.NUM_CLASSES,
-                side=node.REGION_SIDE,
-                pooling=node.POOLING,
-                fc_width=node.FC_WIDTH,
-                box_pathway=node.BOX_PATHWAY,
-                dropout=node.DROPOUT,
-            ),
-            "region_samples": node.REGION_SAMPLES,
-            "sampling": SamplingOptions(
-                node.NUM_PROPOSALS,
-                node.FOREGROUND_FRACTION,
-                node.FOREGROUND_IOU,
-                tuple(node.BACKGROUND_IOU),
-            ),
-            "add_ground_truth": node.ADD_GROUND_TRUTH,
-            "merging": MergeOptions(
-                test.MERGE,
-                test.SCORE_THRESH,
-                test.NMS_THRESH,
-                test.MERGE_THRESH,
-                test.MASK_THRESH,
-                cfg.TEST.DETECTIONS_PER_IMAGE,
-            ),
-            "overlap": test.OVERLAP,
-            "pixel_mean": list(cfg.MODEL.PIXEL_MEAN),
-            "pixel_std": list(cfg.MODEL.PIXEL_STD),
-        }
+        return classifier_arguments(cfg)
 
     @property
     def device(self) -> torch.device:
@@ -211,9 +175,8 @@ class MaskProposalClassifier(nn.Module):
         """Masks (K, H, W) bool and labels (K,) of an image's proposals to train on."""
         objects = dict_["instances"].to(self.device)
         masks = self._proposal_masks(dict_)
-        truth = masks[:0]
-        if len(objects):
-            truth = resize_masks(objects.gt_masks.tensor.bool(), tuple(masks.shape[1:]))
+        size = (masks.shape[1], masks.shape[2])
+        truth = resize_masks(mask_tensor(objects, size), size)
         if self.add_ground_truth:
             masks = torch.cat([truth, masks])
         num_classes = self.classifier.num_classes
@@ -256,9 +219,3 @@ class MaskProposalClassifier(nn.Module):
             scores=found.scores,
             pred_classes=found.classes,
         )
-
-
-def coarsest_feature(backbone: Backbone) -> str:
-    """Name of the feature map of the largest stride; of equal ones, the last."""
-    shapes = backbone.output_shape()
-    return max(enumerate(shapes), key=lambda item: (shapes[item[1]].stride or 1, item[0]))[1]

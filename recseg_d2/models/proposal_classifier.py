@@ -10,7 +10,7 @@ proposal; Dai et al. 2016, "Instance-aware semantic segmentation via multi-task 
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +18,15 @@ from torch import nn
 
 INIT_STD = 0.01  # of the last layer's weights, as in Fast R-CNN
 
+# Place in a pathway: names of VGG-16's fully connected layers, torchvision's and Caffe's.
+_IMAGENET_NAMES = {1: ("classifier.0", "fc6"), 4: ("classifier.3", "fc7")}
+
 
 class ProposalClassifier(nn.Module):
     """Masked box features, max-pooling, two fully connected layers, C + 1 scores.
+
+    Of a checkpoint of VGG-16 trained on ImageNet, fc6 and fc7 become the first values of the two
+    layers where they fit: with 512 channels, 7 cells a side after pooling and a width of 4096.
 
     Args:
         in_width: D.
@@ -53,6 +59,7 @@ class ProposalClassifier(nn.Module):
         self.score = nn.Linear(fc_width * (2 if box_pathway else 1), num_classes + 1)
         nn.init.normal_(self.score.weight, std=INIT_STD)
         nn.init.zeros_(self.score.bias)
+        self._register_load_state_dict_pre_hook(self._take_imagenet_layers)
 
     def forward(self, features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Scores of proposals.
@@ -70,6 +77,17 @@ class ProposalClassifier(nn.Module):
             unmasked = self.box_pathway(F.max_pool2d(features, self.pooling))
             read = torch.cat([read, unmasked], dim=1)
         return cast(torch.Tensor, self.score(read))
+
+    def _take_imagenet_layers(self, state: dict[str, Any], prefix: str, *_: Any) -> None:
+        """Before loading: give VGG-16's layers this model's names, unless it has values."""
+        for name, parameter in self.named_parameters():
+            pathway, place, kind = (*name.split("."), "")[:3]
+            if prefix + name in state or not pathway.endswith("_pathway"):
+                continue
+            for given in _IMAGENET_NAMES[int(place)]:
+                value = state.get(f"{given}.{kind}")
+                if value is not None and value.shape == parameter.shape:
+                    state[prefix + name] = value
 
 
 def _pathway(in_width: int, width: int, dropout: float) -> nn.Sequential:

@@ -53,5 +53,5 @@ def test_sizes_can_be_chosen(few_scenes, tmp_path):
 def test_what_cannot_be_done_is_named(few_scenes, tmp_path):
     with pytest.raises(UserError, match="--number is 0"):
         main(["--dataset", few_scenes, "--output", str(tmp_path), "--number", "0"])
-    with pytest.raises(UserError, match="'unknown', expected a registered data set: .*scenes"):
+    with pytest.raises(UserError, match=r"'unknown', expected a registered data set: .*scenes"):
         main(["--dataset", "unknown", "--output", str(tmp_path)])

@@ -176,12 +176,25 @@ def test_sizes_that_are_no_multiple_of_the_stride_and_differ():
 
 
 def test_the_feature_is_chosen_by_name():
-    assert (make().feature, make().stride) == ("s8", 8)
+    assert (make().feature, make().stride) == ("s8", 8)  # the coarsest
     model = make(MODEL__PROPOSAL_CLASSIFIER__FEATURE="s2")
     assert model.stride == 2
     assert model([example()])["loss_cls"].isfinite()
     with pytest.raises(UserError, match="FEATURE is 'res4'; expected one of s2, s4, s8"):
         make(MODEL__PROPOSAL_CLASSIFIER__FEATURE="res4")
+
+
+def test_imagenet_weights_of_vgg_reach_backbone_and_classifier():
+    options = {"MODEL__BACKBONE__NAME": "build_vgg16_conv5_backbone", "MODEL__VGG16__STRIDE": 16}
+    model = make(**options)
+    given = {
+        "features.0.weight": torch.randn(64, 3, 3, 3),
+        "classifier.3.weight": torch.randn(16, 16),
+    }
+    model.load_state_dict(given, strict=False)
+    taken = [model.backbone.features[0].weight, model.classifier.mask_pathway[4].weight]
+    for parameter, value in zip(taken, given.values(), strict=True):
+        torch.testing.assert_close(parameter.detach(), value)
 
 
 def test_what_is_missing_is_named():

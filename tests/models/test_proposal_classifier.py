@@ -62,3 +62,23 @@ def test_dropout_only_in_training():
 def test_pooling_divides_the_side():
     with pytest.raises(ValueError, match="pooling is 4; expected a divisor of side, which is 6"):
         make(pooling=4)
+
+
+@pytest.mark.parametrize("names", [("classifier.0", "classifier.3"), ("fc6", "fc7")])
+def test_fully_connected_layers_of_vgg_are_taken_where_they_fit(names):
+    model = make(box_pathway=True)
+    given = {f"{names[0]}.weight": torch.randn(8, 27), f"{names[0]}.bias": torch.randn(8)}
+    given |= {f"{names[1]}.weight": torch.randn(9, 8), f"{names[1]}.bias": torch.randn(9)}
+    before = model.mask_pathway[4].weight.detach().clone()
+    model.load_state_dict(given, strict=False)
+    for pathway in (model.mask_pathway, model.box_pathway):
+        torch.testing.assert_close(pathway[1].weight.detach(), given[f"{names[0]}.weight"])
+        torch.testing.assert_close(pathway[1].bias.detach(), given[f"{names[0]}.bias"])
+    torch.testing.assert_close(model.mask_pathway[4].weight.detach(), before)  # 9 do not fit
+
+
+def test_own_values_go_before_those_of_vgg():
+    model, trained = make(), make(fc_width=8)
+    torch.nn.init.ones_(trained.mask_pathway[1].weight)
+    model.load_state_dict({**trained.state_dict(), "fc6.weight": torch.zeros(8, 27)}, strict=False)
+    assert (model.mask_pathway[1].weight == 1).all()
