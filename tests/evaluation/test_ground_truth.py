@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -51,7 +53,8 @@ def test_image_without_annotations_key():
     assert not label_map_from_dict({"file_name": "a", "height": 2, "width": 3}).any()
 
 
-def test_a_set_without_any_annotation_is_warned_of(register, caplog):
+def test_a_set_without_any_annotation_is_warned_of(register, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("recseg_d2"), "propagate", True)
     bare = record()
     del bare["annotations"]
     name = register([bare])
