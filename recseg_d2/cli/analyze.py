@@ -22,7 +22,7 @@ from recseg_d2.files import make_folder
 from recseg_d2.metrics.error_diagnosis import MATCH_IOU
 
 ALL = "all"
-ROWS_PRINTED = 24  # of a table; the files have all
+ROWS_PRINTED = 60  # longer tables are in the files alone
 
 _DESCRIPTION = """\
 Analyse the output folders of training or evaluation, several side by side.
@@ -166,13 +166,13 @@ def options_from(args: argparse.Namespace) -> Options:
 
 
 def show(name: str, report: Report) -> None:
-    """Print an analysis: its tables as far as they fit, and what it leaves out."""
+    """Print an analysis: its short tables, and what it leaves out."""
     print(f"\n== {name}")
     for title, rows in report.tables.items():
-        if rows:
-            print(f"\n{title}")
-            print(tabulate(rows[:ROWS_PRINTED], headers="keys", floatfmt=".3f"))
         if len(rows) > ROWS_PRINTED:
-            print(f"... {len(rows) - ROWS_PRINTED} more rows in the files")
+            print(f"\n{title}: {len(rows)} rows, see the files")
+        elif rows:
+            print(f"\n{title}")
+            print(tabulate(rows, headers="keys", floatfmt=".3f"))
     for note in report.notes:
         print(f"note: {note}")

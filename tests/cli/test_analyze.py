@@ -117,7 +117,15 @@ def test_curves_of_several_runs(tmp_path, capsys):
         ("a", 2.0, 1.0),
         ("b", 3.0, 1.0),
     ]
-    assert "rows in the files" not in capsys.readouterr().out
+    assert "total_loss" in capsys.readouterr().out
+
+
+def test_long_tables_are_in_the_files_alone(tmp_path, capsys):
+    lines = [{"iteration": i, "total_loss": 1.0} for i in range(100)]
+    (tmp_path / "metrics.json").write_text("\n".join(map(json.dumps, lines)))
+    assert main([str(tmp_path), "--what", "curves", "--no-plots"]) == 0
+    assert "curves: 100 rows, see the files" in capsys.readouterr().out
+    assert len(json.loads((tmp_path / "analysis" / "curves.json").read_text())) == 100
 
 
 def test_an_empty_folder_has_nothing_to_analyse(tmp_path, capsys):
