@@ -137,7 +137,8 @@ def test_resnet_at_stride_8_has_the_values_of_the_plain_one_every_other_cell(opt
         config("build_resnet_backbone", *options, "MODEL.RESNETS.OUT_FEATURES", ["res3", "res5"])
     ).eval()
     plain.load_state_dict(fine.state_dict())
-    features = torch.randn(1, plain.output_shape()["res3"].channels, 12, 12)
+    fine, plain = fine.double(), plain.double()
+    features = torch.randn(1, plain.output_shape()["res3"].channels, 12, 12).double()
     with torch.no_grad():
         dilated = fine.res5(fine.res4(features))
         coarse = plain.res5(plain.res4(features))
