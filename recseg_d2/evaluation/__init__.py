@@ -1,6 +1,7 @@
 """Evaluators of registered data sets, over ``recseg_d2.metrics``. May use: detectron2."""
 
 from recseg_d2.evaluation.build import EVALUATORS, build_evaluator
+from recseg_d2.evaluation.cityscapes import CityscapesEvaluator, score_submission
 from recseg_d2.evaluation.ground_truth import GroundTruth, label_map_from_dict
 from recseg_d2.evaluation.leaf import LeafEvaluator
 from recseg_d2.evaluation.predictions import PredictionRecorder, load_predictions
@@ -9,6 +10,7 @@ from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
 
 __all__ = [
     "EVALUATORS",
+    "CityscapesEvaluator",
     "GroundTruth",
     "LeafEvaluator",
     "PredictionRecorder",
@@ -17,4 +19,5 @@ __all__ = [
     "build_evaluator",
     "label_map_from_dict",
     "load_predictions",
+    "score_submission",
 ]
