@@ -14,9 +14,11 @@ from recseg_d2.analysis.report import Report, Row
 from recseg_d2.analysis.run_folder import ITERATION, MissingResultsError, RunFolder
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLUMNS = 3  # plots side by side
+VALIDATION = "val_loss/"  # begins the keys of ``engine.hooks.ValidationLoss``
 
 Curve = list[tuple[int, float]]
 
@@ -79,22 +81,46 @@ def is_loss_or_score(key: str) -> bool:
 
 
 def draw_curves(curves: dict[str, dict[str, Curve]], names: Sequence[str], figure: Figure) -> None:
-    """A plot for each key, a line in it for each run."""
-    columns = min(COLUMNS, len(names))
-    rows = math.ceil(len(names) / columns)
+    """A plot for each key, a line in it for each run; validation losses dashed beside training's.
+
+    Args:
+        curves: by run and key.
+        names: all keys.
+        figure: drawn into.
+    """
+    beside = {name: training_loss(name, names) for name in names}
+    plots = [name for name in names if beside[name] is None]
+    columns = min(COLUMNS, len(plots))
+    rows = math.ceil(len(plots) / columns)
     figure.set_size_inches(4.5 * columns, 3 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, name in zip(grid, names):  # noqa: B905  (the last places may stay empty)
+    places = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    axes_of = dict(zip(plots, places, strict=False))  # the last places may stay empty
+    for name in names:
+        axes = axes_of[beside[name] or name]
+        style = "-" if beside[name] is None else "--"
         for i, (run, of_run) in enumerate(curves.items()):
             if name in of_run:
-                marker = "." if len(of_run[name]) == 1 else ""
-                axes.plot(*zip(*of_run[name], strict=True), marker=marker, color=f"C{i}", label=run)
+                label = run if beside[name] is None else f"{run}, validation"
+                _draw_line(axes, of_run[name], linestyle=style, color=f"C{i}", label=label)
+    for name, axes in axes_of.items():
         axes.set_title(name)
         axes.set_xlabel(ITERATION)
-        if len(curves) > 1:
-            axes.legend()
-    for axes in grid[len(names) :]:
+        axes.legend()
+    for axes in places[len(plots) :]:
         axes.set_axis_off()
+
+
+def training_loss(name: str, names: Sequence[str]) -> str | None:
+    """The key of the training loss that a validation loss belongs to; None of other keys."""
+    if not name.startswith(VALIDATION):
+        return None
+    term = name.removeprefix(VALIDATION)
+    return next((key for key in (f"loss_{term}", term) if key in names), None)
+
+
+def _draw_line(axes: Axes, curve: Curve, **style: Any) -> None:
+    marker = "." if len(curve) == 1 else ""  # a line of one point cannot be seen
+    axes.plot(*zip(*curve, strict=True), marker=marker, **style)
 
 
 def _summary(run: str, key: str, curve: Curve) -> Row:

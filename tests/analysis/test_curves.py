@@ -5,7 +5,7 @@ import json
 import pytest
 from analysis.saved_runs import runs, save_metrics
 
-from recseg_d2.analysis.curves import analyse, read_curves
+from recseg_d2.analysis.curves import analyse, draw_curves, read_curves, training_loss
 from recseg_d2.analysis.run_folder import MissingResultsError
 
 LINES = [
@@ -47,6 +47,18 @@ def test_several_runs_side_by_side(tmp_path):
     )
     assert len(report.tables["curves"]) == 6
     assert "none: has no metrics.json" in report.notes[0]
+
+
+def test_validation_losses_are_drawn_beside_their_training_losses():
+    figure = pytest.importorskip("matplotlib.figure", reason="needs matplotlib").Figure()
+    names = ["loss_mask", "total_loss", "val_loss/mask", "val_loss/total_loss", "val_loss/other"]
+    assert [training_loss(name, names) for name in names] == [
+        *(None, None, "loss_mask", "total_loss", None)
+    ]
+    curve = [(0, 1.0), (1, 0.5)]
+    draw_curves({"run": dict.fromkeys(names, curve)}, names, figure)
+    lines = {axes.get_title(): len(axes.get_lines()) for axes in figure.axes}
+    assert lines == {"loss_mask": 2, "total_loss": 2, "val_loss/other": 1}
 
 
 def test_files_are_written(tmp_path):
