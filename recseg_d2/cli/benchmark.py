@@ -3,10 +3,18 @@
 Each config's model is measured as it is and, in a checkout, beside a paper-literal version of it,
 in the same run and in turn. Weights are random, and every step of the sequence runs.
 
+With --stages, InstanceFCN's inference is taken apart instead: backbone, heads, assembling, tight
+boxes, suppression and pasting, at one scale and at all of the config's.
+
+With --metrics, Cityscapes AP is measured instead, on made images at full size, beside the official
+scripts where cityscapesscripts is installed.
+
 May use: everything. Examples:
 
     recseg benchmark
     recseg benchmark --config-file rsis_cvppp.yaml ris_cvppp.yaml --batch-size 8 --repeats 20
+    recseg benchmark --stages --config-file instancefcn_voc.yaml --image-size 375 500
+    recseg benchmark --metrics 10
 """
 
 from __future__ import annotations
@@ -31,11 +39,14 @@ from recseg_d2.engine.benchmark import (
     literal_file,
     peak_bytes,
 )
+from recseg_d2.engine.benchmark_metrics import metric_rows
+from recseg_d2.engine.benchmark_proposals import StageSettings, literal_reference, stage_rows
 from recseg_d2.engine.device import resolve_device
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.errors import UserError
 
 DEFAULT_CONFIGS = ("rsis_synthetic.yaml", "ris_synthetic.yaml")
+DEFAULT_STAGE_CONFIGS = ("instancefcn_synthetic.yaml",)
 MEBIBYTE = 2**20
 
 
@@ -49,10 +60,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config-file",
         nargs="+",
-        default=list(DEFAULT_CONFIGS),
         metavar="FILE",
-        help=f"configs, or names of shipped ones (default {' '.join(DEFAULT_CONFIGS)}); of one "
-        "with phases, the last is measured",
+        help=f"configs, or names of shipped ones (default {' '.join(DEFAULT_CONFIGS)}; with "
+        f"--stages {' '.join(DEFAULT_STAGE_CONFIGS)}); of one with phases, the last is measured",
     )
     parser.add_argument("--mode", nargs="+", choices=MODES, default=list(MODES), help="what to do")
     parser.add_argument("--batch-size", type=int, default=4, metavar="N", help="images a step")
@@ -63,6 +73,25 @@ def build_parser() -> argparse.ArgumentParser:
         "--threads", type=int, default=torch.get_num_threads(), metavar="N", help="of the CPU"
     )
     parser.add_argument("--no-memory", action="store_true", help="leave the memory out")
+    parser.add_argument("--stages", action="store_true", help="time InstanceFCN's stages")
+    parser.add_argument(
+        "--image-size",
+        nargs=2,
+        type=int,
+        default=list(StageSettings().size),
+        metavar=("H", "W"),
+        help="of --stages: the image in pixels (default 375 500, about VOC's)",
+    )
+    parser.add_argument(
+        "--literal-windows",
+        type=int,
+        default=StageSettings().literal_windows,
+        metavar="N",
+        help="of --stages: windows that the literal reference is timed on; 0 leaves it out",
+    )
+    parser.add_argument(
+        "--metrics", type=int, metavar="N", help="time Cityscapes AP on N images, and no model"
+    )
     parser.add_argument("--output", metavar="FILE", help="write the numbers as JSON")
     parser.add_argument(
         "--opts",
@@ -77,21 +106,53 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print a table."""
     args = build_parser().parse_args(argv)
-    for name in ("batch_size", "repeats", "threads"):
-        if getattr(args, name) < 1:
+    for name in ("batch_size", "repeats", "threads", "metrics"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
             option = "--" + name.replace("_", "-")
             raise UserError(f"{option} is {getattr(args, name)}; expected 1 or more.")
-    configs = {Path(file).stem: benchmark_config(file, args.opts) for file in args.config_file}
+    if min(args.image_size) < 1 or args.literal_windows < 0:
+        raise UserError(
+            f"--image-size is {args.image_size} and --literal-windows {args.literal_windows}; "
+            "expected sides of 1 or more, and 0 or more windows."
+        )
+    if args.metrics is not None:
+        return report(metric_rows(args.metrics, args.repeats), args.output)
+    files = args.config_file or (DEFAULT_STAGE_CONFIGS if args.stages else DEFAULT_CONFIGS)
+    configs = {Path(file).stem: benchmark_config(file, args.opts) for file in files}
     print(machine(args.threads, next(iter(configs.values())).MODEL.DEVICE))
-    rows = []
+    rows = stage_table(configs, args) if args.stages else speed_table(configs, args)
+    return report(rows, args.output)
+
+
+def report(rows: list[dict[str, Any]], output: str | None) -> int:
+    """Print a table, and write it as JSON if asked to."""
+    print(tabulate(rows, headers="keys", floatfmt=".2f", missingval="-"))
+    if output:
+        Path(output).write_text(json.dumps(rows, indent=2))
+    return 0
+
+
+def speed_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of all configs and modes."""
+    rows: list[dict[str, Any]] = []
     for name, cfg in configs.items():
         if literal_file(cfg) is None:
             print(f"{name}: the paper-literal version is in a checkout's tests; left out.")
         rows += [row for mode in args.mode for row in measure(name, cfg, mode, args)]
-    print(tabulate(rows, headers="keys", floatfmt=".2f", missingval="-"))
-    if args.output:
-        Path(args.output).write_text(json.dumps(rows, indent=2))
-    return 0
+    return rows
+
+
+def stage_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of all configs and stages."""
+    torch.set_num_threads(args.threads)
+    settings = StageSettings(tuple(args.image_size), args.repeats, args.literal_windows)
+    if args.literal_windows and literal_reference() is None:
+        print("The literal reference is in a checkout's tests; left out.")
+    return [
+        {"config": name, **row}
+        for name, cfg in configs.items()
+        for row in stage_rows(cfg, settings)
+    ]
 
 
 def benchmark_config(file: str, opts: Sequence[str]) -> CfgNode:

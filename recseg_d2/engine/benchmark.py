@@ -74,7 +74,7 @@ def build_step(subject: Subject) -> tuple[torch.nn.Module, Step]:
     torch.manual_seed(0)
     model = build_model(subject.cfg)
     if subject.literal is not None:
-        _load(subject.literal).make_literal(model)
+        load_module(subject.literal).make_literal(model)
     batch = random_batch(subject.cfg, subject.batch_size)
     if subject.mode == "inference":
         model.eval()
@@ -172,8 +172,8 @@ def _synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def _load(path: Path) -> Any:
-    """The module in a file that is in no package."""
+def load_module(path: Path) -> Any:
+    """The module in a file that is in no package, as those under ``REFERENCES``."""
     spec = importlib.util.spec_from_file_location(f"recseg_reference_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

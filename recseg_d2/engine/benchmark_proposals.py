@@ -1,0 +1,258 @@
+"""Seconds of the stages of InstanceFCN's inference, beside a literal reference.
+
+May use: detectron2, the package. Stages: backbone, heads, assembling, boxes (tight ones of the
+binary masks), NMS, pasting. Weights are random and the image is noise; score maps are brought to
+unit variance, so that masks are neither full nor empty. A checkout's
+``tests/reference/proposals_literal.py`` does the last four one window and one pixel at a time; it
+is timed on the best few windows, and ours on the same ones beside it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.modeling import build_model
+
+from recseg_d2.engine.benchmark import REFERENCES, interleaved_seconds, load_module
+from recseg_d2.errors import UserError
+from recseg_d2.layers.assembling import OUTSIDE_LOGIT
+from recseg_d2.layers.nms import BLOCK, greedy_nms
+from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal
+from recseg_d2.models.instance_fcn.network import ProposalMaps
+from recseg_d2.models.instance_fcn.pasting import paste_masks
+from recseg_d2.models.instance_fcn.proposals import (
+    ProposalOptions,
+    PyramidLevel,
+    RankedWindows,
+    assemble_windows,
+    pad_to_cells,
+    rank_windows,
+    resize_to,
+    scaled_size,
+    tight_boxes,
+)
+from recseg_d2.structures import MaskProposals
+
+LITERAL = "proposals_literal.py"
+LITERAL_STAGES = ("assembling", "boxes", "NMS", "pasting")
+NMS_SHARE = 20  # times as many windows are suppressed literally as assembled: it is less work
+PIXELS_MAY_DIFFER = 1e-4  # share of pasted pixels: values at the threshold but for rounding
+
+Work = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """What is measured.
+
+    Attributes:
+        size: height and width of the image in pixels.
+        repeats: timed runs; the median counts.
+        literal_windows: windows that the literal reference is timed on; 0 leaves it out.
+    """
+
+    size: tuple[int, int] = (375, 500)
+    repeats: int = 3
+    literal_windows: int = 100
+
+
+@dataclass
+class Scene:
+    """An image on its way through the stages.
+
+    Attributes:
+        model: in evaluation mode.
+        options: of inference, with the scales that are measured.
+        size: H and W.
+        images: (1, 3, h, w) padded, of each scale.
+        features: of the backbone, of each scale.
+        levels: of the pyramid.
+        ranked: windows that are assembled.
+        proposals: of these windows, before suppression.
+        kept: those of them that are pasted.
+    """
+
+    model: InstanceFCNProposal
+    options: ProposalOptions
+    size: tuple[int, int]
+    images: list[torch.Tensor]
+    features: list[torch.Tensor]
+    levels: list[PyramidLevel]
+    ranked: RankedWindows
+    proposals: MaskProposals
+    kept: MaskProposals
+
+
+def literal_reference() -> Any | None:
+    """The module of a checkout's tests; None elsewhere."""
+    path = REFERENCES / LITERAL
+    return load_module(path) if Path(path).is_file() else None
+
+
+def stage_rows(cfg: CfgNode, settings: StageSettings) -> list[dict[str, Any]]:
+    """A row of a table for each stage, at the middle scale alone and at all scales.
+
+    Raises:
+        UserError: the config's model is no InstanceFCNProposal.
+    """
+    torch.manual_seed(0)
+    model = build_model(cfg).eval()
+    if not isinstance(model, InstanceFCNProposal):
+        raise UserError(
+            f"--stages needs a config of InstanceFCNProposal, found "
+            f"{cfg.MODEL.META_ARCHITECTURE}; name one with --config-file."
+        )
+    scales = model.proposal_options.scales
+    rows = []
+    for chosen in ((scales[len(scales) // 2],), scales):
+        with torch.inference_mode():
+            rows += _rows(build_scene(model, chosen, settings.size), settings)
+    return rows
+
+
+def build_scene(
+    model: InstanceFCNProposal, scales: tuple[float, ...], size: tuple[int, int]
+) -> Scene:
+    """Run all stages once, on noise."""
+    options = replace(model.proposal_options, scales=scales)
+    network, noise = model.network, torch.randn(3, *size, device=model.device)
+    images, features, levels = [], [], []
+    for scale in scales:
+        resized = resize_to(noise, scaled_size(noise.shape[1:], scale, options.max_side))
+        images.append(pad_to_cells(resized, network.stride)[None])
+        features.append(network.backbone(images[-1]))
+        maps = network.branches(features[-1]).float()
+        spread = maps.mask_maps - maps.mask_maps.mean()
+        maps = ProposalMaps(spread / spread.std(), maps.objectness)
+        levels.append(PyramidLevel(maps, (resized.shape[1], resized.shape[2])))
+    ranked = rank_windows(levels, options.pre_top)
+    proposals = assemble_windows(network, levels, ranked, size, options.mask_threshold)
+    scores, threshold = proposals.objectness, options.nms_threshold
+    kept = proposals.take(greedy_nms(proposals.boxes, scores, threshold, options.top))
+    return Scene(model, options, size, images, features, levels, ranked, proposals, kept)
+
+
+def stages(scene: Scene) -> dict[str, Work]:
+    """What each stage does."""
+    options, network = scene.options, scene.model.network
+    found, kept = scene.proposals, scene.kept
+    return {
+        "backbone": lambda: [network.backbone(image) for image in scene.images],
+        "heads": lambda: [network.branches(features) for features in scene.features],
+        "assembling": lambda: assembled(scene),
+        "boxes": lambda: tight_boxes(
+            found.mask_logits, found.windows, scene.size, options.mask_threshold
+        ),
+        "NMS": lambda: greedy_nms(
+            found.boxes, found.objectness, options.nms_threshold, options.top
+        ),
+        "pasting": lambda: paste_masks(
+            kept.mask_logits, kept.windows, scene.size, options.mask_threshold
+        ),
+    }
+
+
+def assembled(scene: Scene) -> torch.Tensor:
+    """(P, s, s) mask logits of the ranked windows, by blocks as inference makes them."""
+    ranked, network = scene.ranked, scene.model.network
+    logits = torch.empty_like(scene.proposals.mask_logits)
+    for block in torch.arange(len(logits), device=logits.device).split(BLOCK):
+        for index, level in enumerate(scene.levels):
+            here = block[ranked.level[block] == index]
+            logits[here] = network.mask_logits(level.maps, ranked.windows[here])
+    return logits
+
+
+def literal_stages(scene: Scene, reference: Any) -> dict[str, Work]:
+    """The same stages by the reference, where it has them."""
+    found, threshold = scene.proposals, scene.options.mask_threshold
+    arrays = [level.maps.mask_maps[0].double().cpu().numpy() for level in scene.levels]
+    masks, windows = found.mask_logits.double().cpu().numpy(), found.windows.cpu().numpy()
+    boxes, scores = found.boxes.tolist(), found.objectness.tolist()
+    places = zip(scene.ranked.level.tolist(), scene.ranked.windows.tolist(), strict=True)
+    jobs = [(arrays[level], row, column) for level, (_, row, column) in places]
+    pairs = list(zip(masks, windows, strict=True))
+    cells = scene.model.network.window
+    works: dict[str, Work] = {
+        "boxes": lambda: [reference.tight_box(m, w, scene.size, threshold) for m, w in pairs],
+        "NMS": lambda: reference.greedy_nms(boxes, scores, scene.options.nms_threshold),
+        "pasting": lambda: [reference.paste_mask(m, w, scene.size, threshold) for m, w in pairs],
+    }
+    if scene.model.network.options.mask_head == "assembling":
+        works["assembling"] = lambda: [
+            reference.assemble_window(maps, row, column, cells, OUTSIDE_LOGIT)
+            for maps, row, column in jobs
+        ]
+    return works
+
+
+def same_output(stage: str, ours: Any, literal: Any) -> bool:
+    """Whether both made the same: bit for bit, but for rounding where numbers are computed."""
+    if stage == "NMS":
+        return ours.tolist() == literal[: len(ours)]
+    array = ours.cpu().numpy()
+    if stage == "boxes":
+        boxes = [[0.0] * 4 if box is None else box for box in literal]
+        return bool(np.allclose(array, boxes, atol=1e-2))
+    if stage == "pasting":
+        return bool((array != np.stack(literal)).mean() <= PIXELS_MAY_DIFFER)
+    return bool((array == np.stack(literal)).all())
+
+
+def few_windows(scene: Scene, count: int) -> Scene:
+    """The scene with its best windows only, all of which are pasted."""
+    first = slice(0, count)
+    proposals = scene.proposals.take(torch.arange(len(scene.proposals))[first])
+    return replace(scene, ranked=scene.ranked.take(first), proposals=proposals, kept=proposals)
+
+
+def _rows(scene: Scene, settings: StageSettings) -> list[dict[str, Any]]:
+    """The table's rows at some scales."""
+    device = scene.model.device
+    seconds = interleaved_seconds(stages(scene), settings.repeats, device)
+    reference = literal_reference() if settings.literal_windows else None
+    beside: dict[str, dict[str, Any]] = {}
+    if reference is not None:
+        beside = _beside_literal(scene, reference, settings)
+    return [
+        {
+            "scales": len(scene.levels),
+            "stage": stage,
+            "windows": len(scene.proposals),
+            "ms": 1000 * value,
+            **beside.get(stage, {}),
+        }
+        for stage, value in seconds.items()
+    ]
+
+
+def _beside_literal(
+    scene: Scene, reference: Any, settings: StageSettings
+) -> dict[str, dict[str, Any]]:
+    """By stage: how often ours is faster on the same windows, and whether the output is equal."""
+    found = {}
+    for stage in LITERAL_STAGES:
+        count = settings.literal_windows * (NMS_SHARE if stage == "NMS" else 1)
+        few = few_windows(scene, count)
+        work = literal_stages(few, reference).get(stage)
+        if work is None:
+            continue
+        ours = stages(few)[stage]
+        seconds = interleaved_seconds({stage: ours}, settings.repeats, scene.model.device)[stage]
+        started = time.perf_counter()
+        expected = work()  # once: it takes long enough to be timed well
+        literal_seconds = time.perf_counter() - started
+        found[stage] = {
+            "compared": len(few.proposals),
+            "literal ms": 1000 * literal_seconds,
+            "times faster": literal_seconds / seconds,
+            "equal": same_output(stage, ours(), expected),
+        }
+    return found
