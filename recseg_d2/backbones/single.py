@@ -80,6 +80,6 @@ def accept_imagenet_names(model: nn.Module) -> None:
 
     def rename(state: dict[str, Any], *_: Any) -> None:
         for name in [n for n in state if n.startswith(("features.", "conv"))]:
-            state.setdefault(prefix + torchvision_name(name), state[name])
+            state.setdefault(prefix + torchvision_name(name), state.pop(name))
 
     model._register_load_state_dict_pre_hook(rename)

@@ -111,6 +111,8 @@ def test_imagenet_weights_load_through_the_checkpointer(tmp_path, weights, style
     DetectionCheckpointer(model).load(str(tmp_path / "weights.pth"))
     for name, value in model.network.backbone.state_dict().items():
         assert torch.equal(value, weights[name]), name
+    with pytest.raises(RuntimeError, match="Missing key"):
+        model.load_state_dict({"features.0.weight": weights["features.0.weight"]})
 
 
 def test_freezing_the_first_stages():

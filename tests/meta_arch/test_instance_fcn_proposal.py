@@ -1,0 +1,162 @@
+import pytest
+import torch
+from detectron2.modeling import build_model
+from detectron2.structures import BitMasks, Instances
+
+from recseg_d2.config import get_recseg_cfg, load_config
+from recseg_d2.engine.solver import build_lr_scheduler, build_optimizer
+from recseg_d2.errors import UserError
+
+
+def tiny_cfg(**options):
+    cfg = get_recseg_cfg()
+    cfg.MODEL.META_ARCHITECTURE = "InstanceFCNProposal"
+    cfg.MODEL.DEVICE = "cpu"
+    cfg.MODEL.BACKBONE.NAME = "build_small_pyramid_backbone"
+    cfg.MODEL.SMALL_PYRAMID.WIDTHS = (8, 8, 16)
+    cfg.MODEL.SMALL_PYRAMID.BLOCKS = (0, 0, 1)
+    cfg.MODEL.SMALL_PYRAMID.OUT_WIDTH = 16
+    cfg.MODEL.INSTANCE_FCN.BRANCH_WIDTH = 8
+    cfg.MODEL.INSTANCE_FCN.WINDOW = 7
+    cfg.MODEL.INSTANCE_FCN.PARTS = 3
+    cfg.MODEL.INSTANCE_FCN.TEST.SCALES = (32, 48)
+    for key, value in options.items():
+        cfg.merge_from_list([key.replace("__", "."), value])
+    return cfg
+
+
+def make(**options):
+    torch.manual_seed(0)
+    return build_model(tiny_cfg(**options))
+
+
+def example(size=(37, 50), objects=2, **more):
+    masks = torch.zeros(objects, *size, dtype=torch.bool)
+    for n in range(objects):
+        masks[n, 4 + 8 * n : 20 + 8 * n, 5:21] = True
+    instances = Instances(size)
+    instances.gt_masks = BitMasks(masks)
+    instances.gt_classes = torch.full((objects,), 7)  # classes do not matter
+    image = torch.randint(0, 256, (3, *size), dtype=torch.uint8)
+    return {"image": image, "instances": instances, **more}
+
+
+HEADS = [
+    {},
+    {"MODEL__INSTANCE_FCN__SOFT_TARGETS": True},
+    {"MODEL__INSTANCE_FCN__CROP_SIZE": 32},
+    {
+        "MODEL__INSTANCE_FCN__MASK_HEAD": "deepmask",
+        "MODEL__INSTANCE_FCN__WINDOW": 8,
+        "MODEL__INSTANCE_FCN__MASK_SIDE": 16,
+    },
+]
+
+
+@pytest.mark.parametrize("options", HEADS)
+def test_images_of_any_size_train_and_all_parameters_get_gradients(options):
+    model = make(**options)
+    losses = model([example(), example((64, 41)), example((37, 50))])
+    assert set(losses) == {"loss_objectness", "loss_mask"}
+    sum(losses.values()).backward()
+    missing = [n for n, p in model.named_parameters() if p.grad is None]
+    assert missing == []
+
+
+@pytest.mark.parametrize("options", HEADS)
+def test_images_of_any_size_are_predicted_at_the_size_that_is_asked_for(options):
+    model = make(**options).eval()
+    with torch.no_grad():
+        one, other = model([example(), example((64, 41), height=100, width=60)])
+    for output, size in ((one, (37, 50)), (other, (100, 60))):
+        proposals, instances = output["proposals"], output["instances"]
+        assert proposals.image_size == instances.image_size == size
+        assert proposals.pred_masks.shape[1:] == size
+        assert proposals.objectness_logits.diff().le(0).all()
+        assert len(proposals.proposal_boxes) == len(proposals) > 0
+
+
+def test_images_without_objects_train():
+    empty = Instances((37, 50), gt_classes=torch.zeros(0, dtype=torch.int64))
+    losses = make()([{**example(), "instances": empty}])
+    assert losses["loss_mask"] == 0
+    assert torch.isfinite(losses["loss_objectness"])
+    sum(losses.values()).backward()
+
+
+def test_weights_of_the_losses():
+    plain, heavy = make(), make(MODEL__INSTANCE_FCN__MASK_WEIGHT=3.0)
+    values = []
+    for model in (plain, heavy):
+        torch.manual_seed(1)
+        values.append(model([example()]))
+        torch.manual_seed(1)
+    torch.testing.assert_close(3 * values[0]["loss_mask"], values[1]["loss_mask"])
+    torch.testing.assert_close(values[0]["loss_objectness"], values[1]["loss_objectness"])
+
+
+def test_windows_are_drawn_from_torchs_seed():
+    model = make(MODEL__INSTANCE_FCN__NUM_WINDOWS=8)
+    batch = [example()]
+    values = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        values.append(model(batch)["loss_objectness"].item())
+    assert values[0] == values[1] != values[2]
+
+
+def test_the_loss_of_validation_needs_no_training_mode():
+    model = make().eval()
+    with torch.no_grad():
+        assert set(model.losses([example()])) == {"loss_objectness", "loss_mask"}
+
+
+def test_the_finest_feature_is_taken_unless_another_is_named():
+    options = {
+        "MODEL__BACKBONE__NAME": "build_small_encoder_backbone",
+        "MODEL__SMALL_ENCODER__WIDTHS": (4, 6, 8),
+    }
+    assert make(**options).network.stride == 2
+    assert make(**options, MODEL__INSTANCE_FCN__FEATURE="s8").network.stride == 8
+    with pytest.raises(UserError, match=r"FEATURE: found 's3', expected .*: s2, s4, s8"):
+        make(**options, MODEL__INSTANCE_FCN__FEATURE="s3")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("PARTS", 8, "8 parts"),
+        ("MASK_HEAD", "fc", "mask_head is 'fc'"),
+        ("POSITIVE_SHIFT", 0.5, "negative_shift"),
+    ],
+)
+def test_values_that_cannot_work_are_refused_by_name(key, value, message):
+    with pytest.raises(UserError, match=f"MODEL.INSTANCE_FCN: .*{message}"):
+        make(**{f"MODEL__INSTANCE_FCN__{key}": value})
+
+
+def test_the_backbone_has_its_own_learning_rate():
+    cfg = tiny_cfg(SOLVER__BACKBONE_MULTIPLIER=0.1, SOLVER__BASE_LR=1.0)
+    model = build_model(cfg)
+    groups = build_optimizer(cfg, model).param_groups
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        assert rates[id(parameter)] == pytest.approx(0.1 if ".backbone." in name else 1.0)
+
+
+def test_the_schedule_of_the_paper():
+    cfg = load_config("instancefcn_voc.yaml")
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=cfg.SOLVER.BASE_LR)
+    scheduler = build_lr_scheduler(cfg, optimizer)
+    rates = {}
+    for iteration in range(cfg.SOLVER.MAX_ITER):
+        rates[iteration] = optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        scheduler.step()
+    assert len(rates) == 40000
+    assert rates[0] == rates[31999] == pytest.approx(1e-3)
+    assert rates[32000] == rates[39999] == pytest.approx(1e-4)
+    assert (cfg.SOLVER.OPTIMIZER, cfg.SOLVER.MOMENTUM) == ("SGD", 0.9)
+    assert (cfg.SOLVER.WEIGHT_DECAY, cfg.SOLVER.IMS_PER_BATCH) == (0.0005, 8)
+    assert list(cfg.INPUT.MIN_SIZE_TRAIN) == [118, 178, 267, 400, 600, 900]
