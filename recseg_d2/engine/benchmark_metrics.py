@@ -1,8 +1,8 @@
-"""How fast Cityscapes AP is, beside the official scripts on the same files. May use: numpy, PIL.
+"""How fast Cityscapes AP is, beside the official scripts on the same files. May use: everything.
 
 Made scenes are written in the official formats, ground truth and submission; both sides read them
 and compute all numbers, the official ones by the package ``cityscapesscripts`` where it is
-installed. The numbers of both are returned, so that speed is never compared at unequal results.
+installed. Both report their AP too, so that speed is never compared at unequal results.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 import copy
 import importlib
 import importlib.util
-import time
-from collections.abc import Callable
+import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from recseg_d2.data.cityscapes_results import write_submission
 from recseg_d2.data.instance_ids import CLASSES, LABEL_IDS, read_instance_ids
-from recseg_d2.errors import UserError
+from recseg_d2.engine.benchmark import interleaved_seconds
 from recseg_d2.evaluation.cityscapes import match_files
 from recseg_d2.files import make_folder
 from recseg_d2.metrics.cityscapes_ap import summarize
@@ -30,6 +31,8 @@ from recseg_d2.metrics.cityscapes_matching import FIRST_INSTANCE, read_scene
 SHAPE = (1024, 2048)  # of Cityscapes
 OBJECTS = 25  # in an image; Cityscapes has about 20
 MOST_PREDICTIONS = 4  # of an object; some 50 predictions an image are usual
+# Of the eight classes in Cityscapes' training set, about.
+_FREQUENCIES = (0.34, 0.03, 0.52, 0.01, 0.01, 0.0, 0.02, 0.07)
 _OFFICIAL = "cityscapesscripts.evaluation.evalInstanceLevelSemanticLabeling"
 _OFFICIAL_INSTANCES = "cityscapesscripts.evaluation.instances2dict"
 
@@ -42,12 +45,32 @@ class SceneFiles:
     submission: Path
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Seconds for all scenes, and what came out: AP in [0, 1] by class name and "average"."""
+def metric_rows(images: int, repeats: int) -> list[dict[str, Any]]:
+    """Rows of a table: seconds from files to scores of this package and of the official scripts.
 
-    seconds: float
-    scores: dict[str, float]
+    Args:
+        images: how many are made; the seconds are for all.
+        repeats: the median of so many runs counts, after one that does not.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        files = make_scenes(folder, images)
+        versions = {"this package": our_scores}
+        if official_is_installed():
+            versions["cityscapesscripts"] = official_scores
+        steps = {name: partial(score, files) for name, score in versions.items()}
+        seconds = interleaved_seconds(steps, repeats, torch.device("cpu"))
+        slowest = seconds.get("cityscapesscripts")
+        return [
+            {
+                "metric": "Cityscapes AP",
+                "version": name,
+                "images": images,
+                "seconds": seconds[name],
+                "times official": None if slowest is None else slowest / seconds[name],
+                "AP": 100 * score(files)["average"],
+            }
+            for name, score in versions.items()
+        ]
 
 
 def make_scenes(folder: str | Path, images: int, seed: int = 0) -> list[SceneFiles]:
@@ -61,21 +84,21 @@ def make_scenes(folder: str | Path, images: int, seed: int = 0) -> list[SceneFil
     return [_make_scene(folder, f"made_{index:06d}_000000", rng) for index in range(images)]
 
 
-def time_ours(files: list[SceneFiles]) -> Timing:
-    """Seconds of this package from files to scores."""
-    return _timed(lambda: _our_scores(files))
+def our_scores(files: list[SceneFiles]) -> dict[str, float]:
+    """AP of each class and their "average", in [0, 1], by this package."""
+    images = [
+        match_files(read_scene(read_instance_ids(f.truth), LABEL_IDS), f.submission, LABEL_IDS)
+        for f in files
+    ]
+    scores = summarize(images, dict(zip(CLASSES, LABEL_IDS, strict=True)))
+    return {name: numbers["AP"] for name, numbers in scores.items()}
 
 
-def time_official(files: list[SceneFiles]) -> Timing:
-    """Seconds of the official scripts from the same files to scores.
-
-    Raises:
-        UserError: ``cityscapesscripts`` is not installed.
-    """
-    if not official_is_installed():
-        raise UserError("Cannot time the official scripts; pip install cityscapesscripts.")
-    importlib.import_module(_OFFICIAL)  # not to be timed
-    return _timed(lambda: _averages(official_results(files)))
+def official_scores(files: list[SceneFiles]) -> dict[str, float]:
+    """The same by the official scripts, which have to be installed."""
+    results = official_results(files)
+    scores = {name: float(numbers["ap"]) for name, numbers in results["classes"].items()}
+    return scores | {"average": float(results["allAp"])}
 
 
 def official_is_installed() -> bool:
@@ -113,26 +136,6 @@ def official_results(
     return script.computeAverages(script.evaluateMatches(matches, options), options)
 
 
-def _our_scores(files: list[SceneFiles]) -> dict[str, float]:
-    images = [
-        match_files(read_scene(read_instance_ids(f.truth), LABEL_IDS), f.submission, LABEL_IDS)
-        for f in files
-    ]
-    scores = summarize(images, dict(zip(CLASSES, LABEL_IDS, strict=True)))
-    return {name: numbers["AP"] for name, numbers in scores.items()}
-
-
-def _averages(results: dict[str, Any]) -> dict[str, float]:
-    scores = {name: float(numbers["ap"]) for name, numbers in results["classes"].items()}
-    return scores | {"average": float(results["allAp"])}
-
-
-def _timed(function: Callable[[], dict[str, float]]) -> Timing:
-    started = time.perf_counter()
-    scores = function()
-    return Timing(time.perf_counter() - started, scores)
-
-
 def _make_scene(folder: Path, name: str, rng: np.random.Generator) -> SceneFiles:
     height, _ = SHAPE
     ids = np.full(SHAPE, 7, dtype=np.uint16)  # road
@@ -154,7 +157,3 @@ def _make_scene(folder: Path, name: str, rng: np.random.Generator) -> SceneFiles
     truth = folder / f"{name}_gtFine_instanceIds.png"
     Image.fromarray(ids).save(truth)
     return SceneFiles(truth, write_submission(folder, name, labels, scores, masks))
-
-
-# Of the eight classes in Cityscapes' training set, about.
-_FREQUENCIES = (0.34, 0.03, 0.52, 0.01, 0.01, 0.0, 0.02, 0.07)
