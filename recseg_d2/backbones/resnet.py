@@ -93,7 +93,7 @@ def build_resnet_stride8_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backb
     return model.freeze(cfg.MODEL.BACKBONE.FREEZE_AT)
 
 
-def _parts(cfg: CfgNode, input_shape: ShapeSpec) -> tuple[BasicStem, list[list[nn.Module]]]:
+def _parts(cfg: CfgNode, input_shape: ShapeSpec) -> tuple[BasicStem, Any]:
     node = cfg.MODEL.RESNETS
     norm, wide = node.NORM, {}
     if node.DEPTH >= 50:

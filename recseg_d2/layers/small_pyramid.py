@@ -89,12 +89,12 @@ class SmallPyramid(nn.Module):
         for level in self.levels:
             x = level(x)
             features.append(x)
-        back = None
-        for lateral, feature in zip(
-            reversed(self.laterals), reversed(features[self.first :]), strict=True
-        ):
-            own = lateral(feature)
-            back = own if back is None else own + _double(back, own)
+        *finer, back = (
+            lateral(feature)
+            for lateral, feature in zip(self.laterals, features[self.first :], strict=True)
+        )
+        for own in reversed(finer):
+            back = own + _double(back, own)
         return self.merge(torch.relu(back))
 
 

@@ -93,6 +93,8 @@ class InstanceFCN(nn.Module):
         self.options = options
         self.geometry = WindowGeometry(stride, options.cells)
         width, cells = options.width, options.cells
+        self.mask_branch: AssemblingMaskBranch | DeepMaskBranch
+        self.score_branch: ObjectnessBranch | DeepMaskObjectnessBranch
         if options.mask_head == "assembling":
             self.mask_branch = AssemblingMaskBranch(in_width, width, options.parts, cells)
             self.score_branch = ObjectnessBranch(in_width, width)
