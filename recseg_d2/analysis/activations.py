@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from recseg_d2.analysis.report import Report, Table, grouped_bars
 from recseg_d2.analysis.run_folder import MissingResultsError
-from recseg_d2.analysis.subjects import Subject, ordered_subjects
+from recseg_d2.analysis.subjects import Subject, check_order, of_each
 from recseg_d2.engine.device import resolve_device
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.engine.weights import check_weights_file, readable
@@ -49,13 +49,9 @@ def analyse(subjects: Sequence[Subject]) -> Report:
             features stay the same from step to step, or its weights or data are not there.
         UserError: weights do not fit, or an image cannot be read.
     """
-    ordered, notes = ordered_subjects(subjects, least_objects=2)
-    rows: Table = []
-    for subject in ordered:
-        trained, first = before_and_after(subject)
-        origin = first.MODEL.WEIGHTS or f"random ones of the seed {first.SEED}"
-        notes.append(f"{subject.label}: weights before training are {origin}.")
-        rows += level_rows(subject, trained, first)
+    found, notes = of_each(subjects, level_rows)
+    rows = [row for _, (of_subject, _) in found for row in of_subject]
+    notes += [f"{s.label}: weights before training are {origin}." for s, (_, origin) in found]
     return Report({"activations": rows}, {"activations": partial(draw_levels, rows)}, notes)
 
 
@@ -75,8 +71,15 @@ def before_and_after(subject: Subject) -> tuple[CfgNode, CfgNode]:
     return trained, first
 
 
-def level_rows(subject: Subject, trained: CfgNode, first: CfgNode) -> Table:
-    """A row for each level and each of before and after."""
+def level_rows(subject: Subject) -> tuple[Table, str]:
+    """A row for each level and each of before and after; and what the weights before were.
+
+    Raises:
+        MissingResultsError: there is no order of discovery, no such encoder, or something of the
+            run is not there.
+    """
+    check_order(subject, least_objects=2)
+    trained, first = before_and_after(subject)
     predictor = Predictor(trained)
     strides = level_strides(predictor.model)
     models = {BEFORE: initial_model(first), AFTER: predictor.model}
@@ -88,7 +91,8 @@ def level_rows(subject: Subject, trained: CfgNode, first: CfgNode) -> Table:
             level = {"level": f"f{list(strides).index(name)}", "feature": name}
             place = {"run": subject.label, **level, "stride": strides[name], "weights": when}
             rows.append({**place, **row})
-    return sorted(rows, key=lambda row: row["level"])
+    origin = first.MODEL.WEIGHTS or f"random ones of the seed {first.SEED}"
+    return sorted(rows, key=lambda row: row["level"]), origin
 
 
 def activation_sums(

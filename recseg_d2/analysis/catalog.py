@@ -41,14 +41,18 @@ def run_analyses(
     Raises:
         UserError: something is there but wrong.
     """
-    subjects: list[Subject] | None = None
+    subjects: list[Subject] = []
+    notes: list[str] = []
     for name in names:
         try:
             if name in OF_RUNS:
-                yield name, OF_RUNS[name](runs, options)
-                continue
-            if subjects is None:
-                subjects = subjects_of(runs, options)
-            yield name, OF_PREDICTIONS[name](subjects)
+                report = OF_RUNS[name](runs, options)
+            else:
+                if not subjects:
+                    subjects, notes = subjects_of(runs, options)
+                report = OF_PREDICTIONS[name](subjects)
+                report.notes += notes
         except MissingResultsError as error:
             yield name, error
+        else:
+            yield name, report

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from recseg_d2.analysis.report import Report, Row
 from recseg_d2.analysis.run_folder import ITERATION, MissingResultsError, RunFolder
+from recseg_d2.analysis.subjects import of_each
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,16 +34,12 @@ def analyse(runs: Sequence[RunFolder], keys: Sequence[str] = ()) -> Report:
     Raises:
         MissingResultsError: no run has the file, or none of the keys.
     """
-    notes, curves = [], {}
-    for run in runs:
-        try:
-            curves[run.name] = read_curves(run.metrics(), keys)
-        except MissingResultsError as error:
-            notes.append(str(error))
+    found, notes = of_each(runs, RunFolder.metrics)
+    curves = {run.name: read_curves(lines, keys) for run, lines in found}
     names = list(dict.fromkeys(key for of_run in curves.values() for key in of_run))
     if not names:
-        wanted = f"found no {', '.join(keys)} in metrics.json." if keys and curves else ""
-        raise MissingResultsError(" ".join(filter(None, [*notes, wanted])) or "found no curve.")
+        wanted = ", ".join(keys) or "loss and no score"
+        raise MissingResultsError(f"{', '.join(curves)}: found no {wanted} in metrics.json.")
     points = [
         {"run": run, "key": key, ITERATION: iteration, "value": value}
         for run, of_run in curves.items()

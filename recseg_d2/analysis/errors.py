@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recseg_d2.analysis.report import Report, Table
-from recseg_d2.analysis.subjects import Subject
+from recseg_d2.analysis.subjects import Subject, of_each
 from recseg_d2.metrics.error_diagnosis import (
     FALSE_POSITIVES,
     KINDS,
@@ -32,12 +32,12 @@ def analyse(subjects: Sequence[Subject]) -> Report:
     Every prediction from ``Options.min_score`` on counts; see ``metrics.error_diagnosis``.
 
     Raises:
-        MissingResultsError: a data set is not registered here.
+        MissingResultsError: no data set is registered here.
     """
-    counts = [(subject, error_counts(subject)) for subject in subjects]
+    counts, notes = of_each(subjects, error_counts)
     kinds = [row for subject, c in counts for row in kind_rows(subject, c)]
     shares = [{"run": subject.label, **c.false_positive_shares()} for subject, c in counts]
-    report = Report({"errors_kinds": kinds, "errors_false_positives": shares})
+    report = Report({"errors_kinds": kinds, "errors_false_positives": shares}, notes=notes)
     report.plots["errors_false_positives"] = partial(draw_shares, shares)
     return report
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recseg_d2.analysis.report import Report, Table, grouped_bars
-from recseg_d2.analysis.subjects import Subject, ordered_subjects
+from recseg_d2.analysis.subjects import Subject, check_order, of_each
 from recseg_d2.metrics.ordering import (
     PATTERNS,
     STRATEGIES,
@@ -37,25 +37,30 @@ def analyse(subjects: Sequence[Subject]) -> Report:
     Raises:
         MissingResultsError: no model finds one object after another, or never two in an image.
     """
-    ordered, notes = ordered_subjects(subjects, least_objects=2)
-    tau = [{"run": s.label, **row} for s in ordered for row in tau_sums(s).rows()]
-    pairs = [row for s in ordered for row in pair_rows(s)]
+    found, notes = of_each(subjects, lambda subject: (tau_rows(subject), pair_rows(subject)))
+    tau = [row for _, (rows, _) in found for row in rows]
+    pairs = [row for _, (_, rows) in found for row in rows]
     report = Report({"ordering_tau": tau, "ordering_pairs": pairs}, notes=notes)
     report.plots["ordering_tau"] = partial(draw_tau, tau)
     if pairs:
         report.plots["ordering_pairs"] = partial(draw_pairs, pairs)
     else:
-        least = ordered[0].options.min_pairs
+        least = subjects[0].options.min_pairs
         notes.append(f"no category pair follows each other {least} times; see --min-pairs.")
     return report
 
 
-def tau_sums(subject: Subject) -> TauSums:
-    """Sums of Kendall's tau over the images of a subject."""
+def tau_rows(subject: Subject) -> Table:
+    """A row of Kendall's tau for each strategy.
+
+    Raises:
+        MissingResultsError: there is no order of discovery.
+    """
+    check_order(subject, least_objects=2)
     sums = TauSums()
     for found in subject.found:
         sums.update(strategy_values(found.centers, found.areas))
-    return sums
+    return [{"run": subject.label, **row} for row in sums.rows()]
 
 
 def pair_rows(subject: Subject) -> Table:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from recseg_d2.analysis.report import Report, Table
 from recseg_d2.analysis.run_folder import INFERENCE, MissingResultsError, RunFolder
+from recseg_d2.analysis.subjects import of_each
 from recseg_d2.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,39 +33,36 @@ def analyse(runs: Sequence[RunFolder]) -> Report:
         MissingResultsError: no run evaluated proposals.
         UserError: a file is not what the evaluator writes.
     """
-    numbers = read_runs(runs)
-    if not numbers:
-        raise MissingResultsError(
-            f"{runs[0].path}: has no {INFERENCE}/*/{PREFIX}*.json; evaluate a model of proposals "
-            "on a data set whose evaluator_type is segment_proposal."
-        )
+    found, notes = of_each(runs, read_run)
+    numbers = {label: content for _, of_run in found for label, content in of_run.items()}
     averages = [
         {"run": label, "definition": definition, **_defined(content[definition])}
         for label, content in numbers.items()
         for definition in DEFINITIONS
     ]
     curves = [row for label, content in numbers.items() for row in curve_rows(label, content)]
-    seen = {label for label, content in numbers.items() if content["objects"]}
-    report = Report({"proposals_average_recall": averages, "proposals_recall": curves})
-    report.notes = [f"{label}: no true object." for label in numbers if label not in seen]
+    tables = {"proposals_average_recall": averages, "proposals_recall": curves}
+    report = Report(tables, notes=notes)
     report.plots["proposals_recall"] = partial(draw_recall, curves)
     return report
 
 
-def read_runs(runs: Sequence[RunFolder]) -> dict[str, dict[str, Any]]:
-    """The content of every file of every run, by label.
+def read_run(run: RunFolder) -> dict[str, dict[str, Any]]:
+    """The content of every file of a run, by label.
 
     Raises:
+        MissingResultsError: there is none.
         UserError: a file is not what the evaluator writes.
     """
-    numbers = {}
-    for run in runs:
-        files = run.inference_files(f"{PREFIX}*.json")
-        for path in files:
-            dataset = path.stem.removeprefix(PREFIX)
-            label = run.name if len(files) == 1 else f"{run.name}, {dataset}"
-            numbers[label] = _read(path)
-    return numbers
+    files = run.inference_files(f"{PREFIX}*.json")
+    if not files:
+        raise MissingResultsError(
+            f"{run.path}: has no {INFERENCE}/*/{PREFIX}*.json; evaluate a model of proposals on a "
+            "data set whose evaluator_type is segment_proposal."
+        )
+    if len(files) == 1:
+        return {run.name: _read(files[0])}
+    return {f"{run.name}, {path.stem.removeprefix(PREFIX)}": _read(path) for path in files}
 
 
 def curve_rows(label: str, content: dict[str, Any]) -> Table:
@@ -101,7 +99,7 @@ def _read(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error}); evaluate again.") from error
-    needed = {*DEFINITIONS, CURVE, "objects"}
+    needed = {*DEFINITIONS, CURVE}
     missing = needed - content.keys() if isinstance(content, dict) else needed
     if missing:
         raise UserError(

@@ -14,7 +14,7 @@ import numpy as np
 from recseg_d2.analysis.errors import diagnoses
 from recseg_d2.analysis.report import Report, Table, grouped_bars
 from recseg_d2.analysis.run_folder import MissingResultsError
-from recseg_d2.analysis.subjects import Subject
+from recseg_d2.analysis.subjects import Subject, of_each
 from recseg_d2.metrics.binned import SIZE_EDGES, BinnedMean, size_bins
 
 if TYPE_CHECKING:
@@ -28,16 +28,21 @@ def analyse(subjects: Sequence[Subject]) -> Report:
     the prediction it overlaps most, whatever its class, and 0 where it overlaps none.
 
     Raises:
-        MissingResultsError: a data set is not registered here, or no image has an object.
+        MissingResultsError: no data set is registered here and has an object.
     """
-    rows = [row for subject in subjects for row in size_rows(subject)]
-    if not rows:
-        raise MissingResultsError(f"{subjects[0].label}: no image has a true object.")
-    return Report({"sizes": rows}, {"sizes": partial(draw_sizes, rows)})
+    found, notes = of_each(subjects, size_rows)
+    rows = [row for _, of_subject in found for row in of_subject]
+    return Report({"sizes": rows}, {"sizes": partial(draw_sizes, rows)}, notes)
 
 
 def size_rows(subject: Subject) -> Table:
-    """A row for each bin of sizes that has an object; sizes in percent of the image."""
+    """A row for each bin of sizes that has an object; sizes in percent of the image.
+
+    Raises:
+        MissingResultsError: the data set is not registered here, or has no object.
+    """
+    if not any(len(evidence.true_areas) for evidence in subject.evidence):
+        raise MissingResultsError(f"{subject.label}: no image has a true object.")
     iou, missed = BinnedMean(len(SIZE_EDGES)), BinnedMean(len(SIZE_EDGES))
     for evidence, result in zip(subject.evidence, diagnoses(subject), strict=True):
         height, width = evidence.found.size

@@ -13,7 +13,7 @@ import numpy as np
 
 from recseg_d2.analysis.errors import diagnoses
 from recseg_d2.analysis.report import Report, Table
-from recseg_d2.analysis.subjects import Subject, ordered_subjects
+from recseg_d2.analysis.subjects import Subject, check_order, of_each
 from recseg_d2.metrics.binned import BinnedMean
 from recseg_d2.metrics.error_diagnosis import TP
 
@@ -28,16 +28,21 @@ def analyse(subjects: Sequence[Subject]) -> Report:
     where it overlaps none. Hits are true positives, so a second mask of an object is none.
 
     Raises:
-        MissingResultsError: no model finds one object after another, or a data set is not
+        MissingResultsError: no model finds one object after another, or no data set is
             registered here.
     """
-    ordered, notes = ordered_subjects(subjects)
-    rows = [row for subject in ordered for row in step_rows(subject)]
+    found, notes = of_each(subjects, step_rows)
+    rows = [row for _, of_subject in found for row in of_subject]
     return Report({"steps": rows}, {"steps": partial(draw_steps, rows)}, notes)
 
 
 def step_rows(subject: Subject) -> Table:
-    """A row for each step, counted from 1, at which something was found."""
+    """A row for each step, counted from 1, at which something was found.
+
+    Raises:
+        MissingResultsError: there is no order of discovery, or the data set is not registered.
+    """
+    check_order(subject)
     iou, scores, hits = BinnedMean(), BinnedMean(), BinnedMean()
     for evidence, result in zip(subject.evidence, diagnoses(subject), strict=True):
         steps = evidence.found.steps

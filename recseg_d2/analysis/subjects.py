@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from recseg_d2.analysis.evidence import (
     FoundObjects,
@@ -18,6 +18,9 @@ from recseg_d2.analysis.evidence import (
 from recseg_d2.analysis.run_folder import MissingResultsError, RunFolder
 from recseg_d2.evaluation.predictions import SavedPredictions, load_predictions
 from recseg_d2.metrics.error_diagnosis import MATCH_IOU
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 PAPER_MIN_PAIRS = 20  # Salvador et al. 2017, figure 5
 
@@ -90,43 +93,54 @@ class Subject:
         return ["object"] if self.options.class_agnostic else class_names(self.predictions)
 
 
-def subjects_of(runs: Sequence[RunFolder], options: Options) -> list[Subject]:
-    """Every predictions file of every run.
+def subjects_of(runs: Sequence[RunFolder], options: Options) -> tuple[list[Subject], list[str]]:
+    """Every predictions file of every run, and a note for each run without one.
 
     Raises:
-        MissingResultsError: a run has none.
+        MissingResultsError: no run has any.
         UserError: a file cannot be read.
     """
+    found, notes = of_each(runs, RunFolder.prediction_files)
     subjects = []
-    for run in runs:
-        files = [load_predictions(path) for path in run.prediction_files()]
-        for predictions in files:
-            label = run.name if len(files) == 1 else f"{run.name}, {predictions.dataset}"
+    for run, paths in found:
+        for predictions in map(load_predictions, paths):
+            label = run.name if len(paths) == 1 else f"{run.name}, {predictions.dataset}"
             subjects.append(Subject(label, run, predictions, options))
-    return subjects
+    return subjects, notes
 
 
-def ordered_subjects(
-    subjects: Sequence[Subject], least_objects: int = 1
-) -> tuple[list[Subject], list[str]]:
-    """Those whose models find one object after another, and a note for each of the others.
-
-    Args:
-        subjects: to choose from.
-        least_objects: predicted in an image or more of those that are returned, all together.
+def of_each(
+    items: Sequence[Item], compute: Callable[[Item], Result]
+) -> tuple[list[tuple[Item, Result]], list[str]]:
+    """What is computed of each item, and a note for each that lacks what it takes.
 
     Raises:
-        MissingResultsError: there is none, or no image with so many objects.
+        MissingResultsError: all of them lack it.
     """
-    ordered = [s for s in subjects if all(found.ordered for found in s.found)]
-    notes = [
-        f"{s.label}: left out, its model finds all objects at once, in no order."
-        for s in subjects
-        if s not in ordered
-    ]
-    if not ordered:
+    results, notes = [], []
+    for item in items:
+        try:
+            results.append((item, compute(item)))
+        except MissingResultsError as error:
+            notes.append(str(error))
+    if not results:
         raise MissingResultsError(" ".join(notes))
-    if not any(len(found.classes) >= least_objects for s in ordered for found in s.found):
-        labels = ", ".join(s.label for s in ordered)
-        raise MissingResultsError(f"{labels}: in no image {least_objects} predicted objects.")
-    return ordered, notes
+    return results, notes
+
+
+def check_order(subject: Subject, least_objects: int = 1) -> None:
+    """Refuse what has no order of discovery.
+
+    Args:
+        subject: to check.
+        least_objects: predicted in an image or more.
+
+    Raises:
+        MissingResultsError: the model finds all objects at once, or there is no such image.
+    """
+    if not all(found.ordered for found in subject.found):
+        raise MissingResultsError(
+            f"{subject.label}: its model finds all objects at once, in no order."
+        )
+    if not any(len(found.classes) >= least_objects for found in subject.found):
+        raise MissingResultsError(f"{subject.label}: in no image {least_objects} found objects.")

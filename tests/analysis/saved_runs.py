@@ -77,4 +77,5 @@ def runs(*folders: Path) -> list[RunFolder]:
 
 
 def subjects(*folders: Path, **options) -> list[Subject]:
-    return subjects_of(runs(*folders), Options(**options))
+    found, _ = subjects_of(runs(*folders), Options(**options))
+    return found

@@ -101,7 +101,7 @@ def test_steps_need_an_order(register, tmp_path):
 
 def test_steps_need_a_prediction(register, tmp_path):
     save_run(tmp_path, register([standard_dict(1, [(LEFT, 0)])]), {1: []})
-    with pytest.raises(MissingResultsError, match="in no image 1 predicted"):
+    with pytest.raises(MissingResultsError, match="in no image 1 found"):
         steps.analyse(subjects(tmp_path))
 
 
@@ -110,6 +110,14 @@ def test_the_truth_has_to_be_there(analysis, tmp_path):
     save_run(tmp_path, "not_registered", {1: [(LEFT, 0, 0.9), (RIGHT, 0, 0.8)]})
     with pytest.raises(MissingResultsError, match="not registered"):
         analysis.analyse(subjects(tmp_path))
+
+
+@pytest.mark.parametrize("analysis", [errors, sizes, steps])
+def test_a_run_that_lacks_something_leaves_the_others(analysis, run, tmp_path):
+    other = save_run(tmp_path / "other", "not_registered", {1: [(LEFT, 0, 0.9)]})
+    report = analysis.analyse(subjects(run, other))
+    assert {row["run"] for table in report.tables.values() for row in table} == {"run"}
+    assert "not_registered" in report.notes[0]
 
 
 @pytest.mark.parametrize("analysis", [errors, sizes, steps])

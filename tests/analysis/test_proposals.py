@@ -64,5 +64,5 @@ def test_what_is_missing_or_wrong_is_named(tmp_path):
     with pytest.raises(UserError, match="cannot be read as JSON"):
         analyse(runs(run))
     path.write_text(json.dumps({"coco": {}}))
-    with pytest.raises(UserError, match="lacks continuous, curve, objects"):
+    with pytest.raises(UserError, match="lacks continuous, curve"):
         analyse(runs(run))
