@@ -2,6 +2,7 @@
 
 from recseg_d2.evaluation.build import EVALUATORS, build_evaluator
 from recseg_d2.evaluation.cityscapes import CityscapesEvaluator, score_submission
+from recseg_d2.evaluation.coco_agnostic import ClassAgnosticCOCOEvaluator
 from recseg_d2.evaluation.ground_truth import GroundTruth, label_map_from_dict
 from recseg_d2.evaluation.leaf import LeafEvaluator
 from recseg_d2.evaluation.predictions import PredictionRecorder, load_predictions
@@ -11,6 +12,7 @@ from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
 __all__ = [
     "EVALUATORS",
     "CityscapesEvaluator",
+    "ClassAgnosticCOCOEvaluator",
     "GroundTruth",
     "LeafEvaluator",
     "PredictionRecorder",

@@ -11,6 +11,7 @@ from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
 
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.cityscapes import CityscapesEvaluator
+from recseg_d2.evaluation.coco_agnostic import ClassAgnosticCOCOEvaluator
 from recseg_d2.evaluation.leaf import LeafEvaluator
 from recseg_d2.evaluation.segment_proposal import SegmentProposalEvaluator
 from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
@@ -25,6 +26,7 @@ EVALUATORS: dict[str, EvaluatorFactory] = {
     "coco": lambda name, folder: COCOEvaluator(
         name, tasks=("bbox", "segm"), output_dir=folder, allow_cached_coco=False
     ),
+    "coco_agnostic": ClassAgnosticCOCOEvaluator,
     "segment_proposal": lambda name, folder: SegmentProposalEvaluator(name, output_dir=folder),
     "recseg_cityscapes": lambda name, folder: CityscapesEvaluator(name, output_dir=folder),
     "voc_segm": lambda name, folder: VocSegmEvaluator(name, output_dir=folder),
