@@ -54,15 +54,17 @@ def proposals_to_results(
         masks: (P, H, W) bool.
         scores: (P,).
     """
+    rles = encode_masks(masks)
+    boxes = coco_mask.toBbox(rles).tolist() if rles else []
     return [
         {
             "image_id": image_id,
             "category_id": CATEGORY,
-            "bbox": [float(v) for v in coco_mask.toBbox(rle)],
+            "bbox": box,
             "segmentation": rle,
             "score": float(score),
         }
-        for rle, score in zip(encode_masks(masks), scores, strict=True)
+        for box, rle, score in zip(boxes, rles, scores, strict=True)
     ]
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import torch
 
-BLOCK = 1024  # boxes whose overlaps are computed at once; a block's square is what takes memory
+BLOCK = 512  # boxes whose overlaps are computed at once; a block's square is what takes memory
 
 
 def greedy_nms(
@@ -94,11 +94,14 @@ def box_iou(ones: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     Returns:
         (P, K) in [0, 1]; 0 where both boxes are empty.
     """
-    low = torch.maximum(ones[:, None, :2], others[None, :, :2])
-    high = torch.minimum(ones[:, None, 2:], others[None, :, 2:])
-    intersection = (high - low).clamp(min=0).prod(dim=2)
-    union = _areas(ones)[:, None] + _areas(others)[None] - intersection
-    return torch.where(union > 0, intersection / union, 0)
+    sides = []
+    for low, high in ((0, 2), (1, 3)):  # in place: these tables are what suppression costs
+        side = torch.minimum(ones[:, None, high], others[None, :, high])
+        side -= torch.maximum(ones[:, None, low], others[None, :, low])
+        sides.append(side.clamp_(min=0))
+    intersection = sides[0].mul_(sides[1])
+    union = (_areas(ones)[:, None] + _areas(others)[None]).sub_(intersection)
+    return intersection.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
 
 
 def _areas(boxes: torch.Tensor) -> torch.Tensor:
