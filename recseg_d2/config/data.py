@@ -19,6 +19,7 @@ def add_data(cfg: CN) -> None:
         ""  # a type of evaluator instead of the data set's own, as segment_proposal
     )
     cfg.TEST.NUM_PICTURES = 4  # images of DATASETS.TEST drawn at every evaluation
+    cfg.TEST.PICTURE_SCORE_THRESH = 0.0  # instances scored lower are left out of the pictures
     # keep what was predicted in OUTPUT_DIR/inference, for `recseg analyze`; of an image at most
     # the DETECTIONS_PER_IMAGE best
     cfg.TEST.SAVE_PREDICTIONS = True

@@ -11,6 +11,7 @@ from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 from detectron2.engine import HookBase
 from detectron2.evaluation import inference_context
+from detectron2.structures import Instances
 from torch import nn
 
 from recseg_d2.data.proposals import TEST, ProposalTestMapper, add_proposals
@@ -52,7 +53,10 @@ class SamplePictures(HookBase):
         model = unwrap(self._model)
         folder = Path(self._cfg.OUTPUT_DIR) / "pictures"
         with self._context(), inference_context(model), torch.no_grad():
-            predictions = [model([x])[0]["instances"].to("cpu") for x in inputs]
+            predictions = [self._certain(model([x])[0]["instances"].to("cpu")) for x in inputs]
             workings = draw_dataset_attention(model, dicts, inputs, folder)
             workings += draw_dataset_proposals(model, dicts, inputs, folder)
         return draw_dataset_predictions(dicts, predictions, folder) + workings
+
+    def _certain(self, instances: Instances) -> Instances:
+        return instances[instances.scores >= self._cfg.TEST.PICTURE_SCORE_THRESH]

@@ -218,4 +218,5 @@ class MaskProposalClassifier(nn.Module):
             pred_boxes=Boxes(masks_to_boxes(found.masks)),
             scores=found.scores,
             pred_classes=found.classes,
+            step=torch.arange(len(found.scores), device=self.device),  # the rank
         )
