@@ -5,6 +5,8 @@ May use: detectron2 and the package's maths. Source: Dai et al. 2016.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -89,9 +91,10 @@ class InstanceFCNProposal(nn.Module):
     ) -> None:
         super().__init__()
         single = SingleFeature(backbone, feature)
-        self.network = InstanceFCN(
-            single, single.shape.channels or 0, single.shape.stride or 1, head
-        )
+        shape = single.shape
+        with named("MODEL.INSTANCE_FCN"):
+            self.network = InstanceFCN(single, shape.channels or 0, shape.stride or 1, head)
+            training_options.check(self.network)
         self.training_options = training_options
         self.proposal_options = proposal_options
         self.instance_options = instance_options
@@ -105,13 +108,15 @@ class InstanceFCNProposal(nn.Module):
         """Constructor arguments from MODEL.INSTANCE_FCN, MODEL.BACKBONE and MODEL.PIXEL_*."""
         node = cfg.MODEL.INSTANCE_FCN
         proposals, instances = options_from_config(cfg)
+        with named("MODEL.INSTANCE_FCN"):
+            head, training = _head(node), _training(node)
         return {
             "backbone": build_backbone(cfg),
             "feature": node.FEATURE,
             "pixel_mean": list(cfg.MODEL.PIXEL_MEAN),
             "pixel_std": list(cfg.MODEL.PIXEL_STD),
-            "head": _head(node),
-            "training_options": _training(node),
+            "head": head,
+            "training_options": training,
             "proposal_options": proposals,
             "instance_options": instances,
         }
@@ -162,8 +167,7 @@ class InstanceFCNProposal(nn.Module):
 
 
 def _head(node: CfgNode) -> HeadOptions:
-    return _checked(
-        HeadOptions,
+    return HeadOptions(
         mask_head=node.MASK_HEAD,
         parts=node.PARTS,
         cells=node.WINDOW,
@@ -174,8 +178,7 @@ def _head(node: CfgNode) -> HeadOptions:
 
 
 def _training(node: CfgNode) -> TrainingOptions:
-    rules = _checked(
-        LabelRules,
+    rules = LabelRules(
         object_side=node.OBJECT_SIDE,
         positive_shift=node.POSITIVE_SHIFT,
         positive_octaves=node.POSITIVE_OCTAVES,
@@ -193,9 +196,10 @@ def _training(node: CfgNode) -> TrainingOptions:
     )
 
 
-def _checked(kind: type, **values: Any) -> Any:
-    """``kind(**values)``, a value that it refuses as a sentence about the config."""
+@contextmanager
+def named(node: str) -> Iterator[None]:
+    """Inside, a value that the maths refuses becomes a ``UserError`` about the config's node."""
     try:
-        return kind(**values)
+        yield
     except ValueError as error:
-        raise UserError(f"MODEL.INSTANCE_FCN: {error}") from error
+        raise UserError(f"{node}: {error}") from error

@@ -128,6 +128,10 @@ def test_the_finest_feature_is_taken_unless_another_is_named():
         ("PARTS", 8, "8 parts"),
         ("MASK_HEAD", "fc", "mask_head is 'fc'"),
         ("POSITIVE_SHIFT", 0.5, "negative_shift"),
+        ("CROP_SIZE", 24, "crop_size is 24"),
+        ("CROP_SIZE", 30, "crop_size is 30"),
+        ("NUM_WINDOWS", 0, "0 windows"),
+        ("POSITIVE_FRACTION", 1.5, r"fraction of 1\.5"),
     ],
 )
 def test_values_that_cannot_work_are_refused_by_name(key, value, message):

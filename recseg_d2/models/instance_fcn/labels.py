@@ -6,7 +6,8 @@ Shape letters as in ``recseg_d2.layers.assembling``; N is the number of objects 
 
 An object fits a window when the window's centre is near that of its tight box and the box's longer
 side has the window's canonical length; such a window is positive. A window far from the centre of
-every object of about that size is negative. All others are ignored.
+every object of about that size is negative. All others are ignored. Crowd regions are no objects
+here, so that windows on them are negative.
 """
 
 from __future__ import annotations

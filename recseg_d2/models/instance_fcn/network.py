@@ -101,6 +101,11 @@ class InstanceFCN(nn.Module):
         else:
             self.mask_branch = DeepMaskBranch(in_width, width, cells, options.mask_side)
             self.score_branch = DeepMaskObjectnessBranch(width, width, options.score_width, cells)
+        if self.geometry.stride % (self.mask_side // cells):
+            raise ValueError(
+                f"mask_side is {self.mask_side} for {cells} cells of {stride} pixels, expected "
+                "mask pixels of a whole number of pixels."
+            )
 
     @property
     def stride(self) -> int:

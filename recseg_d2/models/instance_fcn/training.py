@@ -47,6 +47,26 @@ class TrainingOptions:
     mask_weight: float = 1.0
     objectness_weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        if self.windows < 1 or not 0 <= self.positive_fraction <= 1:
+            raise ValueError(
+                f"{self.windows} windows and a positive fraction of {self.positive_fraction}, "
+                "expected 1 or more, and 0 to 1."
+            )
+
+    def check(self, model: InstanceFCN) -> None:
+        """Refuse crops that do not fit a network.
+
+        Raises:
+            ValueError: they do not.
+        """
+        side = model.geometry.side
+        if self.crop_size and (self.crop_size < side or self.crop_size % model.stride):
+            raise ValueError(
+                f"crop_size is {self.crop_size}, expected 0 (whole images), or a multiple of the "
+                f"stride, {model.stride}, not below the window's side, {side}."
+            )
+
 
 def proposal_losses(
     model: InstanceFCN,

@@ -95,3 +95,8 @@ def test_deepmask_has_the_same_interface():
 def test_options_that_cannot_work_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         HeadOptions(**options)
+
+
+def test_mask_pixels_are_whole_pixels():
+    with pytest.raises(ValueError, match="mask_side is 18 for 6 cells of 4 pixels"):
+        network(mask_head="deepmask", cells=6, mask_side=18)
