@@ -12,6 +12,7 @@ import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.structures import Instances
+from detectron2.utils.events import get_event_storage, has_event_storage
 
 from recseg_d2.attention_criterion import AttentionCriterion, AttentionLossWeights
 from recseg_d2.data.semantic_folder import SemanticFolder
@@ -148,7 +149,21 @@ class RecurrentAttentionSeg(SequentialModel):
         feeder = None
         if self.network is not None and (self.training or self.stage == "box"):
             feeder = Feeder(self.feeding, self.box_iou, targets, self.iteration, lengths[0])
+            self._log_feeding()
         return self.run_sequence(images, lengths[0], feeder=feeder)
+
+    def _log_feeding(self) -> None:
+        """The first step's probabilities of ground truth, into metrics.json beside the losses."""
+        if not self.training or not has_event_storage():
+            return
+        storage, options = get_event_storage(), self.feeding
+        starts = {
+            "masks": (options.masks, options.mask_start),
+            "boxes": (options.boxes, options.box_start),
+        }
+        for name, (on, start) in starts.items():
+            probability = options.probability(self.iteration, 0, start) if on else 0.0
+            storage.put_scalar(f"feeding/{name}", probability, smoothing_hint=False)
 
     def sequence_losses(
         self, sequence: InstanceSequence, targets: InstanceTargets

@@ -4,6 +4,7 @@ import pytest
 import torch
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
+from detectron2.utils.events import EventStorage
 from PIL import Image
 
 from recseg_d2.config import get_recseg_cfg
@@ -124,6 +125,18 @@ def test_ground_truth_fades_with_the_iterations():
     assert not feeder._box_lots.any()
     model.iteration = 10**9
     assert not feeders(model, [example(1)])[-1].feeds_masks
+
+
+def test_the_probabilities_of_feeding_are_logged_in_training_only():
+    model = make(MODEL__RIS__SAMPLING__BOXES=False, MODEL__RIS__SAMPLING__DECAY=100.0)
+    model.iteration = 10100  # a decay after the default start: exp(-1)
+    with EventStorage() as storage:
+        model([example(1)])
+        assert storage.latest()["feeding/masks"][0] == pytest.approx(0.367879, abs=1e-6)
+        assert storage.latest()["feeding/boxes"][0] == 0.0
+    with EventStorage() as storage:
+        model.eval().losses([example(1)])
+        assert "feeding/masks" not in storage.latest()
 
 
 def test_the_box_stage_always_paints_the_object_whose_box_overlaps_most():
