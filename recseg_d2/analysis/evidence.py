@@ -148,7 +148,10 @@ def records_of(predictions: SavedPredictions) -> list[dict[str, Any]]:
             "folder again by --val-data DIR if it was one of the command line."
         )
     truth = GroundTruth(name)
-    return [truth.record(image["image_id"]) for image in predictions.images]
+    try:
+        return [truth.record(image["image_id"]) for image in predictions.images]
+    except UserError as error:
+        raise UserError(f"{predictions.path}: {error}") from error
 
 
 def class_names(predictions: SavedPredictions) -> list[str]:

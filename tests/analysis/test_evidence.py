@@ -83,7 +83,7 @@ def test_data_that_do_not_fit_are_refused(register, tmp_path):
     with pytest.raises(UserError, match=r"found predictions of 40x20 pixels, .* 40x21"):
         _ = subject.evidence
     (subject,) = subjects(save_run(tmp_path / "id", name, {8: []}))
-    with pytest.raises(UserError, match="image_id 8"):
+    with pytest.raises(UserError, match=r"json\.gz: .*image_id 8"):
         _ = subject.evidence
     (subject,) = subjects(save_run(tmp_path / "data", "not_registered", {8: []}))
     with pytest.raises(MissingResultsError, match=r"not_registered.*--val-data"):
