@@ -15,7 +15,7 @@ import torch
 from recseg_d2.errors import UserError
 
 MERGES = ("voting", "nms")
-_VALUES_AT_A_TIME = 2**24  # of masks as float32: 64 MB
+_VALUES_AT_A_TIME = 2**24  # of float32: 64 MB
 _ROUNDING = 1e-6  # a mean that equals the threshold stays, however its sum was rounded
 
 
@@ -110,6 +110,15 @@ def suppress_by_class(
     Returns:
         (P, C) bool.
     """
+    block = max(1, _VALUES_AT_A_TIME // max(1, overlap.numel()))
+    parts = [_suppress(part, overlap, options) for part in probabilities.split(block, dim=1)]
+    return torch.cat(parts, dim=1)
+
+
+def _suppress(
+    probabilities: torch.Tensor, overlap: torch.Tensor, options: MergeOptions
+) -> torch.Tensor:
+    """``suppress_by_class`` for so few classes that their (C, P, P) comparisons fit in memory."""
     scores = probabilities.T  # (C, P)
     candidate = scores >= options.score_threshold
     rank = torch.argsort(torch.argsort(-scores, dim=1, stable=True), dim=1)
@@ -141,8 +150,9 @@ def vote(masks: torch.Tensor, weights: torch.Tensor, threshold: float) -> torch.
     flat = masks.flatten(1)
     result = masks.new_zeros(len(weights), flat.shape[1])
     block = max(1, _VALUES_AT_A_TIME // max(1, len(masks) + len(weights)))
-    for first in range(0, flat.shape[1], block):
-        pixels = slice(first, first + block)
-        mean = shares @ flat[:, pixels].to(shares.dtype)
-        result[:, pixels] = mean >= threshold - _ROUNDING
+    with torch.autocast(masks.device.type, enabled=False):
+        for first in range(0, flat.shape[1], block):
+            pixels = slice(first, first + block)
+            mean = shares @ flat[:, pixels].to(shares.dtype)
+            result[:, pixels] = mean >= threshold - _ROUNDING
     return result.unflatten(1, masks.shape[1:])

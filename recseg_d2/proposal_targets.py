@@ -43,9 +43,10 @@ def mask_iou(ones: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     ones, others = ones.flatten(1), others.flatten(1)
     intersection = torch.zeros(len(ones), len(others), device=ones.device)
     block = max(1, _VALUES_AT_A_TIME // max(1, len(ones) + len(others)))
-    for first in range(0, ones.shape[1], block):
-        pixels = slice(first, first + block)
-        intersection += ones[:, pixels].float() @ others[:, pixels].float().T
+    with torch.autocast(ones.device.type, enabled=False):  # short types cannot count so far
+        for first in range(0, ones.shape[1], block):
+            pixels = slice(first, first + block)
+            intersection += ones[:, pixels].float() @ others[:, pixels].float().T
     union = ones.sum(1)[:, None] + others.sum(1)[None] - intersection
     return intersection / union.clamp(min=1)
 

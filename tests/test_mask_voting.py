@@ -37,6 +37,14 @@ def test_suppression_equals_the_literal_pass(seed, number, classes, with_ties):
     np.testing.assert_array_equal(found, greedy(scores, overlap, options))
 
 
+def test_suppression_of_few_classes_at_a_time_is_the_same(monkeypatch):
+    rng = np.random.default_rng(1)
+    scores, overlap = torch.from_numpy(rng.random((12, 5))), torch.from_numpy(rng.random((12, 12)))
+    together = suppress_by_class(scores, overlap, MergeOptions())
+    monkeypatch.setattr(mask_voting, "_VALUES_AT_A_TIME", 300)  # two classes
+    torch.testing.assert_close(suppress_by_class(scores, overlap, MergeOptions()), together)
+
+
 def bars(*ranges: tuple[int, int]) -> torch.Tensor:
     """Masks of one row of ten pixels."""
     masks = torch.zeros(len(ranges), 1, 10, dtype=torch.bool)

@@ -31,6 +31,13 @@ def test_empty_masks_overlap_with_nothing():
     assert mask_iou(full, empty[:0]).shape == (1, 0)
 
 
+def test_overlaps_are_exact_under_automatic_mixed_precision():
+    """In bfloat16, 1 / 301 of the pixels would be lost."""
+    ones = torch.ones(1, 43, 7, dtype=torch.bool)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert mask_iou(ones, ones).item() == 1
+
+
 def test_labels_by_hand():
     iou = torch.tensor([[0.5, 0.6], [0.5, 0.2], [0.49, 0.0], [0.05, 0.1], [0.0, 0.09]])
     options = SamplingOptions(background_iou=(0.1, 0.4))

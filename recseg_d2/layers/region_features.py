@@ -41,16 +41,16 @@ def region_features(
     x = 2 * _positions(boxes[:, 0::2], side * samples) / (stride * features.shape[3]) - 1
     y = 2 * _positions(boxes[:, 1::2], side * samples) / (stride * features.shape[2]) - 1
     points = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=3)
-    result = features.new_zeros(len(boxes), features.shape[1], side, side)
-    for index in range(len(features)):
-        chosen = (image == index).nonzero()[:, 0]
+    owners = [(image == index).nonzero()[:, 0] for index in range(len(features))]
+    parts = []
+    for index, chosen in enumerate(owners):
         grid = points[chosen].flatten(0, 1)[None].to(features.dtype)  # boxes below one another
         read = F.grid_sample(
             features[index : index + 1], grid, padding_mode="border", align_corners=False
         )
         read = read[0].unflatten(1, (len(chosen), side * samples)).transpose(0, 1)
-        result = result.index_copy(0, chosen, F.avg_pool2d(read, samples))
-    return result
+        parts.append(F.avg_pool2d(read, samples))
+    return torch.cat(parts)[torch.argsort(torch.cat(owners))]
 
 
 def region_masks(

@@ -189,8 +189,8 @@ class MaskProposalClassifier(nn.Module):
         if "proposals" not in dict_:
             raise UserError(
                 f"{dict_.get('file_name', 'An image')}: came without proposals, which "
-                "MaskProposalClassifier classifies; name their files in "
-                "DATASETS.PROPOSAL_FILES_TRAIN and DATASETS.PROPOSAL_FILES_TEST."
+                "MaskProposalClassifier classifies; training and evaluation bring those of the "
+                "files in DATASETS.PROPOSAL_FILES_TRAIN and DATASETS.PROPOSAL_FILES_TEST."
             )
         return dict_["proposals"].pred_masks.to(self.device)
 

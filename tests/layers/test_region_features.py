@@ -96,3 +96,12 @@ def test_masks_do_not_depend_on_their_resolution():
     boxes = torch.tensor([[0.0, 0, 9, 6], [1, 1, 5, 4], [2, 3, 8, 6]])
     larger = masks.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
     torch.testing.assert_close(region_masks(masks, boxes, 5), region_masks(larger, 2 * boxes, 5))
+
+
+def test_under_automatic_mixed_precision():
+    features = torch.randn(2, 3, 4, 4, dtype=torch.bfloat16)
+    boxes, image = torch.tensor([[0.0, 0, 9, 9], [4, 4, 16, 16]]), torch.tensor([1, 0])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = region_features(features, boxes, image, 4, 2)
+    expected = region_features(features.float(), boxes, image, 4, 2)
+    torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0.05)
