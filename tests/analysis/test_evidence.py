@@ -91,7 +91,7 @@ def test_data_that_do_not_fit_are_refused(register, tmp_path):
 
 
 def test_several_data_sets_of_a_run_are_told_apart(register, tmp_path):
-    names = [register([standard_dict(7, [])]) for _ in range(2)]
+    names = sorted(register([standard_dict(7, [])]) for _ in range(2))
     for name in names:
         save_run(tmp_path / "run", name, {7: []})
     assert [s.label for s in subjects(tmp_path / "run")] == [f"run, {name}" for name in names]
