@@ -32,6 +32,7 @@ from recseg_d2.models.instance_fcn.proposals import (
     PyramidLevel,
     RankedWindows,
     assemble_windows,
+    level_of,
     pad_to_cells,
     rank_windows,
     resize_to,
@@ -131,7 +132,7 @@ def build_scene(
         maps = network.branches(features[-1]).float()
         spread = maps.mask_maps - maps.mask_maps.mean()
         maps = ProposalMaps(spread / spread.std(), maps.objectness)
-        levels.append(PyramidLevel(maps, (resized.shape[1], resized.shape[2])))
+        levels.append(level_of(maps, (resized.shape[1], resized.shape[2])))
     ranked = rank_windows(levels, options.pre_top)
     proposals = assemble_windows(network, levels, ranked, size, options.mask_threshold)
     scores, threshold = proposals.objectness, options.nms_threshold

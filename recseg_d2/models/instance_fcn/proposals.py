@@ -111,8 +111,19 @@ def build_pyramid(
     for scale in options.scales:
         resized = resize_to(image, scaled_size(image.shape[1:], scale, options.max_side))
         maps = network(pad_to_cells(resized, network.stride)[None])
-        levels.append(PyramidLevel(maps.float(), (resized.shape[1], resized.shape[2])))
+        levels.append(level_of(maps, (resized.shape[1], resized.shape[2])))
     return levels
+
+
+def level_of(maps: ProposalMaps, size: tuple[int, int]) -> PyramidLevel:
+    """A level with maps in the order that windows are copied in.
+
+    A network that runs channels last leaves maps channels last, and every block of windows would
+    have to bring the whole of them into order first.
+    """
+    maps = maps.float()
+    in_order = ProposalMaps(maps.mask_maps.contiguous(), maps.objectness.contiguous())
+    return PyramidLevel(in_order, size)
 
 
 def scaled_size(size: torch.Size, shorter: float, max_side: int) -> tuple[int, int]:

@@ -165,3 +165,11 @@ def test_the_deepmask_head_goes_the_same_way(image):
     assert (overlaps <= OPTIONS.nms_threshold).all()
     assert (found.boxes >= 0).all()
     assert (found.boxes <= torch.tensor([41.0, 30, 41, 30])).all()
+
+
+def test_maps_are_brought_into_order_once(network, image):
+    network = network.to(memory_format=torch.channels_last)
+    channels_last = image[None].to(memory_format=torch.channels_last)[0]
+    with torch.no_grad():
+        levels = build_pyramid(network, channels_last, OPTIONS)
+    assert all(level.maps.mask_maps.is_contiguous() for level in levels)
