@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,22 @@ def tool_env() -> dict[str, str]:
     """Environment for tools started as a user starts them, on this checkout."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def official_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small copy of every built-in data set, as $DETECTRON2_DATASETS."""
+    from official import write_official
+
+    folder = tmp_path_factory.mktemp("official") / "datasets"
+    write_official(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def official_data(official_root: Path) -> Iterator[Path]:
+    """The built-in data sets read that copy; its folder."""
+    from official import registered_at
+
+    with registered_at(official_root):
+        yield official_root

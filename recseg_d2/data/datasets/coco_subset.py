@@ -182,7 +182,7 @@ def register_builtin() -> None:
         json_file = root / "annotations" / f"instances_{part}.json"
         register_coco_subset(f"recseg_coco_{name}", json_file, root / part, categories, **options)
 
-    zebra = {"categories": ("zebra",), "metadata": ZEBRA_METADATA}
+    zebra: dict[str, Any] = {"categories": ("zebra",), "metadata": ZEBRA_METADATA}
     register("zebra_train", "train2014", sample=ZEBRA_IMAGES, seed=ZEBRA_SEED, **zebra)
     register("zebra_val", "val2014", **zebra)
     register("2014_train", "train2014", coco_categories.NAMES)
