@@ -249,31 +249,82 @@ def slow_distances(ids: np.ndarray, distances: np.ndarray) -> dict[int, tuple[fl
     return result
 
 
-@pytest.mark.filterwarnings("ignore:Mean of empty slice")
-@pytest.mark.parametrize("seed", range(40))
-def test_equal_to_the_official_scripts(seed, tmp_path):
+def compare_with_official(folder, scenes: list[tuple[np.ndarray, list, np.ndarray]]) -> None:
+    """All numbers of ours and of the scripts, of scenes given as ids, predictions, metres."""
     pytest.importorskip(
         "cityscapesscripts.evaluation.evalInstanceLevelSemanticLabeling",
         reason="needs cityscapesscripts (extra: test)",
     )
-    rng = np.random.default_rng(seed)
     files, images, by_path = [], [], {}
-    for index in range(int(rng.integers(1, 5))):
-        ids = random_scene(rng)
-        found = random_predictions(rng, ids)
-        meters = np.where(rng.random(SHAPE) < 0.6, rng.choice([30.0, 60.0, 120.0], SHAPE), np.nan)
-        meters[:, : int(rng.integers(1, 80))] = 40.0
-        truth = tmp_path / f"{index}_gtFine_instanceIds.png"
+    for index, (ids, found, meters) in enumerate(scenes):
+        truth = folder / f"{index}_gtFine_instanceIds.png"
         Image.fromarray(ids).save(truth)
         labels, scores, masks = zip(*found, strict=True) if found else ((), (), ())
-        submission = write_submission(tmp_path, f"{index}", labels, scores, masks)
-        files.append(SceneFiles(truth, submission))
+        files.append(SceneFiles(truth, write_submission(folder, f"{index}", labels, scores, masks)))
         by_path[str(truth.resolve())] = slow_distances(ids, meters)
         images.append(matches(ids, *found, distances=meters))
-    official = official_results(files, by_path)
-    ours = summarize(images, BY_NAME)
+    official, ours = official_results(files, by_path), summarize(images, BY_NAME)
     for ours_key, (class_key, mean_key) in OFFICIAL_KEYS.items():
         expected = {name: numbers[class_key] for name, numbers in official["classes"].items()}
         expected["average"] = official[mean_key]
         found_here = {name: numbers[ours_key] for name, numbers in ours.items()}
         assert found_here == pytest.approx(expected, abs=1e-9, nan_ok=True), ours_key
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+@pytest.mark.parametrize("seed", range(40))
+def test_equal_to_the_official_scripts(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    scenes = []
+    for _ in range(int(rng.integers(1, 5))):
+        ids = random_scene(rng)
+        meters = np.where(rng.random(SHAPE) < 0.6, rng.choice([30.0, 60.0, 120.0], SHAPE), np.nan)
+        meters[:, : int(rng.integers(1, 80))] = 40.0
+        scenes.append((ids, random_predictions(rng, ids), meters))
+    compare_with_official(tmp_path, scenes)
+
+
+SMALL = 9 * 10  # pixels, fewer than an object needs
+NEARBY = np.full(SHAPE, 40.0)
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+@pytest.mark.parametrize("rows", range(8, 21))
+def test_equal_at_ious_exactly_at_the_thresholds(rows, tmp_path):
+    found = [(CAR, 0.9, box(0, 0, rows, 20)), (CAR, 0.5, SECOND), (CAR, 0.7, box(30, 0, 20, 20))]
+    compare_with_official(tmp_path, [(TWO_CARS, found, NEARBY)])
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+@pytest.mark.parametrize("rows", range(8, 20))
+@pytest.mark.parametrize("number", [VOID, CAR, CARAVAN, BUS, 29001, 26005])
+def test_equal_at_ignored_shares_exactly_at_the_thresholds(number, rows, tmp_path):
+    """A prediction with that many of its 20 rows in a region; IoUs are kept under 0.5."""
+    region = box(30, 0, rows, 80)
+    ids = scene((26000, FIRST), (number, region))
+    found = [(CAR, 0.9, box(30, 0, 20, 20)), (CAR, 0.5, FIRST)]
+    compare_with_official(tmp_path, [(ids, found, NEARBY)])
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+@pytest.mark.parametrize("width", range(10, 41))
+@pytest.mark.parametrize("number", [CAR, 26005])
+def test_equal_on_small_groups_and_instances(number, width, tmp_path):
+    """The small group's pixels count twice among those ignored."""
+    region = box(40, 0, 9, 10)
+    assert region.sum() == SMALL
+    found = [(CAR, 0.9, box(40, 0, 9, width)), (CAR, 0.5, FIRST)]
+    compare_with_official(tmp_path, [(scene((26000, FIRST), (number, region)), found, NEARBY)])
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+@pytest.mark.parametrize("meters", [50.0, 50.1, 100.0, 100.1])
+@pytest.mark.parametrize("known", [17, 18])
+def test_equal_at_the_ends_of_the_ranges(meters, known, tmp_path):
+    """Cars of exactly 1000 pixels and one fewer, with a distance of half of them or of fewer."""
+    exact, fewer = box(0, 0, 25, 40), box(30, 0, 27, 37)
+    distances = np.full(SHAPE, np.nan)
+    distances[:, : known + 3] = meters
+    found = [(CAR, 0.9, exact), (CAR, 0.7, fewer), (CAR, 0.8, box(0, 50, 20, 20))]
+    ids = scene((26000, exact), (26001, fewer))
+    compare_with_official(tmp_path, [(ids, found, distances)])
