@@ -17,6 +17,7 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.engine import DefaultTrainer, HookBase, hooks
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
+from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.utils import comm
 
 from recseg_d2.data.loader import build_test_loader, build_train_loader, build_val_loader
@@ -33,6 +34,7 @@ from recseg_d2.engine.pictures import SamplePictures
 from recseg_d2.engine.progress import BestCheckpoint, Curriculum, Plateau, TrainingEnded
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation import PredictionRecorder, build_evaluator
+from recseg_d2.meta_arch.sequential import SequentialModel
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +83,14 @@ class Trainer(DefaultTrainer):
         evaluator = build_evaluator(cfg, dataset_name, str(folder))
         if not cfg.TEST.SAVE_PREDICTIONS:
             return evaluator
-        limit = cfg.TEST.DETECTIONS_PER_IMAGE
-        return DatasetEvaluators([evaluator, PredictionRecorder(dataset_name, folder, limit)])
+        model = META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE)
+        recorder = PredictionRecorder(
+            dataset_name,
+            folder,
+            limit=cfg.TEST.DETECTIONS_PER_IMAGE,
+            ordered=isinstance(model, type) and issubclass(model, SequentialModel),
+        )
+        return DatasetEvaluators([evaluator, recorder])
 
     def resume_or_load(self, resume: bool = True) -> None:
         """Load weights or, on resuming, everything; the data goes on where it broke off."""

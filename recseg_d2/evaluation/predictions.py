@@ -65,15 +65,23 @@ class PredictionRecorder(DatasetEvaluator):
         output_dir: where the file is written.
         limit: instances kept of an image, those of the highest scores (the last ones of models
             that emit thousands say nothing); 0 keeps all.
+        ordered: whether ``step`` is the order in which the model found the objects; False saves
+            none, for models whose steps only number their results.
         distributed: gather from all processes; else only this process's images are written.
     """
 
     def __init__(
-        self, dataset_name: str, output_dir: str | Path, limit: int = 0, distributed: bool = True
+        self,
+        dataset_name: str,
+        output_dir: str | Path,
+        limit: int = 0,
+        ordered: bool = True,
+        distributed: bool = True,
     ) -> None:
         self._dataset_name = dataset_name
         self._path = Path(output_dir) / predictions_file(dataset_name)
         self._limit = limit
+        self._ordered = ordered
         self._distributed = distributed
         self.reset()
 
@@ -98,7 +106,7 @@ class PredictionRecorder(DatasetEvaluator):
                         "image_id": record["image_id"],
                         "height": int(height),
                         "width": int(width),
-                        "instances": _encoded(found),
+                        "instances": _encoded(found, self._ordered),
                     }
                 )
 
@@ -182,11 +190,12 @@ def load_predictions(path: str | Path) -> SavedPredictions:
     return SavedPredictions(path, content["dataset"], classes, content["images"])
 
 
-def _encoded(instances: Instances) -> list[dict[str, Any]]:
+def _encoded(instances: Instances, ordered: bool) -> list[dict[str, Any]]:
     """The instances of an image as in the file."""
     count = len(instances)
     classes = instances.pred_classes.tolist() if instances.has("pred_classes") else [0] * count
-    steps = instances.step.tolist() if instances.has("step") else [None] * count
+    with_steps = ordered and instances.has("step")
+    steps = instances.step.tolist() if with_steps else [None] * count
     run_lengths = encode_masks(np.asarray(instances.pred_masks, dtype=bool))
     return [
         {

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from detectron2.modeling import META_ARCH_REGISTRY
+from detectron2.structures import Instances
 from detectron2.utils import comm  # noqa: F401  (as a user's script would have it)
 
 from recseg_d2.engine.trainer import Trainer, freeze_except
@@ -212,3 +214,27 @@ def test_predictions_are_kept_for_analyses_where_asked_for(tiny_cfg, tiny_datase
     assert (folder / predictions_file(tiny_dataset)).is_file() == wanted
     if wanted:
         assert len(load_predictions(folder / predictions_file(tiny_dataset)).images) == 6
+
+
+@META_ARCH_REGISTRY.register()
+class NumbersItsResults(torch.nn.Module):
+    """Finds a square at once, numbered as its first step."""
+
+    def __init__(self, cfg):
+        super().__init__()
+
+    def forward(self, inputs):
+        masks = torch.zeros(1, inputs[0]["height"], inputs[0]["width"], dtype=torch.bool)
+        masks[:, :5, :5] = True
+        one = torch.zeros(1, dtype=torch.int64)
+        found = Instances(masks.shape[1:], pred_masks=masks, scores=one + 0.5, step=one)
+        return [{"instances": found}]
+
+
+def test_only_sequential_models_have_an_order_of_discovery(tiny_cfg, tiny_dataset):
+    tiny_cfg.merge_from_list(["DATASETS.TEST", (tiny_dataset,)])
+    tiny_cfg.MODEL.META_ARCHITECTURE = "NumbersItsResults"
+    Trainer.test(tiny_cfg, NumbersItsResults(tiny_cfg))
+    folder = Path(tiny_cfg.OUTPUT_DIR) / "inference" / tiny_dataset
+    for image in load_predictions(folder / predictions_file(tiny_dataset)).images:
+        assert [i["step"] for i in image["instances"]] == [None]

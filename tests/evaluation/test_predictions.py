@@ -61,10 +61,11 @@ def test_round_trip(register, tmp_path):
         np.testing.assert_array_equal(mask_util.decode(instance["segmentation"]), mask)
 
 
-def test_models_without_steps_and_classes(register, tmp_path):
+@pytest.mark.parametrize(("fields", "options"), [({}, {}), ({"step": [0, 1]}, {"ordered": False})])
+def test_models_without_an_order_and_classes(register, tmp_path, fields, options):
     name = register()
-    recorder = PredictionRecorder(name, tmp_path)
-    record(recorder, 100, found(two_squares(), [0.5, 0.5]))
+    recorder = PredictionRecorder(name, tmp_path, **options)
+    record(recorder, 100, found(two_squares(), [0.5, 0.5], **fields))
     recorder.evaluate()
     (image,) = load_predictions(tmp_path / predictions_file(name)).images
     assert [(i["category_id"], i["step"]) for i in image["instances"]] == [(0, None)] * 2
