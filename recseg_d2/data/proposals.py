@@ -50,7 +50,7 @@ def has_proposals(cfg: CfgNode, split: str) -> bool:
     Raises:
         UserError: there are not as many as data sets.
     """
-    files, names = cfg.DATASETS[_FILES[split]], cfg.DATASETS[split]
+    files, names = getattr(cfg.DATASETS, _FILES[split]), cfg.DATASETS[split]
     if files and len(files) != len(names):
         raise UserError(
             f"DATASETS.{_FILES[split]} names {len(files)} files; expected one for each of "
@@ -75,8 +75,9 @@ def add_proposals(
     """
     if not has_proposals(cfg, split):
         return dicts
-    path = cfg.DATASETS[_FILES[split]][list(cfg.DATASETS[split]).index(dataset_name)]
-    most = cfg.DATASETS[_TOPKS[split]]
+    number = list(cfg.DATASETS[split]).index(dataset_name)
+    path = getattr(cfg.DATASETS, _FILES[split])[number]
+    most = getattr(cfg.DATASETS, _TOPKS[split])
     by_image = _load(path)
     without = sum(record["image_id"] not in by_image for record in dicts)
     if dicts and without == len(dicts):
