@@ -16,6 +16,7 @@ def add_ris(cfg: CN) -> None:
     node.CANVAS_GRADIENT = False  # let the gradient through the canvas to earlier steps
     node.NORM = "per_step"  # per_step | shared (batch norms, the code has the first) | group
     node.INIT_STD = 0.01  # of the truncated normal of weights and biases; 0 is PyTorch's own
+    node.UNIT_SIZE = 1.0  # share of the image that a log size of 0 is; small for small objects
     node.BETA = 5.0  # logit that masks and boxes have far outside of the window, negated
     node.GAMMA = "shared"  # gain of masks and boxes: shared | separate (the code's) | fixed | area
     node.LOG_GAMMA = 2.0  # of "fixed" (code: 2.0) and of "area", where it is that of a flat patch
@@ -25,7 +26,9 @@ def add_ris(cfg: CN) -> None:
     node.BOX_WEIGHT = 1.0  # the paper's lambda_b
     node.SCORE_WEIGHT = 1.0  # the paper's lambda_s
     node.CLASS_WEIGHT = 0.1
-    node.BOX_IOU = "gaussian"  # gaussian (eq. 25) | coordinates; for matching and loss
+    # Of boxes, for matching and loss: gaussian (eq. 25) | coordinates | wasserstein (beyond
+    # the paper: leads to small objects from anywhere).
+    node.BOX_IOU = "gaussian"
     node.PADDING_RATIO = 0.2  # target boxes grow by this share of their size, on each side ...
     node.MIN_PADDING = 20.0  # ... and by at least this many pixels
     node.CLASS_SOURCE = "head"  # head | preprocessor | folder, where there are several classes
@@ -47,6 +50,7 @@ def _add_ris_networks(ris: CN) -> None:
     node.GLIMPSES = 5
     node.CARRY_STATE = False  # keep the LSTM's state from object to object
     node.COORDINATES = False  # y, x and radius channels at the image and at the last features
+    node.CONTENT = False  # glimpses look where features match a query (beyond the paper)
     node = ris.PATCH = CN()
     node.SIZE = (48, 48)
     node.WIDTHS = (16, 32, 32, 64, 64, 96)  # of the 3x3 convolutions

@@ -5,6 +5,7 @@ Source: Ren & Zemel 2017, section 2.5 (b), eq. 25 and 26. Letters as in ``recseg
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,8 @@ from recseg_d2.layers.boxes import fill_corners, pad_corners
 from recseg_d2.matching import soft_iou_matrix
 from recseg_d2.structures import InstanceTargets
 
-MEASURES = ("gaussian", "coordinates")
+MEASURES = ("gaussian", "coordinates", "wasserstein")
+REACH = 0.25  # of "wasserstein": distance, as a share of the image's mean side, that divides by e
 EPS = 1e-6  # square pixels; keeps two empty boxes at 0 instead of 0/0
 
 
@@ -36,7 +38,9 @@ class BoxIoU:
 
     Attributes:
         measure: "gaussian": soft IoU of the Gaussian box with the target's map, whose gradient does
-            not vanish where boxes do not overlap; "coordinates": of the corners.
+            not vanish where boxes do not overlap; "coordinates": of the corners; "wasserstein":
+            ``wasserstein_matrix`` in place of an IoU (beyond the paper), which leads small boxes to
+            small objects from anywhere in the image.
         padding_ratio: target boxes grow by this share of their size on each side ...
         min_padding: ... and by at least this many pixels.
 
@@ -77,7 +81,10 @@ class BoxIoU:
         """
         if self.measure == "gaussian":
             return soft_iou_matrix(box_logits.sigmoid(), padded.maps)
-        return corner_iou_matrix(corners, padded.corners)
+        if self.measure == "coordinates":
+            return corner_iou_matrix(corners, padded.corners)
+        height, width = padded.maps.shape[2:]
+        return wasserstein_matrix(corners, padded.corners, REACH * math.sqrt(height * width))
 
 
 def corner_iou_matrix(predicted: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -96,3 +103,28 @@ def corner_iou_matrix(predicted: torch.Tensor, targets: torch.Tensor) -> torch.T
     intersection = (high - low).clamp(min=0).prod(dim=-1)
     areas = [(x[..., 2:] - x[..., :2]).clamp(min=0).prod(dim=-1) for x in (a, b)]
     return intersection / (areas[0] + areas[1] - intersection + EPS)
+
+
+def wasserstein_matrix(
+    predicted: torch.Tensor, targets: torch.Tensor, reach: float
+) -> torch.Tensor:
+    """Normalised Wasserstein similarity ``exp(-d / reach)`` of boxes (Wang et al. 2021).
+
+    d is the distance of the normal distributions that boxes stand for, with mean at the centre and
+    half the sides as standard deviations: the root of the sum of squares of both's differences. It
+    is smooth, and alike for boxes that overlap and those that do not.
+
+    Args:
+        predicted: (B, T, 4) x1 y1 x2 y2.
+        targets: (B, N, 4), in the same units.
+        reach: in these units, above 0.
+
+    Returns:
+        (B, T, N) in (0, 1], 1 for equal boxes.
+    """
+    a, b = (
+        torch.cat([(x[..., :2] + x[..., 2:]) / 2, (x[..., 2:] - x[..., :2]) / 2], dim=-1)
+        for x in (predicted, targets)
+    )
+    squares = (a[:, :, None] - b[:, None]).square().sum(dim=-1)
+    return torch.exp(-torch.sqrt(squares + EPS) / reach)

@@ -94,6 +94,7 @@ def _build_network(cfg: CfgNode, map_width: int) -> RecurrentAttention:
         glimpses=node.BOX.GLIMPSES,
         carry_state=node.BOX.CARRY_STATE,
         coordinates=node.BOX.COORDINATES,
+        content=node.BOX.CONTENT,
     )
     return RecurrentAttention(
         image_size=tuple(recurrent.IMAGE_SIZE),
@@ -103,7 +104,7 @@ def _build_network(cfg: CfgNode, map_width: int) -> RecurrentAttention:
         box=box if node.BOX.ENABLED else None,
         patch=_patch_options(node.PATCH),
         window=WindowOptions(
-            node.VARIANCE, node.MIN_VARIANCE, node.GAMMA, node.LOG_GAMMA, node.BETA
+            node.VARIANCE, node.MIN_VARIANCE, node.GAMMA, node.LOG_GAMMA, node.BETA, node.UNIT_SIZE
         ),
         segment=node.STAGE == "full",
         canvas=node.CANVAS,

@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
 from torch.autograd import gradcheck
 
-from recseg_d2.losses.box_iou import BoxIoU, corner_iou_matrix
+from recseg_d2.losses.box_iou import REACH, BoxIoU, corner_iou_matrix, wasserstein_matrix
 from recseg_d2.targets import build_targets
 
 
@@ -45,7 +47,29 @@ def test_coordinate_iou_ignores_maps():
     assert box_iou.matrix(torch.zeros(1, 1, 8, 10), corners, padded).item() == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("measure", ["gaussian", "coordinates"])
+def test_wasserstein_by_hand():
+    predicted = torch.tensor([[[0.0, 0.0, 4.0, 2.0]]])
+    targets = torch.tensor([[[3.0, 4.0, 7.0, 6.0], [0.0, 0.0, 4.0, 2.0], [-3.0, -3.0, 7.0, 5.0]]])
+    near = wasserstein_matrix(predicted, targets, reach=10.0)[0, 0]
+    assert near[0].item() == pytest.approx(math.exp(-0.5))  # centres 3 and 4 apart, same size
+    assert near[1].item() == pytest.approx(1.0, abs=1e-3)
+    # same centre, half sides differ by 3 and 3
+    assert near[2].item() == pytest.approx(math.exp(-math.sqrt(18) / 10))
+
+
+def test_wasserstein_reaches_across_the_image():
+    box_iou = BoxIoU("wasserstein", padding_ratio=0.0, min_padding=0.0)
+    padded = box_iou.pad(targets_of((0, 2, 0, 2), (6, 8, 0, 2)))
+    corners = torch.tensor([[[8.0, 0.0, 10.0, 2.0]]], requires_grad=True)
+    table = box_iou.matrix(torch.zeros(1, 1, 8, 10), corners, padded)[0, 0]
+    reach = REACH * math.sqrt(80)
+    assert table.tolist() == pytest.approx([math.exp(-8 / reach), math.exp(-10 / reach)], rel=1e-4)
+    table[0].backward()
+    assert corners.grad[0, 0, 0] < 0  # nearer when it moves left
+    assert corners.grad[0, 0, 2] < 0
+
+
+@pytest.mark.parametrize("measure", ["gaussian", "coordinates", "wasserstein"])
 def test_no_objects(measure):
     box_iou = BoxIoU(measure)
     padded = box_iou.pad(targets_of())
@@ -61,7 +85,9 @@ def test_gradients():
     corners = torch.tensor([[[1.0, 1.2, 6.3, 7.0], [5.1, 0.2, 9.0, 3.3]]], dtype=torch.float64)
     corners.requires_grad_()
     assert gradcheck(lambda x: BoxIoU().matrix(x, corners, maps), (logits,))
-    assert gradcheck(lambda x: BoxIoU("coordinates").matrix(logits, x, maps), (corners,))
+    for measure in ("coordinates", "wasserstein"):
+        iou = BoxIoU(measure)
+        assert gradcheck(lambda x, iou=iou: iou.matrix(logits, x, maps), (corners,))
 
 
 def test_unknown_measure():

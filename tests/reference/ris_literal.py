@@ -63,7 +63,10 @@ def glimpses(net, d, t, state):
         if tau == 0:
             alpha = torch.full_like(u[:, 0], 1 / (u.shape[2] * u.shape[3]))
         else:
-            alpha = lstm_net.attend(z).softmax(dim=1).view_as(u[:, 0])
+            e = lstm_net.attend(z).view_as(u[:, 0])
+            if lstm_net.query is not None:
+                e = e + (lstm_net.query(z)[:, :, None, None] * u).sum(dim=1)
+            alpha = e.flatten(1).softmax(dim=1).view_as(e)
         alphas.append(alpha)
         z, memory = lstm(lstm_net.cell, (alpha[:, None] * u).sum(dim=(2, 3)), z, memory)
     return z, memory, torch.stack(alphas, dim=1)
@@ -74,7 +77,7 @@ def decode(windows, raw):
     options = windows.options
     shape = raw.new_tensor(windows.image_size)
     patch = raw.new_tensor(windows.patch_size)
-    centre, size = (raw[:, :2] + 1) * shape / 2, raw[:, 2:4].exp() * shape
+    centre, size = (raw[:, :2] + 1) * shape / 2, raw[:, 2:4].exp() * options.unit_size * shape
     rest = raw[:, 4:]
     if options.variance == "predicted":
         log_variance, rest = rest[:, :2], rest[:, 2:]

@@ -32,6 +32,8 @@ class BoxOptions:
         carry_state: keep the LSTM's state from object to object, instead of beginning anew.
         coordinates: y, x and radius channels beside the image (hoisted) and on the last feature
             map, so that a glimpse says where it looked (beyond the paper).
+        content: a glimpse looks where features match a query made of the hidden state, beside
+            where that state points to (beyond the paper): for objects that may be anywhere.
 
     Raises:
         ValueError: widths and pools differ in length, or there is none; no glimpse.
@@ -44,6 +46,7 @@ class BoxOptions:
     glimpses: int = 5
     carry_state: bool = False
     coordinates: bool = False
+    content: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.widths) == len(self.pools):
@@ -82,17 +85,25 @@ class GlimpseLSTM(nn.Module):
         map_size: h and w.
         hidden_width: D; also of the hidden layer that the weights are computed with.
         glimpses: G, at least 1.
+        content: weights also grow with the product of a feature and a query from the hidden state.
     """
 
     def __init__(
-        self, feature_width: int, map_size: tuple[int, int], hidden_width: int, glimpses: int
+        self,
+        feature_width: int,
+        map_size: tuple[int, int],
+        hidden_width: int,
+        glimpses: int,
+        content: bool = False,
     ) -> None:
         super().__init__()
         self.map_size = map_size
         self.glimpses = glimpses
         self.hidden_width = hidden_width
         self.cell = nn.LSTMCell(feature_width, hidden_width)
-        self.attend = None
+        self.attend = self.query = None
+        if glimpses > 1 and content:
+            self.query = nn.Linear(hidden_width, feature_width)
         if glimpses > 1:
             self.attend = nn.Sequential(
                 nn.Linear(hidden_width, hidden_width),
@@ -113,7 +124,10 @@ class GlimpseLSTM(nn.Module):
         state = self.cell(flat.mean(dim=2), state)
         for _ in range(self.glimpses - 1):
             assert self.attend is not None
-            weights = self.attend(state[0]).softmax(dim=1)
+            logits = self.attend(state[0])
+            if self.query is not None:
+                logits = logits + (self.query(state[0])[:, None] @ flat)[:, 0]
+            weights = logits.softmax(dim=1)
             attention.append(weights)
             state = self.cell((flat @ weights[:, :, None])[:, :, 0], state)
         return state, torch.stack(attention, dim=1).unflatten(2, self.map_size)
@@ -147,7 +161,11 @@ class BoxNetwork(nn.Module):
         self.cnn = SplitInputConv(in_width + extra, int(canvas), widths, pools, make_norm)
         self.map_size = pooled_size(image_size, pools)
         self.glimpse = GlimpseLSTM(
-            widths[-1] + extra, self.map_size, options.hidden_width, options.glimpses
+            widths[-1] + extra,
+            self.map_size,
+            options.hidden_width,
+            options.glimpses,
+            options.content,
         )
         self.linear = nn.Linear(options.hidden_width, num_outputs)
 

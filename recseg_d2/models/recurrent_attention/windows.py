@@ -55,6 +55,8 @@ class WindowOptions:
             Learned gains are predicted as logarithms.
         log_gamma: of "fixed" and "area".
         beta: subtracted from masks and boxes (eq. 19 and 25).
+        unit_size: share of the image's sides that a log size of 0 stands for, and so about what an
+            untrained network looks at; 1 in eq. 9 and 10.
 
     Raises:
         ValueError: an unknown choice.
@@ -65,6 +67,7 @@ class WindowOptions:
     gamma: str = "shared"
     log_gamma: float = 2.0
     beta: float = 5.0
+    unit_size: float = 1.0
 
     def __post_init__(self) -> None:
         if self.variance not in VARIANCES or self.gamma not in GAMMAS:
@@ -113,7 +116,8 @@ class WindowDecoder(nn.Module):
         """Decode (B, num_inputs): centre, log size, log variance (y before x), log gains."""
         raw = raw.float() if raw.dtype != torch.float64 else raw  # windows need every digit
         centre = (raw[:, 0:2] + 1) * self.image_shape.to(raw.dtype) / 2
-        size = torch.exp(raw[:, 2:4]) * self.image_shape.to(raw.dtype)
+        unit = self.options.unit_size * self.image_shape.to(raw.dtype)
+        size = torch.exp(raw[:, 2:4]) * unit
         given = raw[:, 4:6] if self.options.variance == "predicted" else None
         gains = torch.exp(raw[:, self.num_inputs - self.num_gains :]).unbind(1)
         return self._complete(centre, size, given, gains)

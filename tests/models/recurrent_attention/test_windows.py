@@ -27,6 +27,11 @@ def test_eq_6_to_10_by_hand():
     ]  # fmt: skip
 
 
+def test_the_unit_of_sizes():
+    window = decoder(unit_size=0.5)(raw(0, 0, 0, math.log(2.0), 0, 0, 0))
+    assert window.size.tolist() == [[pytest.approx(20.0), pytest.approx(60.0)]]
+
+
 @pytest.mark.parametrize(
     ("options", "count"),
     [
