@@ -1,4 +1,4 @@
-"""Synthetic scenes: overlapping textured shapes of several classes. May use: numpy, drawing.
+"""Synthetic scenes: overlapping textured shapes of several classes. May use: numpy, this package.
 
 The built-in data set for mask proposals and their classification. Only the shape tells the class:
 colours, textures and sizes are drawn alike for all of them, the background is as colourful, and the
@@ -8,12 +8,14 @@ their sizes are log-uniform over more than two octaves, which is what a pyramid 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from recseg_d2.data.drawing import photograph, smooth_noise
+from recseg_d2.data.outlines import OUTLINES, inside
+
+CLASSES = tuple(OUTLINES)
 
 REFERENCE_SIZE = 128  # lengths below are in pixels of an image of this side, and scale with it
 MIN_SIZE = 48  # the smallest image in which shapes are still more than a few pixels
@@ -74,60 +76,6 @@ def draw_scene_labels(
     return labels, [shape.category for shape in placed]
 
 
-# -------------------------------------------------------------------------------------- outlines
-
-
-def _disc(rng: np.random.Generator) -> np.ndarray:
-    return _ring_points(np.linspace(0, 2 * np.pi, 40, endpoint=False))
-
-
-def _square(rng: np.random.Generator) -> np.ndarray:
-    return _ring_points(np.pi / 4 + np.arange(4) * np.pi / 2)
-
-
-def _triangle(rng: np.random.Generator) -> np.ndarray:
-    return _ring_points(np.arange(3) * 2 * np.pi / 3 + rng.uniform(-0.2, 0.2, 3))
-
-
-def _star(rng: np.random.Generator) -> np.ndarray:
-    radii = np.where(np.arange(10) % 2, rng.uniform(0.38, 0.52), 1)
-    return _ring_points(np.arange(10) * np.pi / 5) * radii[:, None]
-
-
-def _cross(rng: np.random.Generator) -> np.ndarray:
-    arm = rng.uniform(0.26, 0.38)
-    corner = np.array([[1, -arm], [1, arm], [arm, arm]])
-    quarter_turn = np.array([[0, 1], [-1, 0]])
-    quarters = [corner]
-    for _ in range(3):
-        quarters.append(quarters[-1] @ quarter_turn)
-    return np.concatenate(quarters)
-
-
-def _arc(rng: np.random.Generator) -> np.ndarray:
-    """A sector of a ring."""
-    angles = np.linspace(0, rng.uniform(3.4, 4.6), 24)
-    return np.concatenate(
-        [_ring_points(angles), _ring_points(angles[::-1]) * rng.uniform(0.5, 0.6)]
-    )
-
-
-def _ring_points(angles: np.ndarray) -> np.ndarray:
-    return np.stack([np.sin(angles), np.cos(angles)], axis=1)
-
-
-# Each makes an outline: (P, 2) y, x of a closed polygon around the origin, of any size.
-_OUTLINES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
-    "disc": _disc,
-    "square": _square,
-    "triangle": _triangle,
-    "star": _star,
-    "cross": _cross,
-    "arc": _arc,
-}
-CLASSES = tuple(_OUTLINES)
-
-
 # -------------------------------------------------------------------------------------- geometry
 
 
@@ -160,7 +108,7 @@ def _all_visible(shapes: list[_Shape], labels: np.ndarray, least_area: float) ->
 def _make_shape(rng: np.random.Generator, size: int) -> _Shape:
     """A shape of random class, form, size, angle and place; its centre is in the image."""
     category = int(rng.integers(len(CLASSES)))
-    outline = _OUTLINES[CLASSES[category]](rng) * (rng.uniform(0.75, 1), 1)
+    outline = OUTLINES[CLASSES[category]](rng) * (rng.uniform(0.75, 1), 1)
     angle = rng.uniform(0, 2 * np.pi)
     cos, sin = np.cos(angle), np.sin(angle)
     turned = outline @ np.array([[cos, -sin], [sin, cos]])
@@ -175,20 +123,7 @@ def _make_shape(rng: np.random.Generator, size: int) -> _Shape:
     x = np.arange(first[1], last[1])[None, :] + 0.5
     dy, dx = (y - centre[0]) / side, (x - centre[1]) / side
     window = (slice(first[0], last[0]), slice(first[1], last[1]))
-    return _Shape(
-        category, window, _inside(corners, y, x), dy * cos + dx * sin, dx * cos - dy * sin
-    )
-
-
-def _inside(corners: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Which points of a grid (h, 1), (1, w) are in a polygon (P, 2), by the even-odd rule."""
-    y0, x0 = corners.T
-    y1, x1 = np.roll(corners, -1, axis=0).T
-    spans = (y0 > y) != (y1 > y)  # (h, P): whether an edge crosses the row
-    rise = np.where(y1 == y0, 1, y1 - y0)  # horizontal edges span no row
-    crossing = x0 + (y - y0) / rise * (x1 - x0)
-    left = spans[:, :, None] & (crossing[:, :, None] > x[None])
-    return left.sum(axis=1) % 2 == 1
+    return _Shape(category, window, inside(corners, y, x), dy * cos + dx * sin, dx * cos - dy * sin)
 
 
 # ----------------------------------------------------------------------------------------- look
