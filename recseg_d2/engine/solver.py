@@ -10,12 +10,14 @@ from detectron2.config import CfgNode
 from detectron2.solver import LRMultiplier
 from detectron2.solver import build_lr_scheduler as build_detectron2_lr_scheduler
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
+from detectron2.solver.lr_scheduler import WarmupParamScheduler
 from fvcore.common.param_scheduler import (
     CompositeParamScheduler,
     ConstantParamScheduler,
     CosineParamScheduler,
     LinearParamScheduler,
     ParamScheduler,
+    StepWithFixedGammaParamScheduler,
 )
 
 from recseg_d2.errors import UserError
@@ -88,6 +90,9 @@ def build_lr_scheduler(
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """SOLVER.LR_SCHEDULER_NAME: Detectron2's, or WarmupFlatCosineLR.
 
+    WarmupStepWithFixedGammaLR is Detectron2's up to the last iteration, after which that one has
+    no value and fails.
+
     WarmupFlatCosineLR: linear warm-up over WARMUP_ITERS, flat up to FLAT_FRACTION of MAX_ITER, then
     a half cosine down to BASE_LR_END.
 
@@ -97,9 +102,35 @@ def build_lr_scheduler(
     name = cfg.SOLVER.LR_SCHEDULER_NAME
     if name not in SCHEDULERS:
         raise UserError(f"SOLVER.LR_SCHEDULER_NAME is {name!r}: expected one of {SCHEDULERS}.")
-    if name != "WarmupFlatCosineLR":
-        return build_detectron2_lr_scheduler(cfg, optimizer)
-    return LRMultiplier(optimizer, _flat_cosine(cfg), cfg.SOLVER.MAX_ITER)
+    if name == "WarmupFlatCosineLR":
+        return LRMultiplier(optimizer, _flat_cosine(cfg), cfg.SOLVER.MAX_ITER)
+    if name == "WarmupStepWithFixedGammaLR":
+        return LRMultiplier(optimizer, _fixed_gamma(cfg), cfg.SOLVER.MAX_ITER)
+    return build_detectron2_lr_scheduler(cfg, optimizer)
+
+
+class _UpToTheEnd(ParamScheduler):
+    """A schedule that has a value at its very end too: that of its last iteration."""
+
+    def __init__(self, schedule: ParamScheduler, iterations: int) -> None:
+        self._schedule = schedule
+        self._last = (iterations - 1) / iterations
+
+    def __call__(self, where: float) -> float:
+        return self._schedule(min(where, self._last))
+
+
+def _fixed_gamma(cfg: CfgNode) -> ParamScheduler:
+    """NUM_DECAYS times by GAMMA, at equal distances."""
+    solver = cfg.SOLVER
+    steps = StepWithFixedGammaParamScheduler(1.0, solver.NUM_DECAYS, solver.GAMMA, solver.MAX_ITER)
+    return WarmupParamScheduler(
+        _UpToTheEnd(steps, solver.MAX_ITER),
+        solver.WARMUP_FACTOR,
+        min(solver.WARMUP_ITERS / solver.MAX_ITER, 1.0),
+        solver.WARMUP_METHOD,
+        solver.RESCALE_INTERVAL,
+    )
 
 
 def _flat_cosine(cfg: CfgNode) -> ParamScheduler:

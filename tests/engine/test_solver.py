@@ -101,3 +101,30 @@ def test_flat_cosine_by_hand(tiny_cfg):
         scheduler.step()
     cosine = [0.5 * (1 + math.cos(math.pi * i / 6)) for i in range(6)]
     assert rates == pytest.approx([0.5, 0.75, 1.0, 1.0, *cosine], abs=1e-6)
+
+
+def test_fixed_gamma_by_hand_up_to_the_end_of_training(tiny_cfg):
+    tiny_cfg.SOLVER.LR_SCHEDULER_NAME = "WarmupStepWithFixedGammaLR"
+    tiny_cfg.SOLVER.MAX_ITER, tiny_cfg.SOLVER.NUM_DECAYS, tiny_cfg.SOLVER.GAMMA = 8, 3, 0.5
+    tiny_cfg.SOLVER.WARMUP_ITERS = 0
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=8.0)
+    scheduler = build_lr_scheduler(tiny_cfg, optimizer)
+    rates = []
+    for _ in range(8):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()  # the eighth asks for the rate after the last iteration
+    assert rates == [8, 8, 4, 4, 2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("iterations", [1, 2])
+def test_fixed_gamma_with_fewer_iterations_than_decays(tiny_cfg, iterations):
+    tiny_cfg.SOLVER.LR_SCHEDULER_NAME = "WarmupStepWithFixedGammaLR"
+    tiny_cfg.SOLVER.MAX_ITER, tiny_cfg.SOLVER.NUM_DECAYS = iterations, 5
+    tiny_cfg.SOLVER.WARMUP_ITERS = 0
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=8.0)
+    scheduler = build_lr_scheduler(tiny_cfg, optimizer)
+    for _ in range(iterations):
+        optimizer.step()
+        scheduler.step()
+    assert optimizer.param_groups[0]["lr"] > 0
