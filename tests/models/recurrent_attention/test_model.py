@@ -47,7 +47,7 @@ CASES = {
     "one glimpse": {"box": {"glimpses": 1}},
     "state carried": {"box": {"carry_state": True}},
     "coordinates": {"map_width": 2, "box": {"coordinates": True}},
-    "content": {"norm": "group", "box": {"content": True, "coordinates": True}},
+    "content": {"map_width": 2, "box": {"content": True}},
     "gradient through the canvas": {"canvas_gradient": True},
     "no canvas": {"canvas": False, "box": {"carry_state": True}},
     "no box network": {"box": False},
