@@ -40,7 +40,7 @@ from recseg_d2.engine.benchmark import (
     peak_bytes,
 )
 from recseg_d2.engine.benchmark_metrics import metric_rows
-from recseg_d2.engine.benchmark_proposals import StageSettings, literal_reference, stage_rows
+from recseg_d2.engine.benchmark_proposals import StageSettings, literal_references, stage_rows
 from recseg_d2.engine.device import resolve_device
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.errors import UserError
@@ -87,7 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         default=StageSettings().literal_windows,
         metavar="N",
-        help="of --stages: windows that the literal reference is timed on; 0 leaves it out",
+        help="of --stages: windows that the literal reference pastes; 0 leaves it out",
     )
     parser.add_argument(
         "--metrics", type=int, metavar="N", help="time Cityscapes AP on N images, and no model"
@@ -146,7 +146,7 @@ def stage_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[d
     """Rows of all configs and stages."""
     torch.set_num_threads(args.threads)
     settings = StageSettings(tuple(args.image_size), args.repeats, args.literal_windows)
-    if args.literal_windows and literal_reference() is None:
+    if args.literal_windows and literal_references() is None:
         print("The literal reference is in a checkout's tests; left out.")
     return [
         {"config": name, **row}

@@ -2,9 +2,9 @@
 
 May use: detectron2, the package. Stages: backbone, heads, assembling, boxes (tight ones of the
 binary masks), NMS, pasting. Weights are random and the image is noise; score maps are brought to
-unit variance, so that masks are neither full nor empty. A checkout's
-``tests/reference/proposals_literal.py`` does the last four one window and one pixel at a time; it
-is timed on the best few windows, and ours on the same ones beside it.
+unit variance, so that masks are neither full nor empty. The literal loops of a checkout's
+``tests/reference`` do the last four one window and one pixel at a time; they are timed on some of
+the best windows, and ours on the same ones beside them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,9 +40,13 @@ from recseg_d2.models.instance_fcn.proposals import (
 )
 from recseg_d2.structures import MaskProposals
 
-LITERAL = "proposals_literal.py"
-LITERAL_STAGES = ("assembling", "boxes", "NMS", "pasting")
-NMS_SHARE = 20  # times as many windows are suppressed literally as assembled: it is less work
+LITERAL = ("instance_fcn_literal.py", "proposals_literal.py")  # assembling, and what follows
+LITERAL_STAGES = {  # how many times as many windows as pasted go through the reference
+    "assembling": 10,
+    "boxes": 1,
+    "NMS": 20,
+    "pasting": 1,
+}
 PIXELS_MAY_DIFFER = 1e-4  # share of pasted pixels: values at the threshold but for rounding
 
 Work = Callable[[], Any]
@@ -56,12 +59,13 @@ class StageSettings:
     Attributes:
         size: height and width of the image in pixels.
         repeats: timed runs; the median counts.
-        literal_windows: windows that the literal reference is timed on; 0 leaves it out.
+        literal_windows: windows that the literal reference pastes, see ``LITERAL_STAGES``; 0
+            leaves it out.
     """
 
     size: tuple[int, int] = (375, 500)
     repeats: int = 3
-    literal_windows: int = 100
+    literal_windows: int = 50
 
 
 @dataclass
@@ -91,10 +95,12 @@ class Scene:
     kept: MaskProposals
 
 
-def literal_reference() -> Any | None:
-    """The module of a checkout's tests; None elsewhere."""
-    path = REFERENCES / LITERAL
-    return load_module(path) if Path(path).is_file() else None
+def literal_references() -> tuple[Any, Any] | None:
+    """The modules ``LITERAL`` of a checkout's tests; None elsewhere."""
+    first, second = (REFERENCES / name for name in LITERAL)
+    if not (first.is_file() and second.is_file()):
+        return None
+    return load_module(first), load_module(second)
 
 
 def stage_rows(cfg: CfgNode, settings: StageSettings) -> list[dict[str, Any]]:
@@ -171,25 +177,25 @@ def assembled(scene: Scene) -> torch.Tensor:
     return logits
 
 
-def literal_stages(scene: Scene, reference: Any) -> dict[str, Work]:
-    """The same stages by the reference, where it has them."""
-    found, threshold = scene.proposals, scene.options.mask_threshold
-    arrays = [level.maps.mask_maps[0].double().cpu().numpy() for level in scene.levels]
+def literal_stages(scene: Scene, references: tuple[Any, Any]) -> dict[str, Work]:
+    """The same stages by the references, where they have them."""
+    assembling, following = references
+    network, threshold = scene.model.network, scene.options.mask_threshold
+    found = scene.proposals
     masks, windows = found.mask_logits.double().cpu().numpy(), found.windows.cpu().numpy()
     boxes, scores = found.boxes.tolist(), found.objectness.tolist()
-    places = zip(scene.ranked.level.tolist(), scene.ranked.windows.tolist(), strict=True)
-    jobs = [(arrays[level], row, column) for level, (_, row, column) in places]
+    maps = [level.maps.mask_maps.cpu() for level in scene.levels]
+    jobs = list(zip(scene.ranked.level.tolist(), scene.ranked.windows.cpu(), strict=True))
     pairs = list(zip(masks, windows, strict=True))
-    cells = scene.model.network.window
     works: dict[str, Work] = {
-        "boxes": lambda: [reference.tight_box(m, w, scene.size, threshold) for m, w in pairs],
-        "NMS": lambda: reference.greedy_nms(boxes, scores, scene.options.nms_threshold),
-        "pasting": lambda: [reference.paste_mask(m, w, scene.size, threshold) for m, w in pairs],
+        "boxes": lambda: [following.tight_box(m, w, scene.size, threshold) for m, w in pairs],
+        "NMS": lambda: following.greedy_nms(boxes, scores, scene.options.nms_threshold),
+        "pasting": lambda: [following.paste_mask(m, w, scene.size, threshold) for m, w in pairs],
     }
-    if scene.model.network.options.mask_head == "assembling":
+    if network.options.mask_head == "assembling":
         works["assembling"] = lambda: [
-            reference.assemble_window(maps, row, column, cells, OUTSIDE_LOGIT)
-            for maps, row, column in jobs
+            assembling.assemble(maps[k], window[None], network.window, OUTSIDE_LOGIT)[0].numpy()
+            for k, window in jobs
         ]
     return works
 
@@ -208,9 +214,14 @@ def same_output(stage: str, ours: Any, literal: Any) -> bool:
 
 
 def few_windows(scene: Scene, count: int) -> Scene:
-    """The scene with its best windows only, all of which are pasted."""
+    """The scene with its best windows only, all of which are pasted.
+
+    Boxes are in double precision, as the reference's: windows are on a grid, so that many overlaps
+    equal the threshold of suppression but for rounding.
+    """
     first = slice(0, count)
     proposals = scene.proposals.take(torch.arange(len(scene.proposals))[first])
+    proposals = replace(proposals, boxes=proposals.boxes.double())
     return replace(scene, ranked=scene.ranked.take(first), proposals=proposals, kept=proposals)
 
 
@@ -218,10 +229,10 @@ def _rows(scene: Scene, settings: StageSettings) -> list[dict[str, Any]]:
     """The table's rows at some scales."""
     device = scene.model.device
     seconds = interleaved_seconds(stages(scene), settings.repeats, device)
-    reference = literal_reference() if settings.literal_windows else None
+    references = literal_references() if settings.literal_windows else None
     beside: dict[str, dict[str, Any]] = {}
-    if reference is not None:
-        beside = _beside_literal(scene, reference, settings)
+    if references is not None:
+        beside = _beside_literal(scene, references, settings)
     return [
         {
             "scales": len(scene.levels),
@@ -235,14 +246,13 @@ def _rows(scene: Scene, settings: StageSettings) -> list[dict[str, Any]]:
 
 
 def _beside_literal(
-    scene: Scene, reference: Any, settings: StageSettings
+    scene: Scene, references: tuple[Any, Any], settings: StageSettings
 ) -> dict[str, dict[str, Any]]:
     """By stage: how often ours is faster on the same windows, and whether the output is equal."""
     found = {}
-    for stage in LITERAL_STAGES:
-        count = settings.literal_windows * (NMS_SHARE if stage == "NMS" else 1)
-        few = few_windows(scene, count)
-        work = literal_stages(few, reference).get(stage)
+    for stage, times in LITERAL_STAGES.items():
+        few = few_windows(scene, settings.literal_windows * times)
+        work = literal_stages(few, references).get(stage)
         if work is None:
             continue
         ours = stages(few)[stage]

@@ -1,7 +1,7 @@
-"""InstanceFCN's inference, one window and one pixel at a time, in Python's float64.
+"""InstanceFCN's inference after assembling, one window and one pixel at a time, in float64.
 
-Every window of every scale is assembled, truncated, boxed; then greedy suppression; then a mask's
-pixels one by one. Nothing of the package is used but its network.
+Every window's mask is truncated and boxed; then greedy suppression; then a mask's pixels one by
+one. Assembling itself is in ``instance_fcn_literal``. Nothing of the package is used.
 """
 
 from __future__ import annotations
@@ -9,21 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-
-
-def assemble_window(
-    maps: np.ndarray, row: int, column: int, cells: int, outside: float
-) -> np.ndarray:
-    """(k * k, h, w) score maps and a centre cell -> (m, m), cell by cell (section 3.1)."""
-    parts = math.isqrt(maps.shape[0])
-    mask = np.empty((cells, cells))
-    for i in range(cells):
-        for j in range(cells):
-            y, x = row - cells // 2 + i, column - cells // 2 + j
-            part = (i * parts // cells) * parts + j * parts // cells
-            inside = 0 <= y < maps.shape[1] and 0 <= x < maps.shape[2]
-            mask[i, j] = maps[part, y, x] if inside else outside
-    return mask
 
 
 def tight_box(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from reference import proposals_literal as literal
+from reference.instance_fcn_literal import assemble
 from torch import nn
 
 from recseg_d2.layers import nms
@@ -49,12 +50,13 @@ def literal_proposals(network, image, size, options) -> list[dict]:
     """All windows of all scales, the paper's way."""
     found = []
     for level in build_pyramid(network, image, options):
-        maps = level.maps.mask_maps[0].double().numpy()
+        maps = level.maps.mask_maps
         zoom_y, zoom_x = size[0] / level.size[0], size[1] / level.size[1]
         scale = np.array([zoom_x, zoom_y, zoom_x, zoom_y])
-        for row in range(maps.shape[1]):
-            for column in range(maps.shape[2]):
-                mask = literal.assemble_window(maps, row, column, network.window, OUTSIDE_LOGIT)
+        for row in range(maps.shape[2]):
+            for column in range(maps.shape[3]):
+                centre = torch.tensor([[0, row, column]])
+                mask = assemble(maps, centre, network.window, OUTSIDE_LOGIT)[0].double().numpy()
                 corner = np.array([column, row]) - network.window // 2
                 window = np.concatenate([corner, corner + network.window]) * STRIDE * scale
                 box = literal.tight_box(mask, window, size, options.mask_threshold)
