@@ -18,6 +18,7 @@ _HEADER = struct.Struct(">IIBBBBB")  # width, height, depth, colours, three meth
 _PLAIN = (1, 0, 0, 0, 0)  # one bit of grey, deflated, not interlaced
 _KNOWN = {b"IHDR", b"IDAT", b"IEND"}  # any other chunk may change what the bits mean
 _FRAME = 12  # bytes of a chunk besides its content: length, kind, checksum
+_LEVEL = 1  # of zlib: a kilobyte more than the default, and read five times as fast
 _LEFT, _ABOVE = 1, 2  # filters: bytes are differences to the one on the left, or above
 
 
@@ -31,7 +32,7 @@ def write_bitmap(path: str | Path, mask: np.ndarray) -> None:
     rows = np.pad(np.packbits(mask, axis=1), ((0, 0), (1, 0)))  # each begins with its filter, 0
     contents = {
         b"IHDR": _HEADER.pack(width, height, *_PLAIN),
-        b"IDAT": zlib.compress(rows.tobytes()),
+        b"IDAT": zlib.compress(rows.tobytes(), _LEVEL),
         b"IEND": b"",
     }
     chunks = [_chunk(kind, body) for kind, body in contents.items()]
@@ -71,9 +72,11 @@ def read_bitmap(path: str | Path) -> tuple[int, np.ndarray] | None:
 
 def _without_filters(rows: np.ndarray) -> np.ndarray | None:
     """The bytes that filtered rows stand for; None for filters that masks hardly ever need."""
-    filters, pixels = rows[:, 0], rows[:, 1:].copy()
+    filters, pixels = rows[:, 0], rows[:, 1:]
     if filters.max(initial=0) > _ABOVE:
         return None
+    if filters.any():
+        pixels = pixels.copy()  # to be changed row by row
     for k in np.flatnonzero(filters):
         if filters[k] == _LEFT:
             pixels[k] = np.cumsum(pixels[k], dtype=np.uint8)
