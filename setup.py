@@ -29,10 +29,13 @@ EXTRAS = {
     "tensorboard": ["tensorboard"],  # curves beside metrics.json
     "baseline": ["scikit-image"],  # the classical methods to compare with
     "hdf5": ["h5py"],  # CVPPP's layout of 2017
+    "plots": ["matplotlib"],  # recseg analyze, curves of recall
 }
 EXTRAS["all"] = sorted(name for names in EXTRAS.values() for name in names)
 EXTRAS["dev"] = [
     *EXTRAS["all"],
+    "cityscapesscripts==2.3.0",  # the official evaluation, which ours is compared with ...
+    "pyquaternion",  # ... and what it imports without saying so
     "hypothesis",
     "mypy",
     "pytest",
