@@ -1,0 +1,182 @@
+"""Every shipped config runs as a user runs it, on small data in its official layout.
+
+Each phase trains for an iteration, evaluates and writes its files. Meanwhile every read of a config
+key is noted, so that a key that a config sets and nothing looks at is found.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog
+from detectron2.modeling import build_backbone
+from official import missing_library
+
+from recseg_d2.cli.train import run_phase
+from recseg_d2.cli.train_checks import check_config
+from recseg_d2.config import load_config
+from recseg_d2.data.annotations import decode_segmentation
+from recseg_d2.data.proposal_files import proposals_to_results, save_proposals
+from recseg_d2.engine.phases import phase_configs
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("projects/*/configs/*.yaml")])
+NO_DATA_OF_ITS_OWN = "rsis_small.yaml"  # the command line names the user's folder
+FEW = 3
+STAND_IN = ("cvppp_a1_train", "cvppp_a1_val")
+
+SMALL = [
+    *("MODEL.WEIGHTS", "", "MODEL.DEVICE", "cpu", "SOLVER.IMS_PER_BATCH", 2),
+    *("MODEL.RECURRENT.IMAGE_SIZE", (64, 64), "MODEL.RECURRENT.STEPS", 3),
+    *("MODEL.RESNETS.DEPTH", 18, "MODEL.RESNETS.RES2_OUT_CHANNELS", 64),
+    *("MODEL.INSTANCE_FCN.TEST.SCALES", (48, 64), "MODEL.INSTANCE_FCN.TEST.TOPK", 5),
+    *("MODEL.INSTANCE_FCN.CROP_SIZE", 0, "MODEL.INSTANCE_FCN.NUM_WINDOWS", 16),
+    *("MODEL.PROPOSAL_CLASSIFIER.FC_WIDTH", 32),
+    *("INPUT.MIN_SIZE_TRAIN", (64,), "INPUT.MIN_SIZE_TEST", 64),
+    *("TEST.NUM_PICTURES", 1),
+]
+# Where a file makes this choice anew, these settings of its base's choice lie idle.
+REPLACED = {
+    "SOLVER.OPTIMIZER": ("SOLVER.MOMENTUM",),
+    "SOLVER.LR_SCHEDULER_NAME": ("SOLVER.STEPS", "SOLVER.GAMMA", "SOLVER.NUM_DECAYS"),
+    "MODEL.BACKBONE.NAME": ("MODEL.BACKBONE.FREEZE_AT", "MODEL.RESNETS."),
+    "MODEL.RIS.PREPROCESSOR.ENABLED": ("MODEL.RIS.PREPROCESSOR.",),
+}
+# What says how the file itself is to be read, not what the program is to do.
+ABOUT_THE_FILE = {"VERSION"}
+
+
+def identify(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Dotted names of the config keys that are read, from now on."""
+    found: set[str] = set()
+    original = CfgNode.__getattr__
+
+    def noting(node, name):
+        value = original(node, name)
+        path = [*node.__dict__.get("_test_path", []), name]
+        if isinstance(value, CfgNode):
+            value.__dict__["_test_path"] = path
+        else:
+            found.add(".".join(path))
+        return value
+
+    monkeypatch.setattr(CfgNode, "__getattr__", noting)
+    return found
+
+
+def keys(node, prefix=""):
+    """Dotted names of the leaves of nested dicts."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from keys(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def set_keys(path):
+    """Keys that a config sets: by itself, in its phases, and by its bases as far as they count."""
+    document = yaml.safe_load(path.read_text())
+    bases = document.pop("_BASE_", [])
+    own = set(keys(document))
+    for phase in document.get("SOLVER", {}).get("PHASES", []):
+        own |= {key for key in keys(phase) if key != "NAME"}
+    idle = tuple(key for choice, settings in REPLACED.items() if choice in own for key in settings)
+    inherited: set[str] = set()
+    for base in [bases] if isinstance(bases, str) else bases:
+        inherited |= set_keys(path.parent / base)
+    return own | {key for key in inherited if not key.startswith(idle)}
+
+
+def on_small_data(cfg, tmp_path):
+    """The config with few and small images; skips where they cannot be written here."""
+    for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
+        if missing_library(name) is not None:
+            pytest.skip(f"{missing_library(name)} is not installed")
+    cfg.OUTPUT_DIR = str(tmp_path / "run")
+    for kind in ("TRAIN", "TEST"):
+        names = [few(name) for name in cfg.DATASETS[kind]]
+        files = [tmp_path / f"{name}.json" for name in names]
+        if cfg.DATASETS[f"PROPOSAL_FILES_{kind}"]:
+            for name, file in zip(names, files, strict=True):
+                save_proposals(file, true_masks(name))
+            cfg.DATASETS[f"PROPOSAL_FILES_{kind}"] = tuple(map(str, files))
+    return cfg
+
+
+def few(name):
+    """Data sets that are drawn have hundreds of images, those in files few already."""
+    if name.startswith("synthetic"):
+        source = DatasetCatalog[name]
+        DatasetCatalog[name] = partial(source.func, FEW, *source.args[1:])
+        assert len(DatasetCatalog.get(name)) == FEW
+    return name
+
+
+def true_masks(name):
+    """Proposals without a flaw, and of a data set without objects none."""
+    for record in DatasetCatalog.get(name):
+        shape = (record["height"], record["width"])
+        masks = [decode_segmentation(a["segmentation"], shape, "") for a in record["annotations"]]
+        if masks:
+            yield from proposals_to_results(
+                record["image_id"], np.stack(masks) > 0, np.linspace(1, 0.5, len(masks))
+            )
+
+
+def phases_to_run(cfg, path):
+    """All; of an ablation the last alone, since it has the phases of the config that it varies."""
+    phases = phase_configs(cfg)
+    if path.parent.parent.parent.name == "projects":
+        phases = phases[-1:]
+        phases[0].MODEL.WEIGHTS = ""
+    return phases
+
+
+@pytest.fixture
+def catalog():
+    """Puts back the data sets that a test replaced."""
+    before = dict(DatasetCatalog)
+    yield
+    for name, source in before.items():
+        DatasetCatalog[name] = source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CONFIGS, ids=identify)
+def test_trains_evaluates_and_reads_its_keys(path, official_data, tmp_path, reads, catalog):
+    if "MODEL.BACKBONE.NAME" in set_keys(path):  # at its own size, that of its weights
+        build_backbone(load_config(str(path), ["MODEL.DEVICE", "cpu"]))
+    cfg = load_config(str(path), SMALL)
+    if path.name == NO_DATA_OF_ITS_OWN:
+        cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = STAND_IN[:1], STAND_IN[1:]
+    cfg = on_small_data(cfg, tmp_path)
+    for phase in phases_to_run(cfg, path):
+        phase.SOLVER.MAX_ITER = 1
+        check_config(phase)
+        results = run_phase(phase, False)
+        assert (Path(phase.OUTPUT_DIR) / "model_final.pth").is_file()
+        assert any(math.isfinite(v) for group in results.values() for v in group.values())
+    assert set_keys(path) - ABOUT_THE_FILE - reads == set()
+
+
+def test_a_key_that_nothing_reads_would_be_found(reads):
+    cfg = load_config("", [])
+    _ = cfg.MODEL.RSIS.HIDDEN_WIDTHS
+    clone = cfg.clone()
+    _ = clone.SOLVER.CURRICULUM.START
+    assert {"MODEL.RSIS.HIDDEN_WIDTHS", "SOLVER.CURRICULUM.START"} <= reads
+    assert "MODEL.RSIS.SKIP_MODE" not in reads
+    unread = set_keys(ROOT / "configs" / "rsis_cvppp.yaml") - reads
+    assert {"SOLVER.PLATEAU.PATIENCE", "MODEL.RSIS.STOP_WEIGHT", "SOLVER.OPTIMIZER"} <= unread
+    assert "SOLVER.CURRICULUM.START" not in unread
