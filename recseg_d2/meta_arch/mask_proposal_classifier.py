@@ -35,6 +35,7 @@ from recseg_d2.targets import masks_to_boxes, resize_masks
 
 OVERLAPS = ("box", "mask")
 VALIDATION_SEED = 0  # the validation loss is of the same samples each time
+_INSTANCE_FCN_BACKBONE = "network.backbone.backbone."  # names of InstanceFCNProposal's parameters
 _REGIONS_AT_A_TIME = 64  # at test; their features take most of the memory
 
 
@@ -93,6 +94,7 @@ class MaskProposalClassifier(nn.Module):
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
         accept_imagenet_names(self)
+        self._register_load_state_dict_pre_hook(_accept_instance_fcn)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -220,3 +222,9 @@ class MaskProposalClassifier(nn.Module):
             pred_classes=found.classes,
             step=torch.arange(len(found.scores), device=self.device),  # the rank
         )
+
+
+def _accept_instance_fcn(state: dict[str, Any], *_: Any) -> None:
+    """Before loading: the backbone of an InstanceFCNProposal's checkpoint becomes this model's."""
+    for name in [n for n in state if n.startswith(_INSTANCE_FCN_BACKBONE)]:
+        state.setdefault("backbone." + name.removeprefix(_INSTANCE_FCN_BACKBONE), state[name])

@@ -34,7 +34,7 @@ def cfg(tmp_path):
             "DATASETS.PROPOSAL_FILES_TEST",
             (f"{tmp_path}/proposals.json",),
         ),
-        *("MODEL.DEVICE", "cpu", "MODEL.PROPOSAL_CLASSIFIER.FC_WIDTH", 8),
+        *("MODEL.DEVICE", "cpu", "MODEL.WEIGHTS", "", "MODEL.PROPOSAL_CLASSIFIER.FC_WIDTH", 8),
         *("TEST.NUM_PICTURES", 2, "TEST.PICTURE_SCORE_THRESH", 0.0, "OUTPUT_DIR", str(tmp_path)),
     ]
     yield load_config("instancefcn_classifier_synthetic.yaml", options)

@@ -197,6 +197,20 @@ def test_imagenet_weights_of_vgg_reach_backbone_and_classifier():
         torch.testing.assert_close(parameter.detach(), value)
 
 
+def test_the_backbone_of_a_trained_instance_fcn_is_taken():
+    options = {"MODEL__BACKBONE__NAME": "build_small_pyramid_backbone"}
+    cfg = tiny_cfg(**options)
+    cfg.MODEL.META_ARCHITECTURE = "InstanceFCNProposal"
+    model = make(**options)
+    proposer = build_model(cfg)
+    wanted = proposer.network.backbone.backbone.state_dict()
+    own = model.backbone.state_dict()
+    assert not all(torch.equal(own[name], value) for name, value in wanted.items())
+    missing = model.load_state_dict(proposer.state_dict(), strict=False).missing_keys
+    assert all(name.startswith("classifier.") for name in missing)
+    torch.testing.assert_close(dict(model.backbone.state_dict()), dict(wanted))
+
+
 def test_what_is_missing_is_named():
     dict_ = example(file_name="a.png")
     del dict_["proposals"]

@@ -41,7 +41,16 @@ def files(scenes, tmp_path):
 
 def trained(files, folder):
     options = [
-        *("DATASETS.TRAIN", (NAME,), "DATASETS.TEST", (NAME,), "MODEL.DEVICE", "cpu"),
+        *(
+            "MODEL.WEIGHTS",
+            "",
+            "DATASETS.TRAIN",
+            (NAME,),
+            "DATASETS.TEST",
+            (NAME,),
+            "MODEL.DEVICE",
+            "cpu",
+        ),
         *("DATASETS.PROPOSAL_FILES_TRAIN", files, "DATASETS.PROPOSAL_FILES_TEST", files),
         *("INPUT.AUGS", [], "INPUT.MIN_SIZE_TRAIN", (SIZE,), "TEST.NUM_PICTURES", 0),
         *("SOLVER.MAX_ITER", 120, "SOLVER.IMS_PER_BATCH", IMAGES, "SOLVER.WARMUP_ITERS", 0),
