@@ -19,7 +19,7 @@ from tabulate import tabulate
 from recseg_d2.cli import train
 from recseg_d2.evaluation.baseline import evaluate_baseline
 
-CONFIG = "rsis_synthetic.yaml"
+CONFIG = "ris_synthetic.yaml"
 DATASET = "synthetic_rosettes_val"
 METHOD = "leaves"
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     classical = evaluate_baseline(DATASET, METHOD)
     classical_seconds = time.perf_counter() - started
     rows = [
-        ("ConvLSTMSemInstSeg", ours["SBD"], ours["absDiC"], ours_seconds),
+        ("RecurrentAttentionSeg", ours["SBD"], ours["absDiC"], ours_seconds),
         (
             "excess green + Otsu + watershed",
             classical["SBD"],

@@ -27,8 +27,9 @@ RunPhase = Callable[[CfgNode, bool], dict[str, Any]]
 def phase_configs(cfg: CfgNode) -> list[CfgNode]:
     """The config of each phase, in order; all are checked before anything runs.
 
-    A phase starts from the final weights of the one before it, in OUTPUT_DIR/<number>_<name>.
-    Without SOLVER.PHASES the config itself is the only one.
+    A phase starts from the final weights of the one before it. The last one's folder is OUTPUT_DIR
+    itself, so that tools find the finished model there, those before it have
+    OUTPUT_DIR/<number>_<name>. Without SOLVER.PHASES the config itself is the only one.
 
     Raises:
         UserError: a phase without a proper name, a name used twice, or overrides that the config
@@ -43,7 +44,8 @@ def phase_configs(cfg: CfgNode) -> list[CfgNode]:
     configs: list[CfgNode] = []
     for i, (name, phase) in enumerate(zip(names, phases, strict=True)):
         own = _merged(cfg, name, {k: v for k, v in phase.items() if k != "NAME"})
-        own.OUTPUT_DIR = str(Path(cfg.OUTPUT_DIR) / f"{i + 1}_{name}")
+        if i + 1 < len(phases):
+            own.OUTPUT_DIR = str(Path(cfg.OUTPUT_DIR) / f"{i + 1}_{name}")
         if configs:
             own.MODEL.WEIGHTS = str(Path(configs[-1].OUTPUT_DIR) / FINAL)
         configs.append(own)

@@ -5,8 +5,8 @@ import pytest
 from recseg_d2.cli import demo
 
 SHORT = [
-    *("SOLVER.MAX_ITER", "2", "DATASETS.TRAIN", "('synthetic_rosettes_dev',)"),
-    *("MODEL.SMALL_ENCODER.WIDTHS", "[4,6]", "MODEL.RSIS.HIDDEN_WIDTHS", "[6,4]"),
+    *("SOLVER.PHASES", "[{'NAME': 'full', 'SOLVER': {'MAX_ITER': 2}}]"),
+    *("MODEL.RECURRENT.IMAGE_SIZE", "(32,32)", "DATASETS.TRAIN", "('synthetic_rosettes_dev',)"),
     *("TEST.NUM_PICTURES", "2", "MODEL.DEVICE", "cpu"),
 ]
 
@@ -23,5 +23,5 @@ def test_demo_trains_compares_and_draws(tmp_path, capsys):
     assert rows[1]["SBD"] > 50  # the classical baseline does its job
     assert "SBD" in out
     pictures = [line.strip() for line in out.splitlines() if line.strip().endswith(".png")]
-    assert len(pictures) == 3
+    assert len(pictures) == 5  # a montage, and of two images the sequence and the attention
     assert all((tmp_path / "pictures" / p.rsplit("/", 1)[-1]).exists() for p in pictures)

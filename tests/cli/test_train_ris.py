@@ -57,7 +57,7 @@ def test_each_phase_has_what_it_trains(output):
     assert not weights(output, "1_preprocessor", "network.")
     assert weights(output, "2_box", "network.box_network.")
     assert not weights(output, "2_box", "network.segmentation.")
-    assert weights(output, "3_full", "network.segmentation.")
+    assert weights(output, ".", "network.segmentation.")
 
 
 def test_the_box_phase_leaves_the_preprocessor_alone(output):
@@ -71,7 +71,7 @@ def test_the_box_phase_leaves_the_preprocessor_alone(output):
 
 def test_weights_pass_from_the_box_phase_by_name(output):
     before = weights(output, "2_box", "network.box_network.")
-    after = weights(output, "3_full", "network.box_network.")
+    after = weights(output, ".", "network.box_network.")
     learned = [name for name in before if name.endswith((".weight", ".bias"))]
     assert len(learned) > 5
     for name in learned:
