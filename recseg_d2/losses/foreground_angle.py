@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from recseg_d2.losses.sequence import masked_mean
 from recseg_d2.models.foreground_angle import ForegroundAngleMaps
-from recseg_d2.pixel_targets import NO_ANGLE, PixelTargets
+from recseg_d2.targets.pixels import NO_ANGLE, PixelTargets
 
 
 def foreground_loss(logits: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:

@@ -7,10 +7,10 @@ from typing import Any
 
 from detectron2.config import CfgNode
 
-from recseg_d2.attention_criterion import AttentionLossWeights
 from recseg_d2.data.semantic_folder import SemanticFolder
 from recseg_d2.errors import UserError
 from recseg_d2.layers.step_norm import NORMS
+from recseg_d2.losses.attention_criterion import AttentionLossWeights
 from recseg_d2.losses.box_iou import BoxIoU
 from recseg_d2.models.foreground_angle import ForegroundAngle
 from recseg_d2.models.recurrent_attention.box_network import BoxOptions

@@ -14,9 +14,9 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.structures import Instances
 from detectron2.utils.events import get_event_storage, has_event_storage
 
-from recseg_d2.attention_criterion import AttentionCriterion, AttentionLossWeights
 from recseg_d2.data.semantic_folder import SemanticFolder
 from recseg_d2.errors import UserError
+from recseg_d2.losses.attention_criterion import AttentionCriterion, AttentionLossWeights
 from recseg_d2.losses.box_iou import BoxIoU
 from recseg_d2.losses.foreground_angle import foreground_angle_losses
 from recseg_d2.meta_arch.recurrent_attention_config import arguments_from_config
@@ -24,9 +24,9 @@ from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.models.foreground_angle import ForegroundAngle
 from recseg_d2.models.recurrent_attention.feeding import Feeder, FeedingOptions
 from recseg_d2.models.recurrent_attention.model import AttentionSequence, RecurrentAttention
-from recseg_d2.pixel_targets import build_pixel_targets
-from recseg_d2.semantic_classes import vote_classes
+from recseg_d2.postprocess.semantic_classes import vote_classes
 from recseg_d2.structures import InstanceSequence, InstanceTargets
+from recseg_d2.targets.pixels import build_pixel_targets
 
 
 @META_ARCH_REGISTRY.register()

@@ -40,7 +40,7 @@ class ForegroundAngleMaps:
     Attributes:
         foreground_logits: (B, F, H, W); one channel is a sigmoid's, several are a softmax's over
             background, class 0, class 1, ...
-        angle_logits: (B, 8, H, W), a softmax's over ``pixel_targets``' angle classes; None where
+        angle_logits: (B, 8, H, W), a softmax's over ``targets.pixels``' angle classes; None where
             the angle is left out.
     """
 

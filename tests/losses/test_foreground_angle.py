@@ -13,7 +13,7 @@ from recseg_d2.losses.foreground_angle import (
     foreground_loss,
 )
 from recseg_d2.models.foreground_angle import ForegroundAngleMaps
-from recseg_d2.pixel_targets import NO_ANGLE, PixelTargets
+from recseg_d2.targets.pixels import NO_ANGLE, PixelTargets
 
 LOG3 = math.log(3.0)  # sigmoid(log 3) = 3/4
 

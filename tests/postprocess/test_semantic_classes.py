@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recseg_d2.semantic_classes import semantic_shares, vote_classes
+from recseg_d2.postprocess.semantic_classes import semantic_shares, vote_classes
 
 # rows: background, class 0, class 1; two by three pixels
 SEMANTIC = torch.tensor(

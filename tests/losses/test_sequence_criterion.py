@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from recseg_d2.criterion import LossWeights, SequenceCriterion
+from recseg_d2.losses.sequence_criterion import LossWeights, SequenceCriterion
 from recseg_d2.structures import InstanceSequence, InstanceTargets
 
 

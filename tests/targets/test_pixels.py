@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from recseg_d2.pixel_targets import NO_ANGLE, build_pixel_targets, centroids
 from recseg_d2.targets import build_targets
+from recseg_d2.targets.pixels import NO_ANGLE, build_pixel_targets, centroids
 
 
 def targets_of(*images, classes=None, size=None):

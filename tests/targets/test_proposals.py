@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from pycocotools import mask as coco_mask
 
-from recseg_d2 import proposal_targets
-from recseg_d2.proposal_targets import (
+from recseg_d2.targets import proposals
+from recseg_d2.targets.proposals import (
     IGNORED,
     SamplingOptions,
     label_proposals,
@@ -20,7 +20,7 @@ def test_overlaps_equal_pycocotools(monkeypatch):
     rles = [[coco_mask.encode(np.asfortranarray(m, np.uint8)) for m in a] for a in (ones, others)]
     expected = coco_mask.iou(rles[0], rles[1], [0] * 4)
     for values in (2**24, 30):  # all pixels at once, and three at a time
-        monkeypatch.setattr(proposal_targets, "_VALUES_AT_A_TIME", values)
+        monkeypatch.setattr(proposals, "_VALUES_AT_A_TIME", values)
         found = mask_iou(torch.from_numpy(ones), torch.from_numpy(others))
         np.testing.assert_allclose(found, expected, atol=1e-6)
 

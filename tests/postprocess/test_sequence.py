@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from recseg_d2.postprocess import (
+from recseg_d2.postprocess.sequence import (
     PostprocessOptions,
     full_size_masks,
     instances_to_label_map,

@@ -1,6 +1,6 @@
 import torch
 
-from recseg_d2.targets import build_targets, masks_to_boxes, resize_masks
+from recseg_d2.targets.objects import build_targets, masks_to_boxes, resize_masks
 
 
 def mask(height, width, *pixels):
