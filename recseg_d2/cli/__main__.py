@@ -28,7 +28,7 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] not in TOOLS:
         print("usage: recseg <tool> [options]\n\ntools:")
         for name, (_, what) in TOOLS.items():
-            print(f"  {name:14s}{what}")
+            print(f"  {name:18s}{what}")
         return 0 if sys.argv[1:] in ([], ["--help"], ["-h"]) else 2
     tool, sys.argv = sys.argv[1], [f"recseg {sys.argv[1]}", *sys.argv[2:]]
     module = importlib.import_module(f"recseg_d2.cli.{TOOLS[tool][0]}")
