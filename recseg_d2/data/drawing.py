@@ -1,4 +1,4 @@
-"""What all drawn data sets share: noise, and the camera. May use: numpy only.
+"""What drawn data sets share: noise, shadows, and the camera. May use: numpy only.
 
 All arithmetic is in float64: rounding to 8 bits at the end then hides the differences in the last
 bit between machines, so that a seed means the same image everywhere.
@@ -29,6 +29,29 @@ def photograph(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         image = (1 - 2 * edge) * image + edge * (low + high)
     image += rng.normal(0, rng.uniform(0.01, 0.03), image.shape)
     return np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
+
+
+def cast_shadow(
+    canvas: np.ndarray,
+    window: tuple[slice, slice],
+    covered: np.ndarray,
+    scale: float,
+    brightness: float,
+) -> None:
+    """Darken what lies just below and right of something, in place.
+
+    Args:
+        canvas: (S, S, 3) of a square image.
+        window: rows and columns in which the thing lies.
+        covered: (h, w) bool, its pixels there.
+        scale: of the scene; at 1 the shadow lies 1.5 pixels away, each way.
+        brightness: of what lies in the shadow, a share of its own.
+    """
+    size, shift = canvas.shape[0], max(1, round(1.5 * scale))
+    rows, columns = window
+    low = (min(rows.start + shift, size), min(columns.start + shift, size))
+    below = canvas[low[0] : rows.stop + shift, low[1] : columns.stop + shift]
+    below[covered[: below.shape[0], : below.shape[1]]] *= brightness
 
 
 def smooth_noise(rng: np.random.Generator, size: int | tuple[int, int], cells: int) -> np.ndarray:

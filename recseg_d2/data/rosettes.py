@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recseg_d2.data.drawing import photograph, smooth_noise
+from recseg_d2.data.drawing import cast_shadow, photograph, smooth_noise
 
 REFERENCE_SIZE = 96  # lengths below are in pixels of an image of this side, and scale with it
 MIN_SIZE = 32  # the smallest image in which leaves are still more than a few pixels
@@ -58,7 +58,7 @@ def draw_rosette(
     canvas = _draw_soil(rng, size)
     base = np.array([0.27, 0.47, 0.16]) + rng.uniform(-1, 1, 3) * (0.05, 0.05, 0.04)
     for leaf in placed:
-        _cast_shadow(canvas, leaf, scale)
+        cast_shadow(canvas, leaf.window, leaf.covered, scale, 0.78)
         _paint_leaf(canvas, leaf, base, rng, scale)
     return photograph(canvas, rng), labels
 
@@ -152,17 +152,6 @@ def _paint_leaf(
     pixels = colour * lit[..., None]
     pixels[leaf.along < 0] += (0.05, 0.0, 0.02)  # petioles are paler and redder
     canvas[leaf.window][leaf.covered] = pixels[leaf.covered]
-
-
-def _cast_shadow(canvas: np.ndarray, leaf: _Leaf, scale: float) -> None:
-    """Darken what lies just below and right of a leaf."""
-    shift = max(1, round(1.5 * scale))
-    size = canvas.shape[0]
-    rows, columns = leaf.window
-    low = (min(rows.start + shift, size), min(columns.start + shift, size))
-    window = (slice(low[0], rows.stop + shift), slice(low[1], columns.stop + shift))
-    below = canvas[window]
-    below[leaf.covered[: below.shape[0], : below.shape[1]]] *= 0.78
 
 
 def _draw_soil(rng: np.random.Generator, size: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recseg_d2.data.drawing import photograph, smooth_noise
+from recseg_d2.data.drawing import cast_shadow, photograph, smooth_noise
 from recseg_d2.data.outlines import OUTLINES, inside
 
 CLASSES = tuple(OUTLINES)
@@ -63,7 +63,7 @@ def draw_scene(
     ground = rng.uniform(*_COLOUR_RANGE, (2, 3))
     canvas = _draw_ground(rng, size, ground)
     for shape in placed:
-        _cast_shadow(canvas, shape, size)
+        cast_shadow(canvas, shape.window, shape.covered, size / REFERENCE_SIZE, 0.8)
         _paint_shape(canvas, shape, ground, rng)
     return photograph(canvas, rng), labels, [shape.category for shape in placed]
 
@@ -156,18 +156,6 @@ def _texture(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarr
     first, second = np.sin(pitch * a + phase), np.sin(pitch * b + phase)
     plain = np.zeros_like(u)
     return (plain, first, np.sign(first * second), np.where(first + second > 1, 1.0, -0.3))[kind]
-
-
-def _cast_shadow(canvas: np.ndarray, shape: _Shape, size: int) -> None:
-    """Darken what lies just below and right of a shape."""
-    shift = max(1, round(1.5 * size / REFERENCE_SIZE))
-    rows, columns = shape.window
-    window = (
-        slice(min(rows.start + shift, size), rows.stop + shift),
-        slice(min(columns.start + shift, size), columns.stop + shift),
-    )
-    below = canvas[window]
-    below[shape.covered[: below.shape[0], : below.shape[1]]] *= 0.8
 
 
 def _draw_ground(rng: np.random.Generator, size: int, ground: np.ndarray) -> np.ndarray:

@@ -28,12 +28,8 @@ def voc_images(voc: Path, image_set: str | Path | None = None) -> list[VocImage]
     Raises:
         UserError: the list or the folder is missing.
     """
-    if image_set is None:
-        stems = sorted(p.stem for p in _listed(voc / "SegmentationObject", "*.png"))
-    elif Path(image_set).is_file():
-        stems = read_stems(Path(image_set))
-    else:
-        stems = read_stems(voc / "ImageSets" / "Segmentation" / f"{image_set}.txt")
+    masks, lists = voc / "SegmentationObject", voc / "ImageSets" / "Segmentation"
+    stems = _chosen_stems(image_set, lists, masks, "*.png")
     return [_voc_image(voc, stem) for stem in stems]
 
 
@@ -48,12 +44,7 @@ def sbd_images(sbd: Path, image_set: str | Path | None = None) -> list[VocImage]
     Raises:
         UserError: the list or the folder is missing.
     """
-    if image_set is None:
-        stems = sorted(p.stem for p in _listed(sbd / "inst", "*.mat"))
-    elif Path(image_set).is_file():
-        stems = read_stems(Path(image_set))
-    else:
-        stems = read_stems(sbd / f"{image_set}.txt")
+    stems = _chosen_stems(image_set, sbd, sbd / "inst", "*.mat")
     return [_sbd_image(sbd, stem) for stem in stems]
 
 
@@ -141,6 +132,16 @@ def _voc_image(voc: Path, stem: str) -> VocImage:
 
 def _sbd_image(sbd: Path, stem: str) -> VocImage:
     return VocImage(stem, sbd / "img" / f"{stem}.jpg", sbd / "inst" / f"{stem}.mat")
+
+
+def _chosen_stems(
+    image_set: str | Path | None, lists: Path, masks: Path, pattern: str
+) -> list[str]:
+    """Of a named list, of a file of stems, or of all that have masks."""
+    if image_set is None:
+        return sorted(path.stem for path in _listed(masks, pattern))
+    file = Path(image_set)
+    return read_stems(file if file.is_file() else lists / f"{image_set}.txt")
 
 
 def _listed(folder: Path, pattern: str) -> list[Path]:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
-from detectron2.utils import comm
 
 from recseg_d2.data.cityscapes_results import (
     list_of_image,
@@ -26,9 +25,9 @@ from recseg_d2.data.cityscapes_results import (
     submission_lists,
     write_submission,
 )
-from recseg_d2.errors import UserError
 from recseg_d2.evaluation.cityscapes_truth import evaluated_classes, image_name, scene_of
 from recseg_d2.evaluation.ground_truth import GroundTruth
+from recseg_d2.evaluation.shared import gather_parts, masks_of_size, warn_of_gaps
 from recseg_d2.files import save_scores
 from recseg_d2.metrics.cityscapes_ap import summarize
 from recseg_d2.metrics.cityscapes_matching import (
@@ -110,11 +109,7 @@ class CityscapesEvaluator(DatasetEvaluator):
         images = self._gathered()
         if not images:
             return {}
-        if len(images) < len(self._truth):
-            logger.warning(
-                "%s: found predictions and ground truth for %d of %d images; the others are left "
-                "out.", self._dataset_name, len(images), len(self._truth),
-            )  # fmt: skip
+        warn_of_gaps(logger, self._dataset_name, len(images), self._truth)
         scores = in_percent(summarize(images, self._classes))
         if self._output_dir is not None:
             path = self._output_dir / f"cityscapes_{self._dataset_name}.json"
@@ -127,23 +122,13 @@ class CityscapesEvaluator(DatasetEvaluator):
         self, instances: Instances, record: dict[str, Any]
     ) -> tuple[np.ndarray, list[int], list[float]]:
         """Masks (K, H, W) bool, label ids and scores."""
-        masks = np.asarray(instances.pred_masks, dtype=bool)
-        shape = (record["height"], record["width"])
-        if len(masks) and masks.shape[1:] != shape:
-            raise UserError(
-                f"{record['file_name']}: found predicted masks of {masks.shape[2]}x"
-                f"{masks.shape[1]} pixels, expected the image's {shape[1]}x{shape[0]}; let the "
-                'model return masks at the dict\'s "height" and "width".'
-            )
+        masks = masks_of_size(instances.pred_masks, record)
         ids = list(self._classes.values())
         return masks, [ids[k] for k in instances.pred_classes.tolist()], instances.scores.tolist()
 
     def _gathered(self) -> list[SceneMatches]:
         """All images in the main process, none in the others."""
-        if not self._distributed:
-            return list(self._images.values())
-        comm.synchronize()
-        parts = comm.gather(self._images, dst=0)
+        parts = gather_parts(self._images, self._distributed)
         return list({image_id: m for part in parts for image_id, m in part.items()}.values())
 
 

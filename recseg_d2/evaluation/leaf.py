@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
-from detectron2.utils import comm
 
 from recseg_d2.evaluation.ground_truth import GroundTruth
+from recseg_d2.evaluation.shared import gather_parts, warn_of_gaps
 from recseg_d2.metrics import DEFAULT_METRICS, ImageScores
 from recseg_d2.postprocess import instances_to_label_map
 
@@ -84,11 +84,7 @@ class LeafEvaluator(DatasetEvaluator):
         scores = self._gathered()
         if scores is None:
             return {}
-        if len(scores.images) < len(self._truth):
-            logger.warning(
-                "%s: scored %d of %d images; the others are left out of the means.",
-                self._dataset_name, len(scores.images), len(self._truth),
-            )  # fmt: skip
+        warn_of_gaps(logger, self._dataset_name, len(scores.images), self._truth)
         if self._output_dir is not None:
             path = Path(self._output_dir) / f"leaf_{self._dataset_name}.json"
             scores.save(path)
@@ -97,11 +93,8 @@ class LeafEvaluator(DatasetEvaluator):
 
     def _gathered(self) -> ImageScores | None:
         """The scores of all processes in the main one, None in the others."""
-        if not self._distributed:
-            return self._scores
-        comm.synchronize()
-        parts = comm.gather(self._scores.images, dst=0)
-        if not comm.is_main_process():
+        parts = gather_parts(self._scores.images, self._distributed)
+        if not parts:
             return None
         scores = ImageScores(self._metrics)
         for part in parts:

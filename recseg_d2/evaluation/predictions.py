@@ -24,10 +24,10 @@ import numpy as np
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
-from detectron2.utils import comm
 
 from recseg_d2.data.proposal_files import encode_masks
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation.shared import gather_parts
 from recseg_d2.files import make_place
 
 logger = logging.getLogger(__name__)
@@ -123,12 +123,8 @@ class PredictionRecorder(DatasetEvaluator):
 
     def _gathered(self) -> list[dict[str, Any]]:
         """The images of all processes in the main one, none in the others."""
-        parts = [self._images]
-        if self._distributed:
-            comm.synchronize()
-            parts = comm.gather(self._images, dst=0)
         unique: dict[Any, dict[str, Any]] = {}
-        for part in parts:
+        for part in gather_parts(self._images, self._distributed):
             for image in part:
                 unique.setdefault(image["image_id"], image)
         return list(unique.values())

@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
-from detectron2.utils import comm
 from pycocotools import mask as coco_mask
 from tabulate import tabulate
 
 from recseg_d2.data.annotations import decode_segmentation
 from recseg_d2.data.proposal_files import encode_masks, proposals_to_results, save_proposals
-from recseg_d2.errors import UserError
 from recseg_d2.evaluation.ground_truth import GroundTruth
+from recseg_d2.evaluation.shared import gather_parts, masks_of_size, warn_of_gaps
 from recseg_d2.files import save_scores
 from recseg_d2.metrics.average_recall import LIMITS, SIZES, AverageRecall
 from recseg_d2.visualization.recall_curves import save_recall_curves
@@ -90,7 +89,7 @@ class SegmentProposalEvaluator(DatasetEvaluator):
         for given, output in zip(inputs, outputs, strict=True):
             record = self._truth.record(given["image_id"])
             masks, scores = ranked_masks(output, self._limits[-1])
-            _check_size(masks, record)
+            masks = masks_of_size(masks, record)
             found = proposals_to_results(record["image_id"], masks, scores)
             rles, crowd, areas = true_objects(record)
             ious = overlaps([entry["segmentation"] for entry in found], rles, crowd)
@@ -109,11 +108,7 @@ class SegmentProposalEvaluator(DatasetEvaluator):
         if gathered is None:
             return {}
         recall, proposals = gathered
-        if len(recall.images) < len(self._truth):
-            logger.warning(
-                "%s: found proposals for %d of %d images; the others are left out.",
-                self._dataset_name, len(recall.images), len(self._truth),
-            )  # fmt: skip
+        warn_of_gaps(logger, self._dataset_name, len(recall.images), self._truth)
         logger.info("%s:\n%s", self._dataset_name, recall_table(recall))
         if self._output_dir is not None:
             self._save(recall, proposals)
@@ -121,12 +116,9 @@ class SegmentProposalEvaluator(DatasetEvaluator):
 
     def _gathered(self) -> tuple[AverageRecall, list[dict[str, Any]]] | None:
         """Numbers and proposals of all processes in the main one, None in the others."""
-        parts = [(self._recall.images, self._proposals)]
-        if self._distributed:
-            comm.synchronize()
-            parts = comm.gather(parts[0], dst=0)
-            if not comm.is_main_process():
-                return None
+        parts = gather_parts((self._recall.images, self._proposals), self._distributed)
+        if not parts:
+            return None
         recall = AverageRecall(self._limits)
         proposals: dict[str | int, list[dict[str, Any]]] = {}
         for images, found in parts:
@@ -237,13 +229,3 @@ def overlaps(
 
 def _key(limit: int, size: str) -> str:
     return f"AR@{limit}" + ("" if size == "all" else f"-{size}")
-
-
-def _check_size(masks: np.ndarray, record: dict[str, Any]) -> None:
-    shape = (record["height"], record["width"])
-    if len(masks) and masks.shape[1:] != shape:
-        raise UserError(
-            f"{record['file_name']}: found proposals of {masks.shape[2]}x{masks.shape[1]} pixels, "
-            f"expected the image's {shape[1]}x{shape[0]}; let the model return masks at the "
-            'dict\'s "height" and "width".'
-        )

@@ -17,12 +17,12 @@ import numpy as np
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
-from detectron2.utils import comm
 from pycocotools import mask as coco_mask
 
 from recseg_d2.data.annotations import decode_segmentation
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.ground_truth import GroundTruth
+from recseg_d2.evaluation.shared import gather_parts, masks_of_size, warn_of_gaps
 from recseg_d2.files import save_scores
 from recseg_d2.metrics.voc_ap import (
     ImageDetections,
@@ -107,11 +107,7 @@ class VocSegmEvaluator(DatasetEvaluator):
         images = self._gathered()
         if images is None:
             return {}
-        if len(images) < len(self._truth):
-            logger.warning(
-                "%s: found predictions for %d of %d images; the others are left out.",
-                self._dataset_name, len(images), len(self._truth),
-            )  # fmt: skip
+        warn_of_gaps(logger, self._dataset_name, len(images), self._truth)
         by_class = {name: class_scores(images, k) for k, name in enumerate(self._classes)}
         keys = next(iter(by_class.values())).keys()
         means = {key: mean_over_classes([s[key] for s in by_class.values()]) for key in keys}
@@ -121,13 +117,10 @@ class VocSegmEvaluator(DatasetEvaluator):
 
     def _gathered(self) -> list[ImageDetections] | None:
         """All images in the data set's order in the main process, None in the others."""
-        images = self._images
-        if self._distributed:
-            comm.synchronize()
-            parts = comm.gather(self._images, dst=0)
-            if not comm.is_main_process():
-                return None
-            images = {image_id: image for part in parts for image_id, image in part.items()}
+        parts = gather_parts(self._images, self._distributed)
+        if not parts:
+            return None
+        images = {image_id: image for part in parts for image_id, image in part.items()}
         return [images[image_id] for image_id in self._records if image_id in images]
 
     def _save(self, numbers: dict[str, dict[str, Any]]) -> None:
@@ -162,7 +155,7 @@ def compare(instances: Instances, record: dict[str, Any]) -> ImageDetections:
         UserError: a mask is not of the image's size.
     """
     shape = (record["height"], record["width"])
-    masks = _checked_masks(instances, shape, record["file_name"])
+    masks = masks_of_size(instances.pred_masks, record)
     annotations = record.get("annotations", [])
     void = np.zeros(shape, dtype=bool)
     for annotation in annotations:
@@ -179,17 +172,6 @@ def compare(instances: Instances, record: dict[str, Any]) -> ImageDetections:
         true_classes=np.array([a["category_id"] for a in objects], dtype=np.int64),
         difficult=np.array([bool(a.get("difficult", 0)) for a in objects], dtype=bool),
     )
-
-
-def _checked_masks(instances: Instances, shape: tuple[int, int], source: str) -> np.ndarray:
-    masks = np.asarray(instances.pred_masks, dtype=bool)
-    if masks.shape[1:] != shape and len(masks):
-        raise UserError(
-            f"{source}: found predicted masks of {masks.shape[2]}x{masks.shape[1]} pixels, "
-            f"expected the image's {shape[1]}x{shape[0]}; let the model return masks at the "
-            'dict\'s "height" and "width".'
-        )
-    return masks.reshape(-1, *shape)
 
 
 def _decode(annotation: dict[str, Any], record: dict[str, Any]) -> np.ndarray:

@@ -84,7 +84,7 @@ def test_partial_evaluation_warns(register, truth, caplog):
     process(evaluator, 100, truth["a"])
     with caplog.at_level(logging.WARNING, logger="recseg_d2"):
         evaluator.evaluate()
-    assert "scored 1 of 3 images" in caplog.text
+    assert "found predictions for 1 of 3 images" in caplog.text
 
 
 def test_nothing_processed_gives_nan(register):

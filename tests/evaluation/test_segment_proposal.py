@@ -151,7 +151,7 @@ def test_without_matplotlib_the_numbers_are_written(scenes, tmp_path, monkeypatc
     with caplog.at_level(logging.WARNING, logger="recseg_d2"):
         evaluator.evaluate()
     assert "pip install 'recseg_d2[plots]'" in caplog.text
-    assert "found proposals for 1 of 4 images" in caplog.text
+    assert "found predictions for 1 of 4 images" in caplog.text
     assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".json"]
 
 
@@ -185,7 +185,7 @@ def test_nothing_found_and_nothing_processed(register, truth, tmp_path):
 
 def test_wrong_input_is_refused(register, truth):
     evaluator = SegmentProposalEvaluator(register())
-    with pytest.raises(UserError, match=r"images/a.png: found proposals of 5x2 pixels"):
+    with pytest.raises(UserError, match=r"images/a.png: found predicted masks of 5x2 pixels"):
         evaluator.process([{"image_id": 100}], [proposals(truth["b"][None] > 0, [1.0])])
     with pytest.raises(UserError, match="image_id 5"):
         evaluator.process([{"image_id": 5}], [proposals(truth["a"][None] > 0, [1.0])])
