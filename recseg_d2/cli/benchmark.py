@@ -20,7 +20,6 @@ May use: everything. Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +43,7 @@ from recseg_d2.engine.benchmark_proposals import StageSettings, literal_referenc
 from recseg_d2.engine.device import resolve_device
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.errors import UserError
+from recseg_d2.files import save_scores
 
 DEFAULT_CONFIGS = ("rsis_synthetic.yaml", "ris_synthetic.yaml")
 DEFAULT_STAGE_CONFIGS = ("instancefcn_synthetic.yaml",)
@@ -128,7 +128,7 @@ def report(rows: list[dict[str, Any]], output: str | None) -> int:
     """Print a table, and write it as JSON if asked to."""
     print(tabulate(rows, headers="keys", floatfmt=".2f", missingval="-"))
     if output:
-        Path(output).write_text(json.dumps(rows, indent=2))
+        save_scores(output, rows)
     return 0
 
 
