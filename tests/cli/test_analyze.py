@@ -13,7 +13,7 @@ from PIL import Image
 from recseg_d2.analysis.catalog import ANALYSES
 from recseg_d2.cli import run
 from recseg_d2.cli.analyze import build_parser, main
-from recseg_d2.cli.model_options import FOLDER_VAL
+from recseg_d2.cli.own_data import FOLDER_VAL
 from recseg_d2.data.label_io import write_label_map
 from recseg_d2.data.rosettes import draw_rosette
 
