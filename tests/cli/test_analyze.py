@@ -98,7 +98,7 @@ def test_without_the_data_what_needs_them_is_left_out_by_name(run_folder, tmp_pa
     out = capsys.readouterr().out
     for name in ("errors", "sizes", "steps", "activations"):
         assert f"== {name}: left out." in out
-    assert "--val-data DIR" in out
+    assert "--val-data PATH" in out
     assert (tmp_path / "out" / "ordering_tau.csv").is_file()
     assert run(main, [*argv, "--what", "errors"]) == 2
     assert "folder_val" in capsys.readouterr().err
