@@ -73,6 +73,22 @@ def build_parser() -> argparse.ArgumentParser:
         "--threads", type=int, default=torch.get_num_threads(), metavar="N", help="of the CPU"
     )
     parser.add_argument("--no-memory", action="store_true", help="leave the memory out")
+    _add_stage_arguments(parser)
+    parser.add_argument(
+        "--metrics", type=int, metavar="N", help="time Cityscapes AP on N images, and no model"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write the numbers as JSON")
+    parser.add_argument(
+        "--opts",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="KEY VALUE",
+        help="config keys to change; the last argument, as it takes all that follows",
+    )
+    return parser
+
+
+def _add_stage_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stages", action="store_true", help="time InstanceFCN's stages")
     parser.add_argument(
         "--image-size",
@@ -89,18 +105,6 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="of --stages: windows that the literal reference pastes; 0 leaves it out",
     )
-    parser.add_argument(
-        "--metrics", type=int, metavar="N", help="time Cityscapes AP on N images, and no model"
-    )
-    parser.add_argument("--output", metavar="FILE", help="write the numbers as JSON")
-    parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="config keys to change; the last argument, as it takes all that follows",
-    )
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
