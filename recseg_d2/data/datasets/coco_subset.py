@@ -16,7 +16,6 @@ Crowds stay crowds. Detectron2's own ``coco_2014_train`` and the like read the s
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections import defaultdict
@@ -32,6 +31,7 @@ from detectron2.structures import BoxMode
 from pycocotools import mask as coco_mask
 
 from recseg_d2.data import coco_categories
+from recseg_d2.data.coco_files import no_mask, read_coco_json, usable_segmentation
 from recseg_d2.data.problems import Problem
 from recseg_d2.errors import UserError
 
@@ -42,12 +42,6 @@ VAL5K = 5000
 COCO_METADATA = {"evaluator_type": "coco"}
 # Table 5 of Ren & Zemel 2017: MWCov, MUCov, |DiC| and the share of images counted right; no class.
 ZEBRA_METADATA = {"evaluator_type": "leaf", "metrics": ("mwcov", "mucov", "dic", "countacc")}
-_FEWEST_NUMBERS = 6  # of a polygon: three points
-_KEYS = {
-    "images": ("id", "file_name", "height", "width"),
-    "annotations": ("id", "image_id", "category_id", "bbox"),
-    "categories": ("id", "name"),
-}
 
 
 @dataclass(frozen=True)
@@ -96,8 +90,8 @@ class CocoSubset:
                 messages.append(f"{which}: found image_id {image}, which no image has.")
             elif category not in categories:
                 messages.append(f"{which}: found category_id {category}, which no category has.")
-            elif categories[category] in self.categories and not _segmentation(annotation):
-                messages.append(_no_mask(annotation))
+            elif categories[category] in self.categories and not usable_segmentation(annotation):
+                messages.append(no_mask(annotation))
         return [Problem(str(self.json_file), message) for message in messages]
 
     @cached_property
@@ -160,12 +154,12 @@ class CocoSubset:
         self, annotation: dict[str, Any], category: int, size: tuple[int, int]
     ) -> dict[str, Any] | None:
         """In the standard form; None, and a warning, where no polygon has three points."""
-        segmentation = _segmentation(annotation)
+        segmentation = usable_segmentation(annotation)
         if isinstance(segmentation, dict) and isinstance(segmentation["counts"], list):
             rle = coco_mask.frPyObjects(segmentation, *size)
             segmentation = {"size": list(size), "counts": rle["counts"].decode("ascii")}
         if not segmentation:
-            logger.warning("%s: %s", self.json_file, _no_mask(annotation))
+            logger.warning("%s: %s", self.json_file, no_mask(annotation))
             return None
         return {
             "bbox": annotation["bbox"],
@@ -212,46 +206,3 @@ def register_builtin() -> None:
     register("zebra_val", "val2014", **zebra)
     register("2014_train", "train2014", coco_categories.NAMES)
     register("2014_val5k", "val2014", coco_categories.NAMES, first=VAL5K, only_with_objects=False)
-
-
-def _segmentation(annotation: dict[str, Any]) -> Any:
-    """As it is but for polygons of less than three points; empty or None where none is left."""
-    found = annotation.get("segmentation")
-    if isinstance(found, list):
-        return [p for p in found if len(p) >= _FEWEST_NUMBERS and not len(p) % 2]
-    return found
-
-
-def _no_mask(annotation: dict[str, Any]) -> str:
-    return f"annotation {annotation['id']} has no mask: left out."
-
-
-def read_coco_json(path: Path) -> dict[str, Any]:
-    """The contents of an annotation file in COCO's form.
-
-    Raises:
-        UserError: the file is missing, no JSON, or lacks a list or a key that is needed.
-    """
-    if not path.is_file():
-        raise UserError(
-            f"{path}: no such file; put COCO's annotations there, or set DETECTRON2_DATASETS to "
-            "the folder above coco/."
-        )
-    try:
-        contents = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise UserError(f"{path}: no readable JSON ({error}); copy it again.") from error
-    missing = [k for k in _KEYS if not isinstance(contents, dict) or k not in contents]
-    if missing:
-        raise UserError(
-            f"{path}: has no {', '.join(missing)}; expected COCO's instance annotations."
-        )
-    for name, keys in _KEYS.items():
-        for number, entry in enumerate(contents[name]):
-            lacking = [key for key in keys if key not in entry]
-            if lacking:
-                raise UserError(
-                    f"{path}: {name}[{number}] has no {', '.join(lacking)}; expected COCO's "
-                    "instance annotations."
-                )
-    return contents

@@ -18,7 +18,8 @@ from typing import Any
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from recseg_d2.data.datasets.coco_subset import COCO_METADATA, CocoSubset, read_coco_json
+from recseg_d2.data.coco_files import read_coco_json
+from recseg_d2.data.datasets.coco_subset import COCO_METADATA, CocoSubset
 from recseg_d2.data.datasets.label_maps import register_folder
 from recseg_d2.data.datasets.voc import VOC_METADATA, VocSource
 from recseg_d2.data.limits import ObjectLimits
