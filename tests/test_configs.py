@@ -19,6 +19,7 @@ from recseg_d2.engine.trainer import freeze_except
 ROOT = Path(__file__).parent.parent
 DECLARATIONS = ROOT / "recseg_d2" / "config"
 CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("projects/*/configs/*.yaml")])
+BASES = sorted(ROOT.glob("configs/_base_/*.yaml"))
 
 SMALL = [
     *("MODEL.RECURRENT.IMAGE_SIZE", (64, 64), "MODEL.WEIGHTS", "", "MODEL.DEVICE", "cpu"),
@@ -60,6 +61,26 @@ def test_each_phase_trains_and_predicts(path):
         assert result["instances"].image_size == (100, 80)
 
 
+class UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping; YAML takes the last without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        names = [key.value for key, _ in node.value]
+        twice = {name for name in names if names.count(name) > 1}
+        assert not twice, f"{node.start_mark}: {twice} stands twice"
+        return super().construct_mapping(node, deep)
+
+
+@pytest.mark.parametrize("path", [*CONFIGS, *BASES], ids=identify)
+def test_no_key_stands_twice(path):
+    assert yaml.load(path.read_text(), UniqueKeyLoader) == yaml.safe_load(path.read_text())
+
+
+def test_a_key_that_stands_twice_would_be_found():
+    with pytest.raises(AssertionError, match="'STEPS'"):
+        yaml.load("MODEL:\n  STEPS: 1\n  WIDTH: 2\n  STEPS: 3\n", UniqueKeyLoader)
+
+
 def keys(node, prefix=""):
     for key, value in node.items():
         name = f"{prefix}.{key}" if prefix else key
@@ -86,9 +107,7 @@ def code():
     return {p: p.read_text() for p in sources if p.parent != DECLARATIONS}
 
 
-@pytest.mark.parametrize(
-    "path", [*CONFIGS, *sorted(ROOT.glob("configs/_base_/*.yaml"))], ids=identify
-)
+@pytest.mark.parametrize("path", [*CONFIGS, *BASES], ids=identify)
 def test_every_key_that_is_set_is_read_somewhere(path, code):
     for name in set_keys(path):
         leaf = name.rsplit(".", 1)[-1]

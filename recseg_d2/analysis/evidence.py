@@ -145,7 +145,7 @@ def records_of(predictions: SavedPredictions) -> list[dict[str, Any]]:
     if name not in DatasetCatalog.list():
         raise MissingResultsError(
             f"{predictions.path}: is of the data set {name!r}, which is not registered; give the "
-            "folder again by --val-data DIR if it was one of the command line."
+            "folder again by --val-data PATH if it was one of the command line."
         )
     truth = GroundTruth(name)
     try:

@@ -15,8 +15,8 @@ from recseg_d2.analysis.catalog import ANALYSES, run_analyses
 from recseg_d2.analysis.report import Report, check_matplotlib
 from recseg_d2.analysis.run_folder import MissingResultsError, open_runs
 from recseg_d2.analysis.subjects import PAPER_MIN_PAIRS, Options
-from recseg_d2.cli.model_options import FOLDER_VAL, add_object_limits, log_to_terminal
-from recseg_d2.data.datasets.label_maps import register_folder
+from recseg_d2.cli.model_options import log_to_terminal
+from recseg_d2.cli.own_data import FOLDER_VAL, add_own_data_options, register_given
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
 from recseg_d2.metrics.error_diagnosis import MATCH_IOU
@@ -74,10 +74,10 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--val-data",
-        metavar="DIR",
-        help="the folder that was evaluated on by --val-data, with the same limits",
+        metavar="PATH",
+        help="what was evaluated on by --val-data, with the same options",
     )
-    add_object_limits(parser)
+    add_own_data_options(parser)
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
@@ -124,8 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = options_from(args)
     runs = open_runs(args.results)
     if args.val_data is not None:
-        limits = {"min_objects": args.min_objects, "max_objects": args.max_objects}
-        register_folder(FOLDER_VAL, args.val_data, **limits)
+        register_given(FOLDER_VAL, args.val_data, args)
     if not args.no_plots:
         check_matplotlib()
     output = make_folder(args.output or Path(args.results[0]) / "analysis")

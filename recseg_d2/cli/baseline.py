@@ -10,8 +10,13 @@ from tqdm import tqdm
 
 from recseg_d2.baselines.classical import METHODS
 from recseg_d2.cli.evaluate_masks import format_scores
-from recseg_d2.cli.model_options import FOLDER_VAL, add_object_limits, find_images
-from recseg_d2.data.datasets.label_maps import register_folder
+from recseg_d2.cli.model_options import find_images
+from recseg_d2.cli.own_data import (
+    FOLDER_VAL,
+    OWN_DATA_HELP,
+    add_own_data_options,
+    register_given,
+)
 from recseg_d2.data.label_io import write_label_map
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.baseline import method_by_name, read_rgb, score_baseline
@@ -45,10 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--input", nargs="+", metavar="PATH", help="images or folders, to write label maps of"
     )
     source.add_argument("--dataset", metavar="NAME", help="a registered data set, to score on")
-    source.add_argument(
-        "--val-data", metavar="DIR", help="folder with images/ and labels/, to score on"
-    )
-    add_object_limits(parser)
+    source.add_argument("--val-data", metavar="PATH", help=f"to score on, {OWN_DATA_HELP}")
+    add_own_data_options(parser)
     parser.add_argument(
         "--output",
         type=Path,
@@ -62,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Segment files, or score on a data set."""
     args = build_parser().parse_args(argv)
     if args.val_data is not None:
-        limits = {"min_objects": args.min_objects, "max_objects": args.max_objects}
-        register_folder(FOLDER_VAL, args.val_data, **limits)
+        register_given(FOLDER_VAL, args.val_data, args)
     name = args.dataset if args.val_data is None else FOLDER_VAL
     if name is not None:
         _score(name, args.method, args.output)

@@ -20,7 +20,6 @@ May use: everything. Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +43,7 @@ from recseg_d2.engine.benchmark_proposals import StageSettings, literal_referenc
 from recseg_d2.engine.device import resolve_device
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.errors import UserError
+from recseg_d2.files import save_scores
 
 DEFAULT_CONFIGS = ("rsis_synthetic.yaml", "ris_synthetic.yaml")
 DEFAULT_STAGE_CONFIGS = ("instancefcn_synthetic.yaml",)
@@ -73,6 +73,22 @@ def build_parser() -> argparse.ArgumentParser:
         "--threads", type=int, default=torch.get_num_threads(), metavar="N", help="of the CPU"
     )
     parser.add_argument("--no-memory", action="store_true", help="leave the memory out")
+    _add_stage_arguments(parser)
+    parser.add_argument(
+        "--metrics", type=int, metavar="N", help="time Cityscapes AP on N images, and no model"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write the numbers as JSON")
+    parser.add_argument(
+        "--opts",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="KEY VALUE",
+        help="config keys to change; the last argument, as it takes all that follows",
+    )
+    return parser
+
+
+def _add_stage_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stages", action="store_true", help="time InstanceFCN's stages")
     parser.add_argument(
         "--image-size",
@@ -89,18 +105,6 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="of --stages: windows that the literal reference pastes; 0 leaves it out",
     )
-    parser.add_argument(
-        "--metrics", type=int, metavar="N", help="time Cityscapes AP on N images, and no model"
-    )
-    parser.add_argument("--output", metavar="FILE", help="write the numbers as JSON")
-    parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="config keys to change; the last argument, as it takes all that follows",
-    )
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -128,7 +132,7 @@ def report(rows: list[dict[str, Any]], output: str | None) -> int:
     """Print a table, and write it as JSON if asked to."""
     print(tabulate(rows, headers="keys", floatfmt=".2f", missingval="-"))
     if output:
-        Path(output).write_text(json.dumps(rows, indent=2))
+        save_scores(output, rows)
     return 0
 
 

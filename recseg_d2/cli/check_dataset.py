@@ -4,6 +4,7 @@ May use: the package, detectron2. Examples:
 
     recseg check-dataset recseg_voc_train --output check
     recseg check-dataset --folder my/train
+    recseg check-dataset --data my/annotations/instances_train.json
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from typing import Any
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2.cli.model_options import log_to_terminal
+from recseg_d2.cli.own_data import OWN_DATA_HELP, add_own_data_options, register_given
 from recseg_d2.cli.visualize import spread
-from recseg_d2.data.datasets.label_maps import register_folder
-from recseg_d2.data.problems import Problem
+from recseg_d2.data.problems import survey
 from recseg_d2.data.validation import Report, validate_dicts
 from recseg_d2.data.voc_splits import write_stems
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
 from recseg_d2.visualization.samples import draw_samples
 
-FOLDER = "folder"  # the name under which --folder is registered
+OWN = "folder"  # the name under which --data is registered
 DEFAULT_NUM = 16
 MOST_SHOWN = 20  # problems on the terminal; report.json has all
 
@@ -39,7 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
         "code is 0 where nothing is, 1 otherwise.",
     )
     parser.add_argument("name", nargs="?", help="a registered data set")
-    parser.add_argument("--folder", metavar="DIR", help="your own: images/ and labels/ in it")
+    parser.add_argument("--data", "--folder", metavar="PATH", help=OWN_DATA_HELP)
+    add_own_data_options(parser)
     parser.add_argument(
         "--output", metavar="DIR", help="write report.json and samples.png, a page of pictures"
     )
@@ -59,13 +61,13 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; 0 when the data set is good, 1 when there are problems."""
     args = build_parser().parse_args(argv)
-    if (args.name is None) == (args.folder is None):
-        raise UserError("Give either the name of a registered data set, or --folder DIR.")
+    if (args.name is None) == (args.data is None):
+        raise UserError("Give either the name of a registered data set, or --data PATH.")
     if args.num < 1:
         raise UserError(f"--num is {args.num}; expected 1 or more.")
     log_to_terminal()
     name = _name(args)
-    dicts, problems = _load(name)
+    dicts, problems = survey(DatasetCatalog[name])
     classes = _classes(name, dicts)
     report = validate_dicts(dicts, classes)
     report = Report([*problems, *report.problems], report.summary)
@@ -78,24 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _name(args: argparse.Namespace) -> str:
-    if args.folder is not None:
-        if FOLDER in DatasetCatalog.list():  # of an earlier call in this process
-            DatasetCatalog.remove(FOLDER)
-            MetadataCatalog.remove(FOLDER)
-        register_folder(FOLDER, args.folder)
-        return FOLDER
+    if args.data is not None:
+        register_given(OWN, args.data, args)
+        return OWN
     if args.name not in DatasetCatalog.list():
         known = ", ".join(sorted(DatasetCatalog.list()))
         raise UserError(f"{args.name!r} is not registered; registered are {known}.")
     return args.name
-
-
-def _load(name: str) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """The dicts, and the files that cannot be loaded where the source goes on after them."""
-    source = DatasetCatalog[name]
-    if hasattr(source, "survey"):
-        return source.survey()
-    return DatasetCatalog.get(name), []
 
 
 def _classes(name: str, dicts: Sequence[dict[str, Any]]) -> list[str]:

@@ -7,7 +7,6 @@ with the shipped config, the figures are those of every evaluation.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from tabulate import tabulate
 
 from recseg_d2.cli import train
 from recseg_d2.evaluation.baseline import evaluate_baseline
+from recseg_d2.files import save_scores
 
 CONFIG = "ris_synthetic.yaml"
 DATASET = "synthetic_rosettes_val"
@@ -67,7 +67,7 @@ def report(rows: list[tuple[str, float, float, float]], output: Path) -> None:
     """Print the table and where the pictures are; keep the table as JSON beside them."""
     headers = ("method", "SBD", "|DiC|", "seconds")
     results: list[dict[str, Any]] = [dict(zip(headers, row, strict=True)) for row in rows]
-    (output / "demo.json").write_text(json.dumps(results, indent=2))
+    save_scores(output / "demo.json", results)
     print(f"\nUnseen images of {DATASET}; seconds include training.\n")
     print(tabulate(rows, headers=headers, floatfmt=("", ".1f", ".2f", ".0f")))
     print("\nPictures:")

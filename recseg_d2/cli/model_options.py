@@ -1,4 +1,4 @@
-"""What tools share: the arguments of a trained model, its config, input files, data folders.
+"""What tools share: the arguments of a trained model, its config, input files.
 
 May use: the standard library, detectron2 through ``recseg_d2.config``.
 """
@@ -17,7 +17,6 @@ from recseg_d2.config import get_config_file, load_config
 from recseg_d2.errors import UserError
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-FOLDER_TRAIN, FOLDER_VAL = "folder_train", "folder_val"  # names of folders of the command line
 TRAINED_CONFIG = "config.yaml"  # what training leaves in its output folder
 TRAINED_WEIGHTS = "model_final.pth"
 
@@ -50,14 +49,6 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY VALUE",
         help="config keys to change; the last argument, as it takes all that follows",
     )
-
-
-def add_object_limits(parser: argparse.ArgumentParser) -> None:
-    """Add --min-objects and --max-objects, for data that the command line names by folder."""
-    parser.add_argument(
-        "--min-objects", type=int, default=0, metavar="N", help="leave out images with fewer"
-    )
-    parser.add_argument("--max-objects", type=int, metavar="N", help="leave out images with more")
 
 
 def load_model_config(args: argparse.Namespace) -> CfgNode:

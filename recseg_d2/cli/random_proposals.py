@@ -12,6 +12,12 @@ from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
 from recseg_d2.baselines.random_boxes import BoxRange, box_masks, random_boxes
+from recseg_d2.cli.own_data import (
+    FOLDER_VAL,
+    OWN_DATA_HELP,
+    add_own_data_options,
+    register_given,
+)
 from recseg_d2.data.proposal_files import proposals_to_results, save_proposals
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_place
@@ -37,7 +43,10 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dataset", required=True, metavar="NAME", help="a registered data set")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--dataset", metavar="NAME", help="a registered data set")
+    source.add_argument("--val-data", metavar="PATH", help=OWN_DATA_HELP)
+    add_own_data_options(parser)
     parser.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="for proposals_<data set>.json"
     )
@@ -60,14 +69,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--number is {args.number} and --seed {args.seed}; expected 1 or more, and 0 or more."
         )
     given = BoxRange(args.smallest, args.largest, args.aspect)
-    if args.dataset not in DatasetCatalog.list():
+    if args.val_data:
+        register_given(FOLDER_VAL, args.val_data, args)
+    name = FOLDER_VAL if args.val_data else args.dataset
+    if name not in DatasetCatalog.list():
         raise UserError(
-            f"--dataset: found {args.dataset!r}, expected a registered data set: "
+            f"--dataset: found {name!r}, expected a registered data set: "
             f"{', '.join(sorted(DatasetCatalog.list()))}."
         )
-    path = make_place(args.output / f"proposals_{args.dataset}.json")
+    path = make_place(args.output / f"proposals_{name}.json")
     results = []
-    for record in tqdm(DatasetCatalog.get(args.dataset), desc="random boxes", disable=None):
+    for record in tqdm(DatasetCatalog.get(name), desc="random boxes", disable=None):
         shape = (int(record["height"]), int(record["width"]))
         # an image's boxes depend on its id alone, not on the images before it
         rng = np.random.default_rng((args.seed, zlib.crc32(str(record["image_id"]).encode())))

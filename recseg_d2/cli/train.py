@@ -4,6 +4,7 @@ May use: everything. Examples:
 
     recseg train --config-file rsis_synthetic.yaml
     recseg train --config-file rsis_small.yaml --train-data my/train --val-data my/val
+    recseg train --config-file ris_small.yaml --one-class --train-data my/annotations/train.json
     python tools/train_net.py --config-file configs/rsis_cvppp.yaml --num-gpus 4
     torchrun --nproc-per-node 4 tools/train_net.py --config-file configs/rsis_cvppp.yaml
 """
@@ -23,10 +24,15 @@ from detectron2.engine import default_argument_parser, default_setup
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
-from recseg_d2.cli.model_options import FOLDER_TRAIN, FOLDER_VAL, add_object_limits
+from recseg_d2.cli.own_data import (
+    FOLDER_TRAIN,
+    FOLDER_VAL,
+    OWN_DATA_HELP,
+    add_own_data_options,
+    register_given,
+)
 from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
 from recseg_d2.config import get_config_file, load_config
-from recseg_d2.data.datasets.label_maps import register_folder
 from recseg_d2.engine.device import resolve_device
 from recseg_d2.engine.launch import launch
 from recseg_d2.engine.phases import phase_configs, run_phases
@@ -41,9 +47,9 @@ logger = logging.getLogger(__name__)
 def build_parser() -> argparse.ArgumentParser:
     """Detectron2's training options and this package's."""
     parser = default_argument_parser(epilog=__doc__)
-    parser.add_argument("--train-data", metavar="DIR", help="folder with images/ and labels/")
-    parser.add_argument("--val-data", metavar="DIR", help="the same, for evaluation")
-    add_object_limits(parser)
+    parser.add_argument("--train-data", metavar="PATH", help=OWN_DATA_HELP)
+    parser.add_argument("--val-data", metavar="PATH", help="the same, for evaluation")
+    add_own_data_options(parser)
     parser.add_argument("--phase", default="", help="run this phase of SOLVER.PHASES alone")
     return parser
 
@@ -65,12 +71,10 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def register_folders(args: argparse.Namespace) -> None:
-    """Register the folders of the command line, in this process."""
-    for name, folder in ((FOLDER_TRAIN, args.train_data), (FOLDER_VAL, args.val_data)):
-        if folder:
-            register_folder(
-                name, folder, min_objects=args.min_objects, max_objects=args.max_objects
-            )
+    """Register the data of the command line, in this process."""
+    for name, place in ((FOLDER_TRAIN, args.train_data), (FOLDER_VAL, args.val_data)):
+        if place:
+            register_given(name, place, args)
 
 
 def setup(args: argparse.Namespace) -> CfgNode:
@@ -104,13 +108,13 @@ def check_named_data(cfg: CfgNode, eval_only: bool) -> None:
     needed = "TEST" if eval_only else "TRAIN"
     option = "--val-data" if eval_only else "--train-data"
     if not cfg.DATASETS[needed]:
-        raise UserError(f"DATASETS.{needed} names no data set: give {option} DIR, or name one.")
+        raise UserError(f"DATASETS.{needed} names no data set: give {option} PATH, or name one.")
     named = (*(() if eval_only else cfg.DATASETS.TRAIN), *cfg.DATASETS.TEST)
     for name, folder_option in ((FOLDER_TRAIN, "--train-data"), (FOLDER_VAL, "--val-data")):
         if name in named and name not in DatasetCatalog.list():
             raise UserError(
                 f"DATASETS: the config is that of a run on a folder ({name!r}), which it does not "
-                f"remember: give {folder_option} DIR again."
+                f"remember: give {folder_option} PATH again."
             )
 
 

@@ -12,11 +12,13 @@ from detectron2.data import MetadataCatalog
 from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY, build_model
 from detectron2.utils import comm
 
+from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL
 from recseg_d2.data.loader import check_val_data
 from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.build import evaluator_type
 
+_CLASSES_SHOWN = 5  # of a data set, in a message
 _Rule = tuple[str, Callable[[Any], bool]]
 _POSITIVE: _Rule = ("1 or more", lambda value: value >= 1)
 
@@ -108,13 +110,35 @@ def _check_architecture(cfg: CfgNode) -> None:
 
 def _check_classes(cfg: CfgNode) -> None:
     wanted = cfg.MODEL.RECURRENT.NUM_CLASSES
+    named: dict[str, list[str]] = {}
     for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
         classes = getattr(MetadataCatalog.get(name), "thing_classes", None)
-        if classes is not None and len(classes) != wanted:
+        if classes is None:
+            continue
+        named[name] = classes
+        if len(classes) != wanted:
+            shown = ", ".join(classes[:_CLASSES_SHOWN])
+            more = " ..." if len(classes) > _CLASSES_SHOWN else ""
+            own = name in (FOLDER_TRAIN, FOLDER_VAL) and wanted == 1
+            hint = ", or give --one-class to take them as one" if own else ""
             raise UserError(
                 f"MODEL.RECURRENT.NUM_CLASSES is {wanted}, but data set {name!r} has "
-                f"{len(classes)} ({', '.join(classes[:5])} ...): set it to {len(classes)}."
+                f"{len(classes)} ({shown}{more}): set it to {len(classes)}{hint}."
             )
+    if wanted > 1:  # the name of a single class does not matter
+        _check_same_classes(named)
+
+
+def _check_same_classes(named: dict[str, list[str]]) -> None:
+    """Refuse data sets that number the classes otherwise than the first."""
+    for name, classes in named.items():
+        first = next(iter(named))
+        for number, (one, other) in enumerate(zip(named[first], classes, strict=True)):
+            if one != other:
+                raise UserError(
+                    f"Data sets {first!r} and {name!r}: found {one!r} and {other!r} as class "
+                    f"{number}, expected the same classes in the same order."
+                )
 
 
 def _lookup(cfg: CfgNode, key: str) -> Any:

@@ -22,6 +22,12 @@ from recseg_d2.cli.model_options import (
     load_model_config,
     log_to_terminal,
 )
+from recseg_d2.cli.own_data import (
+    FOLDER_VAL,
+    OWN_DATA_HELP,
+    add_own_data_options,
+    register_given,
+)
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
@@ -41,9 +47,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--dataset", metavar="NAME", help="a registered data set")
+    source.add_argument("--val-data", metavar="PATH", help=OWN_DATA_HELP)
     source.add_argument(
         "--input", nargs="+", metavar="FILE_OR_FOLDER", help="images, without ground truth"
     )
+    add_own_data_options(parser)
     parser.add_argument(
         "--num",
         type=int,
@@ -80,9 +88,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"{option} is {getattr(args, name)}; expected 1 or more.")
     log_to_terminal()
     make_folder(args.output)
-    dicts = spread(
-        dataset_dicts(args.dataset) if args.dataset else file_dicts(args.input), args.num
-    )
+    if args.val_data:
+        register_given(FOLDER_VAL, args.val_data, args)
+    name = FOLDER_VAL if args.val_data else args.dataset
+    dicts = spread(dataset_dicts(name) if name else file_dicts(args.input), args.num)
     predictor = Predictor(load_model_config(args), args.batch_size)
     found = predictor(record["file_name"] for record in dicts)
     instances = list(tqdm(found, total=len(dicts), unit="image", desc="predict"))

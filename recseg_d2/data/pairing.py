@@ -13,6 +13,9 @@ logger = logging.getLogger(__name__)
 
 _LOSSY = tuple(set(IMAGE_EXTENSIONS) - set(LABEL_EXTENSIONS))
 _NAMES_IN_MESSAGE = 5
+_ADVICE = "add one (all 0 where there is no object), or take the image away"
+
+Pair = tuple[str, Path, Path | None]  # common stem, image, label map
 
 
 def pair_files(
@@ -21,7 +24,33 @@ def pair_files(
     image_suffix: str = "",
     label_suffix: str = "",
     labels_optional: bool = False,
-) -> list[tuple[str, Path, Path | None]]:
+) -> list[Pair]:
+    """As ``find_pairs``, but every image must have a label map.
+
+    Args:
+        image_dir: this, and the next three, as in ``find_pairs``.
+        label_dir: holds the label maps.
+        image_suffix: of the images' stems.
+        label_suffix: of the label maps' stems.
+        labels_optional: a folder without any label map is fine.
+
+    Raises:
+        UserError: as ``find_pairs``, or an image has no label map.
+    """
+    pairs = find_pairs(image_dir, label_dir, image_suffix, label_suffix)
+    missing = [stem for stem, _, label in pairs if label is None]
+    if missing and not (labels_optional and len(missing) == len(pairs)):
+        raise UserError(
+            f"{image_dir}: {len(missing)} of {len(pairs)} images have no label map "
+            f"<stem>{label_suffix}.* in {label_dir}, such as {_some(missing)}; {_ADVICE}."
+            f"{_lossy_hint(image_dir, label_dir)}"
+        )
+    return pairs
+
+
+def find_pairs(
+    image_dir: Path, label_dir: Path, image_suffix: str = "", label_suffix: str = ""
+) -> list[Pair]:
     """Match the images of a folder with label maps by what their stems have in common.
 
     Args:
@@ -29,14 +58,12 @@ def pair_files(
         label_dir: holds the label maps; may be the same folder.
         image_suffix: what an image's stem ends in beyond the common part, such as "_rgb".
         label_suffix: the same for label maps, such as "_label".
-        labels_optional: a folder without any label map is fine.
 
     Returns:
         (common stem, image, label map or None) in the order of the stems.
 
     Raises:
-        UserError: a folder is missing, there is no image, an image has no label map, or two files
-            have the same stem.
+        UserError: a folder is missing, there is no image, or two files have the same stem.
     """
     images = _files_by_stem(image_dir, image_suffix, IMAGE_EXTENSIONS)
     labels = _files_by_stem(label_dir, label_suffix, LABEL_EXTENSIONS)
@@ -45,15 +72,7 @@ def pair_files(
             f"{image_dir}: found no image *{image_suffix}.* (looked for "
             f"{', '.join(IMAGE_EXTENSIONS)}); check the path."
         )
-    missing, idle = sorted(images.keys() - labels), sorted(labels.keys() - images)
-    if missing and (labels or not labels_optional):
-        lossy = [] if label_dir == image_dir else _lossy_files(label_dir)
-        hint = f" {lossy[0]} is of a lossy format, which changes labels: use PNG." if lossy else ""
-        raise UserError(
-            f"{image_dir}: {len(missing)} of {len(images)} images have no label map "
-            f"<stem>{label_suffix}.* in {label_dir}, such as {_some(missing)}; add them (all 0 "
-            f"where there is no object), or take the images away.{hint}"
-        )
+    idle = sorted(labels.keys() - images)
     if idle:
         logger.warning(
             "%s: label maps without an image (%d) are ignored: %s",
@@ -62,6 +81,12 @@ def pair_files(
             _some(idle),
         )
     return [(stem, images[stem], labels.get(stem)) for stem in sorted(images)]
+
+
+def missing_label(stem: str, image_dir: Path, label_dir: Path, label_suffix: str = "") -> str:
+    """What to say of an image without a label map."""
+    expected = label_dir / f"{stem}{label_suffix}.png"
+    return f"has no label map {expected}; {_ADVICE}.{_lossy_hint(image_dir, label_dir, stem)}"
 
 
 def _files_by_stem(folder: Path, suffix: str, extensions: tuple[str, ...]) -> dict[str, Path]:
@@ -83,5 +108,10 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMES_IN_MESSAGE]) + (" ..." if len(names) > _NAMES_IN_MESSAGE else "")
 
 
-def _lossy_files(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir() if p.suffix.lower() in _LOSSY)
+def _lossy_hint(image_dir: Path, label_dir: Path, stem: str | None = None) -> str:
+    """A sentence on label maps, or that of ``stem``, in a lossy format; empty without any."""
+    if label_dir == image_dir:
+        return ""
+    lossy = sorted(p for p in label_dir.iterdir() if p.suffix.lower() in _LOSSY)
+    lossy = [p for p in lossy if stem is None or p.stem == stem]
+    return f" {lossy[0].name} is of a lossy format, which changes labels: use PNG." if lossy else ""

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from recseg_d2.errors import UserError
 
@@ -32,12 +32,24 @@ class Problem:
     message: str
 
 
+@runtime_checkable
 class Surveyable(Protocol):
     """A source of standard dicts that can go on after a bad file."""
 
     def survey(self) -> tuple[list[Record], list[Problem]]:
         """The dicts of the good files, and what is wrong with the others."""
         ...
+
+
+def survey(source: Callable[[], list[Record]]) -> tuple[list[Record], list[Problem]]:
+    """What ``Surveyable`` sources say of themselves; others have dicts, or are refused, as a whole.
+
+    Raises:
+        UserError: the data is refused as a whole.
+    """
+    if isinstance(source, Surveyable):
+        return source.survey()
+    return source(), []
 
 
 def read_all(read: Callable[[Item], Record], items: Iterable[Item]) -> list[Record]:

@@ -11,6 +11,7 @@ import copy
 import importlib
 import importlib.util
 import tempfile
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -119,6 +120,15 @@ def official_results(
     Returns:
         The scripts' averages: "allAp", ..., and "classes".
     """
+    with warnings.catch_warnings():  # the scripts use old names of numpy, and means of nothing
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        return _run_official(files, distances)
+
+
+def _run_official(
+    files: list[SceneFiles], distances: dict[str, dict[int, tuple[float, float]]] | None
+) -> dict[str, Any]:
     script = importlib.import_module(_OFFICIAL)
     instances_of = importlib.import_module(_OFFICIAL_INSTANCES).instances2dict
     options = copy.copy(script.args)

@@ -14,7 +14,7 @@ from recseg_d2.losses.attention import matching_iou_loss, monotonic_score_loss
 from recseg_d2.losses.box_iou import BoxIoU
 from recseg_d2.losses.sequence import class_loss
 from recseg_d2.matching import assign, gather_objects, soft_iou_matrix
-from recseg_d2.models.recurrent_attention.model import AttentionSequence
+from recseg_d2.models.recurrent_attention.steps import AttentionSequence
 from recseg_d2.structures import InstanceTargets
 
 

@@ -23,7 +23,8 @@ from recseg_d2.meta_arch.recurrent_attention_config import arguments_from_config
 from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.models.foreground_angle import ForegroundAngle
 from recseg_d2.models.recurrent_attention.feeding import Feeder, FeedingOptions
-from recseg_d2.models.recurrent_attention.model import AttentionSequence, RecurrentAttention
+from recseg_d2.models.recurrent_attention.model import RecurrentAttention
+from recseg_d2.models.recurrent_attention.steps import AttentionSequence
 from recseg_d2.postprocess.semantic_classes import vote_classes
 from recseg_d2.structures import InstanceSequence, InstanceTargets
 from recseg_d2.targets.pixels import build_pixel_targets

@@ -13,7 +13,7 @@ from PIL import Image
 from recseg_d2.analysis.catalog import ANALYSES
 from recseg_d2.cli import run
 from recseg_d2.cli.analyze import build_parser, main
-from recseg_d2.cli.model_options import FOLDER_VAL
+from recseg_d2.cli.own_data import FOLDER_VAL
 from recseg_d2.data.label_io import write_label_map
 from recseg_d2.data.rosettes import draw_rosette
 
@@ -98,7 +98,7 @@ def test_without_the_data_what_needs_them_is_left_out_by_name(run_folder, tmp_pa
     out = capsys.readouterr().out
     for name in ("errors", "sizes", "steps", "activations"):
         assert f"== {name}: left out." in out
-    assert "--val-data DIR" in out
+    assert "--val-data PATH" in out
     assert (tmp_path / "out" / "ordering_tau.csv").is_file()
     assert run(main, [*argv, "--what", "errors"]) == 2
     assert "folder_val" in capsys.readouterr().err

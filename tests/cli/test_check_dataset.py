@@ -50,6 +50,31 @@ def test_every_bad_file_of_a_folder_is_named(folder, tmp_path, capsys):
     assert (tmp_path / "out" / "samples.png").is_file()
 
 
+def test_each_image_without_a_label_map_is_named(folder, capsys):
+    first, second, _ = sorted((folder / "labels").iterdir())
+    first.unlink()
+    second.unlink()
+    assert check_dataset.main(["--data", str(folder)]) == 1
+    text = capsys.readouterr().out
+    for path in (first, second):
+        assert f"{folder / 'images' / path.name}: has no label map {path}" in text
+    assert "2 problems in 2 files." in text
+
+
+def test_a_file_in_cocos_form(tmp_path, capsys):
+    export_dataset("coco", tmp_path, range(3), [7], 40)
+    file = tmp_path / "annotations" / "instances_train2017.json"
+    assert check_dataset.main(["--data", str(file)]) == 0
+    text = capsys.readouterr().out
+    assert "40 x 40: 3" in text
+    assert "leaf" in text
+    contents = json.loads(file.read_text())
+    contents["annotations"][0]["image_id"] = 77
+    file.write_text(json.dumps(contents))
+    assert check_dataset.main(["--data", str(file)]) == 1
+    assert f"{file}: annotation 1: found image_id 77" in capsys.readouterr().out
+
+
 def test_the_folder_of_a_second_call_is_read_anew(folder):
     assert check_dataset.main(["--folder", str(folder)]) == 0
     next((folder / "labels").iterdir()).write_bytes(b"no image")
@@ -89,7 +114,7 @@ def test_image_ids_are_written_as_a_list(bad_name, tmp_path):
         ([], "error: Give either the name"),
         (["a", "--folder", "b"], "error: Give either the name"),
         (["no_such_name"], "error: 'no_such_name' is not registered; registered are"),
-        (["--folder", "nowhere"], "error: nowhere: expected images/ and labels/"),
+        (["--folder", "nowhere"], "error: nowhere: expected a folder with images/ and labels/"),
         (["synthetic_rosettes_dev", "--num", "0"], "error: --num is 0; expected 1 or more."),
     ],
 )

@@ -135,9 +135,9 @@ def test_no_config_no_data_and_no_place_are_refused(data, tmp_path, capsys):
     small = ["--config-file", "rsis_small.yaml", "MODEL.DEVICE", "cpu"]
     for argv, message in (
         ([], "name a config by --config-file"),
-        (small, "give --train-data DIR"),
-        (["--eval-only", *small], "give --val-data DIR"),
-        ([*small, "DATASETS.TRAIN", "('folder_train',)"], "give --train-data DIR again"),
+        (small, "give --train-data PATH"),
+        (["--eval-only", *small], "give --val-data PATH"),
+        ([*small, "DATASETS.TRAIN", "('folder_train',)"], "give --train-data PATH again"),
         (arguments(data, tmp_path / "file"), "Cannot make the folder"),
     ):
         assert cli.run(train.main, argv) == 2

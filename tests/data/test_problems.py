@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from recseg_d2.data.problems import Problem, read_all, survey_all
+from recseg_d2.data.problems import Problem, read_all, survey, survey_all
 from recseg_d2.errors import UserError
 
 
@@ -35,3 +35,12 @@ def test_other_errors_are_no_problems_of_the_data():
 def test_nothing_to_read():
     assert read_all(read, []) == []
     assert survey_all(read, [], str) == ([], [])
+
+
+def test_sources_are_surveyed_as_far_as_they_can():
+    class Source:
+        def survey(self):
+            return [{"number": 1}], [Problem("a", "b")]
+
+    assert survey(Source()) == ([{"number": 1}], [Problem("a", "b")])
+    assert survey(lambda: [{"number": 2}]) == ([{"number": 2}], [])

@@ -4,7 +4,7 @@ import torch
 from recseg_d2.losses.attention import monotonic_score_loss
 from recseg_d2.losses.attention_criterion import AttentionCriterion, AttentionLossWeights
 from recseg_d2.losses.box_iou import BoxIoU
-from recseg_d2.models.recurrent_attention.model import AttentionSequence
+from recseg_d2.models.recurrent_attention.steps import AttentionSequence
 from recseg_d2.targets import build_targets
 
 SIZE = (4, 8)

@@ -271,7 +271,6 @@ def compare_with_official(folder, scenes: list[tuple[np.ndarray, list, np.ndarra
         assert found_here == pytest.approx(expected, abs=1e-9, nan_ok=True), ours_key
 
 
-@pytest.mark.filterwarnings("ignore:Mean of empty slice")
 @pytest.mark.parametrize("seed", range(40))
 def test_equal_to_the_official_scripts(seed, tmp_path):
     rng = np.random.default_rng(seed)
@@ -288,14 +287,12 @@ SMALL = 9 * 10  # pixels, fewer than an object needs
 NEARBY = np.full(SHAPE, 40.0)
 
 
-@pytest.mark.filterwarnings("ignore:Mean of empty slice")
 @pytest.mark.parametrize("rows", range(8, 21))
 def test_equal_at_ious_exactly_at_the_thresholds(rows, tmp_path):
     found = [(CAR, 0.9, box(0, 0, rows, 20)), (CAR, 0.5, SECOND), (CAR, 0.7, box(30, 0, 20, 20))]
     compare_with_official(tmp_path, [(TWO_CARS, found, NEARBY)])
 
 
-@pytest.mark.filterwarnings("ignore:Mean of empty slice")
 @pytest.mark.parametrize("rows", range(8, 20))
 @pytest.mark.parametrize("number", [VOID, CAR, CARAVAN, BUS, 29001, 26005])
 def test_equal_at_ignored_shares_exactly_at_the_thresholds(number, rows, tmp_path):
@@ -306,7 +303,6 @@ def test_equal_at_ignored_shares_exactly_at_the_thresholds(number, rows, tmp_pat
     compare_with_official(tmp_path, [(ids, found, NEARBY)])
 
 
-@pytest.mark.filterwarnings("ignore:Mean of empty slice")
 @pytest.mark.parametrize("width", range(10, 41))
 @pytest.mark.parametrize("number", [CAR, 26005])
 def test_equal_on_small_groups_and_instances(number, width, tmp_path):
@@ -317,7 +313,6 @@ def test_equal_on_small_groups_and_instances(number, width, tmp_path):
     compare_with_official(tmp_path, [(scene((26000, FIRST), (number, region)), found, NEARBY)])
 
 
-@pytest.mark.filterwarnings("ignore:Mean of empty slice")
 @pytest.mark.parametrize("meters", [50.0, 50.1, 100.0, 100.1])
 @pytest.mark.parametrize("known", [17, 18])
 def test_equal_at_the_ends_of_the_ranges(meters, known, tmp_path):

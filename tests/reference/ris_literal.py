@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recseg_d2.models.recurrent_attention.model import AttentionSequence
+from recseg_d2.models.recurrent_attention.steps import AttentionSequence
 
 
 def convolve(layer, x, t):

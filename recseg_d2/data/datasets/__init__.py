@@ -17,6 +17,7 @@ from recseg_d2.data.datasets.cvppp import register_cvppp, register_cvppp_h5
 from recseg_d2.data.datasets.kitti import register_kitti_cars
 from recseg_d2.data.datasets.kitti2015 import register_kitti2015
 from recseg_d2.data.datasets.label_maps import register_folder, register_label_map_dataset
+from recseg_d2.data.datasets.own_data import register_own_data
 from recseg_d2.data.datasets.synthetic import register_synthetic_rosettes
 from recseg_d2.data.datasets.synthetic_scenes import register_synthetic_scenes
 from recseg_d2.data.datasets.voc import register_sbd, register_voc, register_voc_sbd
@@ -30,6 +31,7 @@ __all__ = [
     "register_kitti2015",
     "register_kitti_cars",
     "register_label_map_dataset",
+    "register_own_data",
     "register_sbd",
     "register_synthetic_rosettes",
     "register_synthetic_scenes",

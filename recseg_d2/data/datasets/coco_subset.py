@@ -16,7 +16,6 @@ Crowds stay crowds. Detectron2's own ``coco_2014_train`` and the like read the s
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections import defaultdict
@@ -32,6 +31,8 @@ from detectron2.structures import BoxMode
 from pycocotools import mask as coco_mask
 
 from recseg_d2.data import coco_categories
+from recseg_d2.data.coco_files import no_mask, read_coco_json, usable_segmentation
+from recseg_d2.data.problems import Problem
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,6 @@ VAL5K = 5000
 COCO_METADATA = {"evaluator_type": "coco"}
 # Table 5 of Ren & Zemel 2017: MWCov, MUCov, |DiC| and the share of images counted right; no class.
 ZEBRA_METADATA = {"evaluator_type": "leaf", "metrics": ("mwcov", "mucov", "dic", "countacc")}
-_FEWEST_NUMBERS = 6  # of a polygon: three points
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,31 @@ class CocoSubset:
         """The standard dicts in the order of the image ids; callers may change what they get."""
         return [{**r, "annotations": [dict(a) for a in r["annotations"]]} for r in self._records]
 
+    def survey(self) -> tuple[list[dict[str, Any]], list[Problem]]:
+        """The dicts, and the annotations that are left out of them."""
+        return self(), self._left_out
+
+    @cached_property
+    def _left_out(self) -> list[Problem]:
+        """Annotations of images or categories that the file does not list, or without a mask."""
+        contents = read_coco_json(self.json_file)
+        images = {image["id"] for image in contents["images"]}
+        categories = {category["id"]: category["name"] for category in contents["categories"]}
+        messages = []
+        for annotation in contents["annotations"]:
+            which = f"annotation {annotation['id']}"
+            image, category = annotation["image_id"], annotation["category_id"]
+            if image not in images:
+                messages.append(f"{which}: found image_id {image}, which no image has.")
+            elif category not in categories:
+                messages.append(f"{which}: found category_id {category}, which no category has.")
+            elif categories[category] in self.categories and not usable_segmentation(annotation):
+                messages.append(no_mask(annotation))
+        return [Problem(str(self.json_file), message) for message in messages]
+
     @cached_property
     def _records(self) -> list[dict[str, Any]]:
-        contents = _read_json(self.json_file)
+        contents = read_coco_json(self.json_file)
         category_of = self._category_ids(contents["categories"])
         by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for annotation in contents["annotations"]:
@@ -89,15 +111,16 @@ class CocoSubset:
         return records
 
     def _category_ids(self, listed: list[dict[str, Any]]) -> dict[int, int]:
-        """The file's id -> index in ``categories``."""
-        ids = {category["name"]: category["id"] for category in listed}
-        missing = [name for name in self.categories if name not in ids]
+        """The file's ids -> index in ``categories``; ids of one name have one index."""
+        names = {category["id"]: category["name"] for category in listed}
+        missing = [name for name in self.categories if name not in names.values()]
         if missing:
             raise UserError(
                 f"{self.json_file}: found no category {', '.join(missing)}; it has "
-                f"{', '.join(ids)}."
+                f"{', '.join(names.values())}."
             )
-        return {ids[name]: index for index, name in enumerate(self.categories)}
+        index = {name: n for n, name in enumerate(self.categories)}
+        return {number: index[name] for number, name in names.items() if name in index}
 
     def _choose(self, images: dict[int, Any], by_image: dict[int, list[dict]]) -> list[int]:
         """Ids of the images to keep, in increasing order."""
@@ -131,16 +154,12 @@ class CocoSubset:
         self, annotation: dict[str, Any], category: int, size: tuple[int, int]
     ) -> dict[str, Any] | None:
         """In the standard form; None, and a warning, where no polygon has three points."""
-        segmentation = annotation.get("segmentation")
-        if isinstance(segmentation, list):
-            segmentation = [p for p in segmentation if len(p) >= _FEWEST_NUMBERS and not len(p) % 2]
-        elif isinstance(segmentation, dict) and isinstance(segmentation["counts"], list):
+        segmentation = usable_segmentation(annotation)
+        if isinstance(segmentation, dict) and isinstance(segmentation["counts"], list):
             rle = coco_mask.frPyObjects(segmentation, *size)
             segmentation = {"size": list(size), "counts": rle["counts"].decode("ascii")}
         if not segmentation:
-            logger.warning(
-                "%s: annotation %s has no mask: left out.", self.json_file, annotation["id"]
-            )
+            logger.warning("%s: %s", self.json_file, no_mask(annotation))
             return None
         return {
             "bbox": annotation["bbox"],
@@ -187,27 +206,3 @@ def register_builtin() -> None:
     register("zebra_val", "val2014", **zebra)
     register("2014_train", "train2014", coco_categories.NAMES)
     register("2014_val5k", "val2014", coco_categories.NAMES, first=VAL5K, only_with_objects=False)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The file's contents.
-
-    Raises:
-        UserError: the file is missing, no JSON, or without COCO's lists.
-    """
-    if not path.is_file():
-        raise UserError(
-            f"{path}: no such file; put COCO's annotations there, or set DETECTRON2_DATASETS to "
-            "the folder above coco/."
-        )
-    try:
-        contents = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise UserError(f"{path}: no readable JSON ({error}); copy it again.") from error
-    wanted = ("images", "annotations", "categories")
-    missing = [k for k in wanted if not isinstance(contents, dict) or k not in contents]
-    if missing:
-        raise UserError(
-            f"{path}: has no {', '.join(missing)}; expected COCO's instance annotations."
-        )
-    return contents

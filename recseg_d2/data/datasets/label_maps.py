@@ -21,7 +21,8 @@ from pycocotools import mask as coco_mask
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.image_io import probe_image
 from recseg_d2.data.label_io import read_label_map
-from recseg_d2.data.pairing import pair_files
+from recseg_d2.data.limits import ObjectLimits
+from recseg_d2.data.pairing import Pair, find_pairs, missing_label, pair_files
 from recseg_d2.data.problems import Problem, read_all, survey_all
 from recseg_d2.errors import UserError
 
@@ -160,15 +161,21 @@ class LabelMapFolder:
 
     def survey(self) -> tuple[list[dict[str, Any]], list[Problem]]:
         """The dicts of the good files, and what is wrong with the others."""
-        records, problems = survey_all(self._read, self._pairs(), lambda pair: str(pair[1]))
-        return [r for r in records if self._wanted(r)], problems
+        pairs = self._selected(find_pairs(*self._places))
+        missing: list[Problem] = []
+        if not self.labels_optional or any(label for _, _, label in pairs):
+            missing = [self._missing(pair) for pair in pairs if pair[2] is None]
+            pairs = [pair for pair in pairs if pair[2] is not None]
+        records, problems = survey_all(self._read, pairs, lambda pair: str(pair[1]))
+        return [r for r in records if self._limits.keeps(r)], [*missing, *problems]
 
     @cached_property
     def _records(self) -> list[dict[str, Any]]:
-        records = read_all(self._read, self._pairs())
-        kept = [r for r in records if self._wanted(r)]
+        pairs = pair_files(*self._places, self.labels_optional)
+        records = read_all(self._read, self._selected(pairs))
+        kept = [r for r in records if self._limits.keeps(r)]
         if not kept:
-            raise UserError(self._nothing_kept(records))
+            raise UserError(f"{self.image_dir}: {self._limits.why_empty(records)}")
         objects = [len(r.get("annotations", [])) for r in kept]
         logger.info(
             "%s: %d images, %d objects; %d images without an object, %d left out by the limits on "
@@ -177,21 +184,26 @@ class LabelMapFolder:
         )  # fmt: skip
         return kept
 
-    def _pairs(self) -> list[tuple[str, Path, Path | None]]:
-        """(stem, image, label map) of the selected images."""
-        pairs = pair_files(
-            self.image_dir,
-            self.label_dir,
-            self.image_suffix,
-            self.label_suffix,
-            self.labels_optional,
-        )
+    @property
+    def _places(self) -> tuple[Path, Path, str, str]:
+        return self.image_dir, self.label_dir, self.image_suffix, self.label_suffix
+
+    @property
+    def _limits(self) -> ObjectLimits:
+        return ObjectLimits(self.min_objects, self.max_objects)
+
+    def _missing(self, pair: Pair) -> Problem:
+        stem, image, _ = pair
+        message = missing_label(stem, self.image_dir, self.label_dir, self.label_suffix)
+        return Problem(str(image), message)
+
+    def _selected(self, pairs: list[Pair]) -> list[Pair]:
         if self.select is None:
             return pairs
         chosen = set(self.select([stem for stem, _, _ in pairs]))
         return [pair for pair in pairs if pair[0] in chosen]
 
-    def _read(self, pair: tuple[str, Path, Path | None]) -> dict[str, Any]:
+    def _read(self, pair: Pair) -> dict[str, Any]:
         stem, image, label = pair
         height, width = probe_image(image, decode=self.verify_images)
         record = {"file_name": str(image), "height": height, "width": width, "image_id": stem}
@@ -221,21 +233,6 @@ class LabelMapFolder:
                     "the label map, or name the class."
                 )
         return {value: ids.index(value // self.label_divisor) for value in values}
-
-    def _nothing_kept(self, records: list[dict[str, Any]]) -> str:
-        most = "any" if self.max_objects is None else self.max_objects
-        counts = [len(r.get("annotations", [])) for r in records] or [0]
-        return (
-            f"{self.image_dir}: none of {len(records)} images is left; they have {min(counts)} to "
-            f"{max(counts)} objects, wanted are {self.min_objects} to {most}. Change --min-objects "
-            "and --max-objects (min_objects, max_objects)."
-        )
-
-    def _wanted(self, record: dict[str, Any]) -> bool:
-        if "annotations" not in record:
-            return True
-        most = self.max_objects if self.max_objects is not None else len(record["annotations"])
-        return self.min_objects <= len(record["annotations"]) <= most
 
 
 def _register(name: str, source: LabelMapFolder, /, **metadata: Any) -> None:

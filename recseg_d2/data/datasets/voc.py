@@ -34,6 +34,7 @@ from recseg_d2.errors import UserError
 logger = logging.getLogger(__name__)
 
 PARTS = ("train", "val")
+VOC_METADATA = {"evaluator_type": "voc_segm"}
 
 
 @dataclass(frozen=True)
@@ -135,4 +136,4 @@ def register_builtin() -> None:
 
 def _register(name: str, images: Callable[[], list[VocImage]]) -> None:
     DatasetCatalog.register(name, VocSource(name, images))
-    MetadataCatalog.get(name).set(thing_classes=list(CLASSES), evaluator_type="voc_segm")
+    MetadataCatalog.get(name).set(thing_classes=list(CLASSES), **VOC_METADATA)

@@ -7,7 +7,6 @@ with Recurrent Attention", section 2, eq. 1 to 20. Letters as in ``recseg_d2.str
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -20,11 +19,9 @@ from recseg_d2.layers.gaussian_attention import (
     write_patch,
 )
 from recseg_d2.layers.step_norm import norm_maker
-from recseg_d2.models.foreground_angle import ForegroundAngleMaps
 from recseg_d2.models.recurrent_attention.box_network import (
     BoxNetwork,
     BoxOptions,
-    Glance,
     LSTMState,
 )
 from recseg_d2.models.recurrent_attention.conv_stack import draw_weights
@@ -33,55 +30,13 @@ from recseg_d2.models.recurrent_attention.segmentation_network import (
     PatchOptions,
     SegmentationNetwork,
 )
+from recseg_d2.models.recurrent_attention.steps import (
+    AttentionSequence,
+    SharedInput,
+    Step,
+    trace_of,
+)
 from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder, WindowOptions
-from recseg_d2.structures import InstanceSequence
-
-
-@dataclass
-class AttentionSequence(InstanceSequence):
-    """An ``InstanceSequence`` with the Gaussian boxes that this model's loss compares.
-
-    Attributes:
-        box_logits: (B, T, H, W), eq. 25 before its sigmoid; None without box network.
-        maps: what the pre-processor says of the images; None without it.
-    """
-
-    box_logits: torch.Tensor | None = None
-    maps: ForegroundAngleMaps | None = None
-
-
-@dataclass
-class _Shared:
-    """What all steps of a sequence share: made once an image.
-
-    Attributes:
-        rows: (B, H, C, W), the image and the pre-processor's maps, as ``read_patch`` takes them.
-        prepared: the box network's first convolution over them; None without that network.
-    """
-
-    rows: torch.Tensor
-    prepared: torch.Tensor | None
-
-
-@dataclass
-class _Step:
-    """One step.
-
-    Attributes:
-        mask_logits: (B, H, W).
-        features: (B, F), what scores and classes are read from.
-        window: predicted, before any ground truth took its place.
-        box_logits: (B, H, W); None without box network.
-        glance: None without box network.
-        heat: (B, P, Q), the segmentation network's heat map; None without that network.
-    """
-
-    mask_logits: torch.Tensor
-    features: torch.Tensor
-    window: Window
-    box_logits: torch.Tensor | None = None
-    glance: Glance | None = None
-    heat: torch.Tensor | None = None
 
 
 class RecurrentAttention(nn.Module):
@@ -187,7 +142,7 @@ class RecurrentAttention(nn.Module):
         shared = self._prepare(image, maps)
         canvas = torch.zeros_like(image[:, 0]) if self.canvas else None
         state: LSTMState | None = None
-        taken: list[_Step] = []
+        taken: list[Step] = []
         scores: list[torch.Tensor] = []
         head = self.box_score_head if self.segmentation is None else self.score_head
         alive = torch.ones(len(image), dtype=torch.bool, device=image.device)
@@ -205,22 +160,22 @@ class RecurrentAttention(nn.Module):
                     break
         return self._emit(taken, torch.stack(scores, dim=1), with_trace)
 
-    def _prepare(self, image: torch.Tensor, maps: torch.Tensor | None) -> _Shared:
+    def _prepare(self, image: torch.Tensor, maps: torch.Tensor | None) -> SharedInput:
         everything = image if maps is None else torch.cat([image, maps], dim=1)
         prepared = None
         if self.box_network is not None:
             seen = everything if self.box_sees_all or maps is None else maps
             prepared = self.box_network.prepare(seen)
-        return _Shared(rows_first(everything), prepared)
+        return SharedInput(rows_first(everything), prepared)
 
     def _step(
         self,
-        shared: _Shared,
+        shared: SharedInput,
         canvas: torch.Tensor | None,
         t: int,
         state: LSTMState | None,
         feeder: Feeder | None,
-    ) -> _Step:
+    ) -> Step:
         """Parts B and C."""
         if self.box_network is None:
             assert self.log_gains is not None
@@ -233,23 +188,23 @@ class RecurrentAttention(nn.Module):
         filters = self.windows.filters(window)
         box_logits = self.windows.box_logits(window, filters)
         if self.segmentation is None:
-            return _Step(box_logits, glance.state[0], window, box_logits, glance)
+            return Step(box_logits, glance.state[0], window, box_logits, glance)
         used = window
         if feeder is not None and feeder.feeds_boxes:
             used = feeder.window(self.windows, window, box_logits, t)
             filters = self.windows.filters(used)
         step = self._segment(shared, canvas, t, used, filters)
         features = torch.cat([glance.state[0], step.features], dim=1)
-        return _Step(step.mask_logits, features, window, box_logits, glance, step.heat)
+        return Step(step.mask_logits, features, window, box_logits, glance, step.heat)
 
     def _segment(
         self,
-        shared: _Shared,
+        shared: SharedInput,
         canvas: torch.Tensor | None,
         t: int,
         window: Window,
         filters: GaussianFilters,
-    ) -> _Step:
+    ) -> Step:
         """Eq. 15 to 19."""
         assert self.segmentation is not None
         patch = read_patch(shared.rows, filters)
@@ -258,10 +213,10 @@ class RecurrentAttention(nn.Module):
         features, heat = self.segmentation(patch * window.patch_gain[:, None, None, None], t)
         written = write_patch(heat, filters)
         logits = window.mask_gain[:, None, None] * written - self.windows.options.beta
-        return _Step(logits, features, window, heat=heat)
+        return Step(logits, features, window, heat=heat)
 
     def _paint(
-        self, canvas: torch.Tensor, step: _Step, t: int, feeder: Feeder | None
+        self, canvas: torch.Tensor, step: Step, t: int, feeder: Feeder | None
     ) -> torch.Tensor:
         """Eq. 1, with the ground truth in the mask's place where that is fed."""
         mask = step.mask_logits.sigmoid()
@@ -272,7 +227,7 @@ class RecurrentAttention(nn.Module):
         return torch.maximum(canvas, mask)
 
     def _emit(
-        self, taken: Sequence[_Step], scores: torch.Tensor, with_trace: bool
+        self, taken: Sequence[Step], scores: torch.Tensor, with_trace: bool
     ) -> AttentionSequence:
         boxes = box_logits = classes = None
         if self.box_network is not None:
@@ -288,22 +243,6 @@ class RecurrentAttention(nn.Module):
             score_logits=scores,
             class_logits=classes,
             boxes=boxes,
-            trace=self._trace(taken) if with_trace else {},
+            trace=trace_of(taken, self.windows) if with_trace else {},
             box_logits=box_logits,
         )
-
-    def _trace(self, taken: Sequence[_Step]) -> dict[str, torch.Tensor]:
-        """Glimpses (B, T, G, h, w), box_maps (B, T, H, W), box_params (B, T, 4) as centre y, x and
-        height, width in pixels, patch_masks (B, T, P, Q): what the networks have of these.
-        """
-        named: dict[str, list[torch.Tensor]] = {}
-        for step in taken:
-            if step.glance is not None and step.box_logits is not None:
-                named.setdefault("glimpses", []).append(step.glance.attention)
-                named.setdefault("box_maps", []).append(step.box_logits.sigmoid())
-                numbers = torch.cat([step.window.centre, step.window.size], dim=1)
-                named.setdefault("box_params", []).append(numbers)
-            if step.heat is not None:
-                probability = self.windows.flat_level(step.window, step.heat)
-                named.setdefault("patch_masks", []).append(probability)
-        return {name: torch.stack(values, dim=1) for name, values in named.items()}

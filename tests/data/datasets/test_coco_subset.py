@@ -187,6 +187,44 @@ def test_detectron2_reads_the_layout_too(tmp_path, new_name):
             )
 
 
+def test_ids_of_one_name_are_one_category(json_file):
+    contents = json.loads(json_file.read_text())
+    contents["categories"].append({"id": 7, "name": "zebra"})
+    contents["annotations"].append(annotation(9, 40, 7))
+    json_file.write_text(json.dumps(contents))
+    found = {
+        r["image_id"]: [a["category_id"] for a in r["annotations"]] for r in subset(json_file)()
+    }
+    assert found == {30: [0, 0], 40: [0]}
+
+
+def test_a_survey_names_annotations_that_are_left_out(json_file):
+    contents = json.loads(json_file.read_text())
+    contents["annotations"] += [
+        annotation(6, 99, 24), annotation(7, 30, 5), annotation(8, 30, 24, [[1.0, 1.0, 2.0, 2.0]]),
+    ]  # fmt: skip
+    json_file.write_text(json.dumps(contents))
+    records, problems = subset(json_file).survey()
+    assert [len(r["annotations"]) for r in records] == [2]
+    assert {p.file for p in problems} == {str(json_file)}
+    assert [p.message for p in problems] == [
+        "annotation 6: found image_id 99, which no image has.",
+        "annotation 7: found category_id 5, which no category has.",
+        "annotation 8 has no mask: left out.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entries", "key"), [("images", "height"), ("annotations", "bbox"), ("categories", "name")]
+)
+def test_entries_without_a_key_are_refused(json_file, entries, key):
+    contents = json.loads(json_file.read_text())
+    del contents[entries][1][key]
+    json_file.write_text(json.dumps(contents))
+    with pytest.raises(UserError, match=rf"instances\.json: {entries}\[1\] has no {key}; expected"):
+        subset(json_file)()
+
+
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_real_files(coco_sample, new_name, part):
     name = new_name()

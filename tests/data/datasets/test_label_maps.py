@@ -137,6 +137,28 @@ def test_missing_label_map_is_refused_and_idle_one_is_mentioned(load, folder, ca
     assert "label maps without an image (1) are ignored: a" in caplog.text
 
 
+def test_a_survey_names_each_image_without_a_label_map(folder):
+    (folder / "labels/a.png").unlink()
+    (folder / "labels/c.png").rename(folder / "labels/c.jpg")
+    source = LabelMapFolder("holes", folder / "images", folder / "labels")
+    records, problems = source.survey()
+    assert [r["image_id"] for r in records] == ["b"]
+    assert [p.file for p in problems] == [str(folder / "images" / n) for n in ("a.jpg", "c.png")]
+    assert f"has no label map {folder / 'labels/a.png'}; add one" in problems[0].message
+    assert "lossy" not in problems[0].message
+    assert "c.jpg is of a lossy format" in problems[1].message
+
+
+def test_a_survey_takes_a_folder_without_labels_where_they_are_optional(folder):
+    for path in (folder / "labels").iterdir():
+        path.unlink()
+    source = LabelMapFolder("test", folder / "images", folder / "labels", labels_optional=True)
+    records, problems = source.survey()
+    assert problems == []
+    assert [r["image_id"] for r in records] == ["a", "b", "c"]
+    assert all("annotations" not in r for r in records)
+
+
 def test_size_mismatch_is_refused(load, folder):
     write_label_map(folder / "labels/b.png", TWO[:, :5])
     with pytest.raises(UserError, match=r"b\.png: found 5x6 pixels, expected the 9x6 of .*b\.png"):
