@@ -32,7 +32,7 @@ def test_phases_are_configs_of_their_own(phased):
     assert first.MODEL.RSIS.STOP_WEIGHT == 0.0
     assert second.MODEL.RSIS.STOP_WEIGHT == phased.MODEL.RSIS.STOP_WEIGHT
     assert second.SOLVER.MAX_ITER == 3
-    assert first.OUTPUT_DIR == f"{phased.OUTPUT_DIR}/1_masks"
+    assert f"{phased.OUTPUT_DIR}/1_masks" == first.OUTPUT_DIR
     assert second.OUTPUT_DIR == phased.OUTPUT_DIR  # where tools look for the finished model
     assert f"{first.OUTPUT_DIR}/model_final.pth" == second.MODEL.WEIGHTS
     assert first.MODEL.WEIGHTS == ""
