@@ -3,7 +3,7 @@
 May use: the package, detectron2. Examples:
 
     recseg check-dataset recseg_voc_train --output check
-    recseg check-dataset --folder my/train
+    recseg check-dataset --data my/train
     recseg check-dataset --data my/annotations/instances_train.json
 """
 
@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
         "code is 0 where nothing is, 1 otherwise.",
     )
     parser.add_argument("name", nargs="?", help="a registered data set")
-    parser.add_argument("--data", "--folder", metavar="PATH", help=OWN_DATA_HELP)
+    parser.add_argument("--data", metavar="PATH", help=OWN_DATA_HELP)
     add_own_data_options(parser)
     parser.add_argument(
         "--output", metavar="DIR", help="write report.json and samples.png, a page of pictures"

@@ -23,7 +23,7 @@ def folder(tmp_path):
 
 def test_a_good_folder(folder, tmp_path, capsys):
     out = tmp_path / "out"
-    assert check_dataset.main(["--folder", str(folder), "--output", str(out), "--num", "2"]) == 0
+    assert check_dataset.main(["--data", str(folder), "--output", str(out), "--num", "2"]) == 0
     text = capsys.readouterr().out
     assert "No problem found." in text
     assert "40 x 40: 3" in text
@@ -39,7 +39,7 @@ def test_every_bad_file_of_a_folder_is_named(folder, tmp_path, capsys):
     labels = sorted((folder / "labels").iterdir())
     labels[0].write_bytes(b"no image")
     Image.fromarray(np.zeros((3, 4), np.uint8)).save(labels[2])
-    assert check_dataset.main(["--folder", str(folder), "--output", str(tmp_path / "out")]) == 1
+    assert check_dataset.main(["--data", str(folder), "--output", str(tmp_path / "out")]) == 1
     text = capsys.readouterr().out
     assert f"{folder / 'images' / labels[0].name}: {labels[0]}: cannot be read" in text
     assert f"{labels[2]}: found 4x3 pixels" in text
@@ -76,9 +76,9 @@ def test_a_file_in_cocos_form(tmp_path, capsys):
 
 
 def test_the_folder_of_a_second_call_is_read_anew(folder):
-    assert check_dataset.main(["--folder", str(folder)]) == 0
+    assert check_dataset.main(["--data", str(folder)]) == 0
     next((folder / "labels").iterdir()).write_bytes(b"no image")
-    assert check_dataset.main(["--folder", str(folder)]) == 1
+    assert check_dataset.main(["--data", str(folder)]) == 1
 
 
 @pytest.fixture
@@ -112,9 +112,9 @@ def test_image_ids_are_written_as_a_list(bad_name, tmp_path):
     ("argv", "expected"),
     [
         ([], "error: Give either the name"),
-        (["a", "--folder", "b"], "error: Give either the name"),
+        (["a", "--data", "b"], "error: Give either the name"),
         (["no_such_name"], "error: 'no_such_name' is not registered; registered are"),
-        (["--folder", "nowhere"], "error: nowhere: expected a folder with images/ and labels/"),
+        (["--data", "nowhere"], "error: nowhere: expected a folder with images/ and labels/"),
         (["synthetic_rosettes_dev", "--num", "0"], "error: --num is 0; expected 1 or more."),
     ],
 )
@@ -124,6 +124,6 @@ def test_wrong_arguments_are_one_sentence_and_exit_code_2(capsys, argv, expected
 
 
 def test_tool_runs_from_a_checkout(root, folder, tool_env):
-    command = [sys.executable, "tools/check_dataset.py", "--folder", str(folder)]
+    command = [sys.executable, "tools/check_dataset.py", "--data", str(folder)]
     done = subprocess.run(command, cwd=root, env=tool_env, check=True, capture_output=True)
     assert b"No problem found." in done.stdout
