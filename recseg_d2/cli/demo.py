@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detectron2.utils.logger import setup_logger
 from tabulate import tabulate
 
 from recseg_d2.cli import train
@@ -40,7 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train, compare, print the table and the paths."""
     args = build_parser().parse_args(argv)
     output = Path(args.output)
-    setup_logger(name="recseg_d2")
     started = time.perf_counter()
     options = train.build_parser().parse_args(
         ["--config-file", CONFIG, "OUTPUT_DIR", str(output), *args.opts]
