@@ -35,7 +35,7 @@ def test_scenes_are_made_from_a_seed(small, tmp_path):
 def test_both_sides_agree(small, tmp_path):
     pytest.importorskip(
         "cityscapesscripts.evaluation.evalInstanceLevelSemanticLabeling",
-        reason="needs cityscapesscripts (extra: test)",
+        reason="needs cityscapesscripts (extra: dev)",
     )
     files = make_scenes(tmp_path, 2)
     ours = our_scores(files)

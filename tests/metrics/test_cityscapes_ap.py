@@ -253,7 +253,7 @@ def compare_with_official(folder, scenes: list[tuple[np.ndarray, list, np.ndarra
     """All numbers of ours and of the scripts, of scenes given as ids, predictions, metres."""
     pytest.importorskip(
         "cityscapesscripts.evaluation.evalInstanceLevelSemanticLabeling",
-        reason="needs cityscapesscripts (extra: test)",
+        reason="needs cityscapesscripts (extra: dev)",
     )
     files, images, by_path = [], [], {}
     for index, (ids, found, meters) in enumerate(scenes):
