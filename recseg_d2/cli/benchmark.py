@@ -29,6 +29,7 @@ import torch
 from detectron2.config import CfgNode
 from tabulate import tabulate
 
+from recseg_d2.cli.model_options import add_config_options
 from recseg_d2.config import load_config
 from recseg_d2.engine.benchmark import (
     MODES,
@@ -78,13 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--metrics", type=int, metavar="N", help="time Cityscapes AP on N images, and no model"
     )
     parser.add_argument("--output", metavar="FILE", help="write the numbers as JSON")
-    parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="config keys to change; the last argument, as it takes all that follows",
-    )
+    add_config_options(parser)
     return parser
 
 

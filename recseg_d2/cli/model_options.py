@@ -42,6 +42,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="a sequence stops at the first step scored below this, and proposals scored below "
         "it are no instances; 0 to 1",
     )
+    add_config_options(parser)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add --opts, as the last argument."""
     parser.add_argument(
         "--opts",
         nargs=argparse.REMAINDER,
