@@ -29,7 +29,7 @@ from tqdm import tqdm
 from recseg_d2.analysis.report import Report, Table, grouped_bars
 from recseg_d2.analysis.run_folder import MissingResultsError
 from recseg_d2.analysis.subjects import Subject, check_order, of_each
-from recseg_d2.engine.device import resolve_device
+from recseg_d2.config.device import resolve_device
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.engine.weights import check_weights_file, readable
 from recseg_d2.meta_arch.sequential import SequentialModel

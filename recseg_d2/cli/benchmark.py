@@ -31,6 +31,7 @@ from tabulate import tabulate
 
 from recseg_d2.cli.model_options import add_config_options
 from recseg_d2.config import load_config
+from recseg_d2.config.device import resolve_device
 from recseg_d2.engine.benchmark import (
     MODES,
     Subject,
@@ -41,7 +42,6 @@ from recseg_d2.engine.benchmark import (
 )
 from recseg_d2.engine.benchmark_metrics import metric_rows
 from recseg_d2.engine.benchmark_proposals import StageSettings, literal_references, stage_rows
-from recseg_d2.engine.device import resolve_device
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.errors import UserError
 from recseg_d2.files import save_scores

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from recseg_d2.evaluation.folders import score_folders
 from recseg_d2.files import make_place
 from recseg_d2.metrics import DEFAULT_METRICS, METRICS, ImageScores
-from recseg_d2.metrics.folders import score_folders
 
 _DESCRIPTION = """\
 Score predicted label maps against true ones. A label map is a PNG, TIFF or BMP in which every

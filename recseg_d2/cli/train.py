@@ -33,7 +33,7 @@ from recseg_d2.cli.own_data import (
 )
 from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
 from recseg_d2.config import get_config_file, load_config
-from recseg_d2.engine.device import resolve_device
+from recseg_d2.config.device import resolve_device
 from recseg_d2.engine.launch import launch
 from recseg_d2.engine.phases import phase_configs, run_phases
 from recseg_d2.engine.trainer import Trainer

@@ -33,7 +33,7 @@ from pycocotools import mask as coco_mask
 
 from recseg_d2.data.proposal_files import load_proposals
 from recseg_d2.errors import UserError
-from recseg_d2.targets import masks_to_boxes
+from recseg_d2.layers.boxes import masks_to_boxes
 
 logger = logging.getLogger(__name__)
 

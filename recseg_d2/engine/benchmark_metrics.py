@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from recseg_d2.data.cityscapes_results import write_submission
 from recseg_d2.data.instance_ids import CLASSES, LABEL_IDS, read_instance_ids
 from recseg_d2.engine.benchmark import interleaved_seconds
 from recseg_d2.evaluation.cityscapes import match_files
+from recseg_d2.evaluation.cityscapes_results import write_submission
 from recseg_d2.files import make_folder
 from recseg_d2.metrics.cityscapes_ap import summarize
 from recseg_d2.metrics.cityscapes_matching import FIRST_INSTANCE, read_scene

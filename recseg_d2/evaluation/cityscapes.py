@@ -18,7 +18,7 @@ import numpy as np
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
 
-from recseg_d2.data.cityscapes_results import (
+from recseg_d2.evaluation.cityscapes_results import (
     list_of_image,
     read_mask,
     read_submission,

@@ -11,9 +11,9 @@ import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 
-from recseg_d2.losses.sequence_criterion import LossWeights, SequenceCriterion
 from recseg_d2.meta_arch.sequential import SequentialModel
-from recseg_d2.models.convlstm_decoder import ConvLSTMDecoder
+from recseg_d2.models.convlstm.criterion import LossWeights, SequenceCriterion
+from recseg_d2.models.convlstm.decoder import ConvLSTMDecoder
 from recseg_d2.structures import InstanceSequence, InstanceTargets
 
 

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.layers.nms import BLOCK, GreedySuppression
 from recseg_d2.models.instance_fcn.geometry import dense_windows
 from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
 from recseg_d2.structures import MaskProposals
-from recseg_d2.targets import masks_to_boxes
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 
 from recseg_d2.layers.assembling import gather_windows
-from recseg_d2.losses.proposal import objectness_loss, proposal_mask_loss
+from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.models.instance_fcn.labels import (
     LabelRules,
     WindowSample,
@@ -20,8 +20,8 @@ from recseg_d2.models.instance_fcn.labels import (
     mask_targets,
     sample_windows,
 )
+from recseg_d2.models.instance_fcn.losses import objectness_loss, proposal_mask_loss
 from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
-from recseg_d2.targets import masks_to_boxes
 
 
 @dataclass(frozen=True)

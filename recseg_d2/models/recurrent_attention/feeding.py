@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from recseg_d2.layers.boxes import corners_window, window_corners
-from recseg_d2.losses.box_iou import BoxIoU
-from recseg_d2.matching import soft_iou_matrix
+from recseg_d2.layers.matching import soft_iou_matrix
+from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder
 from recseg_d2.structures import InstanceTargets
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
-from recseg_d2.models.foreground_angle import ForegroundAngleMaps
 from recseg_d2.models.recurrent_attention.box_network import Glance
+from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngleMaps
 from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder
 from recseg_d2.structures import InstanceSequence
 
