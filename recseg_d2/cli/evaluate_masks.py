@@ -10,7 +10,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from recseg_d2.evaluation.folders import score_folders
-from recseg_d2.files import make_place
+from recseg_d2.files import make_place, save_scores
 from recseg_d2.metrics import DEFAULT_METRICS, METRICS, ImageScores
 
 _DESCRIPTION = """\
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     scores = score_folders(args.pred, args.gt, args.metrics, args.allow_extra)
     print(format_scores(scores))
     if args.json is not None:
-        scores.save(args.json)
+        save_scores(args.json, scores.summary())
         print(f"scores of each image: {args.json}")
     return 0
 
