@@ -1,4 +1,4 @@
-"""``recseg analyze`` / ``tools/analyze.py``: what results show beyond their scores.
+"""``recseg analyze``: what results show beyond their scores.
 
 May use: everything. Each analysis writes tables (CSV and JSON) and plots (PNG).
 """

@@ -1,12 +1,12 @@
-"""``recseg train`` / ``tools/train_net.py``: train and evaluate any model of any config.
+"""``recseg train``: train and evaluate any model of any config.
 
 May use: everything. Examples:
 
     recseg train --config-file rsis_synthetic.yaml
     recseg train --config-file rsis_small.yaml --train-data my/train --val-data my/val
     recseg train --config-file ris_small.yaml --one-class --train-data my/annotations/train.json
-    python tools/train_net.py --config-file configs/rsis_cvppp.yaml --num-gpus 4
-    torchrun --nproc-per-node 4 tools/train_net.py --config-file configs/rsis_cvppp.yaml
+    recseg train --config-file rsis_cvppp.yaml --num-gpus 4
+    torchrun --nproc-per-node 4 tools/train_net.py --config-file rsis_cvppp.yaml
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.metrics import SceneFiles, official_results
 from recseg_d2.data.instance_ids import CLASSES, LABEL_IDS
-from recseg_d2.engine.benchmark_metrics import SceneFiles, official_results
 from recseg_d2.evaluation.cityscapes_results import write_submission
 from recseg_d2.metrics.cityscapes_ap import (
     ALL,

@@ -7,22 +7,22 @@ import math
 
 import pytest
 
-from recseg_d2.cli import run
-from recseg_d2.cli.benchmark import main
-from recseg_d2.engine import benchmark_metrics
-from recseg_d2.engine.benchmark_metrics import (
+from benchmarks import metrics
+from benchmarks.metrics import (
     make_scenes,
     metric_rows,
     official_is_installed,
     official_scores,
     our_scores,
 )
+from benchmarks.run import main
+from recseg_d2.cli import run
 
 
 @pytest.fixture
 def small(monkeypatch):
     """Images of an eighth of the size, so that only the numbers take time."""
-    monkeypatch.setattr(benchmark_metrics, "SHAPE", (256, 512))
+    monkeypatch.setattr(metrics, "SHAPE", (256, 512))
 
 
 def test_scenes_are_made_from_a_seed(small, tmp_path):
@@ -51,7 +51,7 @@ def test_a_row_for_each_version(small):
 
 
 def test_without_the_official_scripts_ours_are_timed_alone(small, monkeypatch):
-    monkeypatch.setattr(benchmark_metrics, "official_is_installed", lambda: False)
+    monkeypatch.setattr(metrics, "official_is_installed", lambda: False)
     (row,) = metric_rows(images=1, repeats=1)
     assert row["times official"] is None
 

@@ -1,8 +1,7 @@
 """Seconds of the stages of InstanceFCN's inference, beside a literal reference.
 
-May use: detectron2, the package. The literal loops of a checkout's ``tests/reference`` do the last
-four stages one window and one pixel at a time; they are timed on some of the best windows, and ours
-on the same ones beside them.
+The literal loops of ``tests/reference`` do the last four stages one window and one pixel at a time;
+they are timed on some of the best windows, and ours on the same ones beside them.
 """
 
 from __future__ import annotations
@@ -15,14 +14,15 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
+from reference.instance_fcn_literal import assemble
+from reference.proposals_literal import greedy_nms, paste_mask, tight_box
 
-from recseg_d2.engine.benchmark import REFERENCES, interleaved_seconds, load_module
-from recseg_d2.engine.proposal_stages import Scene, Work, build_scene, few_windows, stages
+from benchmarks.models import interleaved_seconds
+from benchmarks.proposal_stages import Scene, Work, build_scene, few_windows, stages
 from recseg_d2.errors import UserError
 from recseg_d2.layers.assembling import OUTSIDE_LOGIT
 from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal
 
-LITERAL = ("instance_fcn_literal.py", "proposals_literal.py")  # assembling, and what follows
 LITERAL_STAGES = {  # how many times as many windows as pasted go through the reference
     "assembling": 10,
     "boxes": 1,
@@ -48,14 +48,6 @@ class StageSettings:
     literal_windows: int = 50
 
 
-def literal_references() -> tuple[Any, Any] | None:
-    """The modules ``LITERAL`` of a checkout's tests; None elsewhere."""
-    first, second = (REFERENCES / name for name in LITERAL)
-    if not (first.is_file() and second.is_file()):
-        return None
-    return load_module(first), load_module(second)
-
-
 def stage_rows(cfg: CfgNode, settings: StageSettings) -> list[dict[str, Any]]:
     """A row of a table for each stage, at the middle scale alone and at all scales.
 
@@ -77,9 +69,8 @@ def stage_rows(cfg: CfgNode, settings: StageSettings) -> list[dict[str, Any]]:
     return rows
 
 
-def literal_stages(scene: Scene, references: tuple[Any, Any]) -> dict[str, Work]:
+def literal_stages(scene: Scene) -> dict[str, Work]:
     """The same stages by the references, where they have them."""
-    assembling, following = references
     network, threshold = scene.model.network, scene.options.mask_threshold
     found = scene.proposals
     masks, windows = found.mask_logits.double().cpu().numpy(), found.windows.cpu().numpy()
@@ -88,13 +79,13 @@ def literal_stages(scene: Scene, references: tuple[Any, Any]) -> dict[str, Work]
     jobs = list(zip(scene.ranked.level.tolist(), scene.ranked.windows.cpu(), strict=True))
     pairs = list(zip(masks, windows, strict=True))
     works: dict[str, Work] = {
-        "boxes": lambda: [following.tight_box(m, w, scene.size, threshold) for m, w in pairs],
-        "NMS": lambda: following.greedy_nms(boxes, scores, scene.options.nms_threshold),
-        "pasting": lambda: [following.paste_mask(m, w, scene.size, threshold) for m, w in pairs],
+        "boxes": lambda: [tight_box(m, w, scene.size, threshold) for m, w in pairs],
+        "NMS": lambda: greedy_nms(boxes, scores, scene.options.nms_threshold),
+        "pasting": lambda: [paste_mask(m, w, scene.size, threshold) for m, w in pairs],
     }
     if network.options.mask_head == "assembling":
         works["assembling"] = lambda: [
-            assembling.assemble(maps[k], window[None], network.window, OUTSIDE_LOGIT)[0].numpy()
+            assemble(maps[k], window[None], network.window, OUTSIDE_LOGIT)[0].numpy()
             for k, window in jobs
         ]
     return works
@@ -117,10 +108,7 @@ def _rows(scene: Scene, settings: StageSettings) -> list[dict[str, Any]]:
     """The table's rows at some scales."""
     device = scene.model.device
     seconds = interleaved_seconds(stages(scene), settings.repeats, device)
-    references = literal_references() if settings.literal_windows else None
-    beside: dict[str, dict[str, Any]] = {}
-    if references is not None:
-        beside = _beside_literal(scene, references, settings)
+    beside = _beside_literal(scene, settings) if settings.literal_windows else {}
     return [
         {
             "scales": len(scene.levels),
@@ -133,14 +121,12 @@ def _rows(scene: Scene, settings: StageSettings) -> list[dict[str, Any]]:
     ]
 
 
-def _beside_literal(
-    scene: Scene, references: tuple[Any, Any], settings: StageSettings
-) -> dict[str, dict[str, Any]]:
+def _beside_literal(scene: Scene, settings: StageSettings) -> dict[str, dict[str, Any]]:
     """By stage: how often ours is faster on the same windows, and whether the output is equal."""
     found = {}
     for stage, times in LITERAL_STAGES.items():
         few = few_windows(scene, settings.literal_windows * times)
-        work = literal_stages(few, references).get(stage)
+        work = literal_stages(few).get(stage)
         if work is None:
             continue
         ours = stages(few)[stage]

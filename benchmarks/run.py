@@ -1,7 +1,7 @@
-"""``recseg benchmark``: images a second and peak memory, for training and inference.
+"""Measure images a second and peak memory of the models, for training and inference.
 
-Each config's model is measured as it is and, in a checkout, beside a paper-literal version of it,
-in the same run and in turn. Weights are random, and every step of the sequence runs.
+Each config's model is measured as it is and beside a paper-literal version of it, in the same run
+and in turn. Weights are random, and every step of the sequence runs.
 
 With --stages, InstanceFCN's inference is taken apart instead: backbone, heads, assembling, tight
 boxes, suppression and pasting, at one scale and at all of the config's.
@@ -9,39 +9,47 @@ boxes, suppression and pasting, at one scale and at all of the config's.
 With --metrics, Cityscapes AP is measured instead, on made images at full size, beside the official
 scripts where cityscapesscripts is installed.
 
-May use: everything. Examples:
-
-    recseg benchmark
-    recseg benchmark --config-file rsis_cvppp.yaml ris_cvppp.yaml --batch-size 8 --repeats 20
-    recseg benchmark --stages --config-file instancefcn_voc.yaml --image-size 375 500
-    recseg benchmark --metrics 10
+Examples:
+    python benchmarks/run.py
+    python benchmarks/run.py --config-file rsis_cvppp.yaml ris_cvppp.yaml --batch-size 8
+    python benchmarks/run.py --stages --config-file instancefcn_voc.yaml --image-size 375 500
+    python benchmarks/run.py --metrics 10
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))  # for tests/reference
+sys.path.insert(0, str(ROOT))
+
+import recseg_d2  # noqa: F401  (comes before any detectron2 import)
+
+# isort: split
 import torch
 from detectron2.config import CfgNode
 from tabulate import tabulate
 
-from recseg_d2.cli.model_options import add_config_options
-from recseg_d2.config import load_config
-from recseg_d2.config.device import resolve_device
-from recseg_d2.engine.benchmark import (
+from benchmarks.metrics import metric_rows
+from benchmarks.models import (
+    LITERAL,
     MODES,
     Subject,
     build_step,
     interleaved_seconds,
-    literal_file,
     peak_bytes,
 )
-from recseg_d2.engine.benchmark_metrics import metric_rows
-from recseg_d2.engine.benchmark_proposals import StageSettings, literal_references, stage_rows
+from benchmarks.stages import StageSettings, stage_rows
+from recseg_d2.cli import run
+from recseg_d2.cli.model_options import add_config_options
+from recseg_d2.config import load_config
+from recseg_d2.config.device import resolve_device
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.errors import UserError
 from recseg_d2.files import save_scores
@@ -52,9 +60,8 @@ MEBIBYTE = 2**20
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Arguments of ``recseg benchmark``."""
+    """The script's arguments."""
     parser = argparse.ArgumentParser(
-        prog="recseg benchmark",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -135,8 +142,8 @@ def speed_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[d
     """Rows of all configs and modes."""
     rows: list[dict[str, Any]] = []
     for name, cfg in configs.items():
-        if literal_file(cfg) is None:
-            print(f"{name}: the paper-literal version is in a checkout's tests; left out.")
+        if cfg.MODEL.META_ARCHITECTURE not in LITERAL:
+            print(f"{name}: {cfg.MODEL.META_ARCHITECTURE} has no paper-literal version; left out.")
         rows += [row for mode in args.mode for row in measure(name, cfg, mode, args)]
     return rows
 
@@ -145,8 +152,6 @@ def stage_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[d
     """Rows of all configs and stages."""
     torch.set_num_threads(args.threads)
     settings = StageSettings(tuple(args.image_size), args.repeats, args.literal_windows)
-    if args.literal_windows and literal_references() is None:
-        print("The literal reference is in a checkout's tests; left out.")
     return [
         {"config": name, **row}
         for name, cfg in configs.items()
@@ -174,11 +179,12 @@ def measure(
     name: str, cfg: CfgNode, mode: str, args: argparse.Namespace
 ) -> list[dict[str, str | float | None]]:
     """A row of the table for each version of the model."""
-    literal = literal_file(cfg)
-    versions = {"this package": None} | ({} if literal is None else {"paper-literal": literal})
+    versions = {"this package": False}
+    if cfg.MODEL.META_ARCHITECTURE in LITERAL:
+        versions["paper-literal"] = True
     subjects = {
-        version: Subject(cfg, mode, args.batch_size, file, args.threads)
-        for version, file in versions.items()
+        version: Subject(cfg, mode, args.batch_size, literal, args.threads)
+        for version, literal in versions.items()
     }
     steps = {version: build_step(subject)[1] for version, subject in subjects.items()}
     seconds = interleaved_seconds(steps, args.repeats, torch.device(cfg.MODEL.DEVICE))
@@ -207,3 +213,7 @@ def machine(threads: int, device: str) -> str:
     else:
         place = f"{platform.processor() or platform.machine()}, {threads} threads"
     return f"PyTorch {torch.__version__} on {device} ({place})"
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,4 +1,4 @@
-"""How fast Cityscapes AP is, beside the official scripts on the same files. May use: everything.
+"""How fast Cityscapes AP is, beside the official scripts on the same files.
 
 Made scenes are written in the official formats, ground truth and submission; both sides read them
 and compute all numbers, the official ones by the package ``cityscapesscripts`` where it is
@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.models import interleaved_seconds
 from recseg_d2.data.instance_ids import CLASSES, LABEL_IDS, read_instance_ids
-from recseg_d2.engine.benchmark import interleaved_seconds
 from recseg_d2.evaluation.cityscapes import match_files
 from recseg_d2.evaluation.cityscapes_results import write_submission
 from recseg_d2.files import make_folder

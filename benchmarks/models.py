@@ -1,13 +1,12 @@
-"""Speed and memory of a model, and of the same model made paper-literal. May use: detectron2.
+"""Speed and memory of a model, and of the same model made paper-literal.
 
-A paper-literal version is a function that a checkout has under ``tests/reference``: it makes a
-built model compute its sequence as the paper's equations stand, every step from its inputs. The
-weights, losses, data and optimiser are the same; what differs is how the sequence is computed.
+A paper-literal version is made by a function of ``tests/reference``, which lets a built model
+compute its sequence as the paper's equations stand, every step from its inputs. The weights,
+losses, data and optimiser are the same; what differs is how the sequence is computed.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import statistics
 import sys
@@ -21,15 +20,15 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
+from reference import ris_literal, rsis_literal
 
 from recseg_d2.engine.solver import build_optimizer
 from recseg_d2.errors import UserError
 
 MODES = ("inference", "training")
-REFERENCES = Path(__file__).parents[2] / "tests" / "reference"
-LITERAL = {  # architecture -> file under tests/reference that has make_literal(model)
-    "ConvLSTMSemInstSeg": "rsis_literal.py",
-    "RecurrentAttentionSeg": "ris_literal.py",
+LITERAL: dict[str, Callable[[torch.nn.Module], None]] = {  # architecture -> what makes it literal
+    "ConvLSTMSemInstSeg": rsis_literal.make_literal,
+    "RecurrentAttentionSeg": ris_literal.make_literal,
 }
 PROCESS_STATUS = Path("/proc/self/status")
 
@@ -44,22 +43,15 @@ class Subject:
         cfg: a frozen config; its SOLVER.PHASES are not looked at.
         mode: one of ``MODES``.
         batch_size: images a step.
-        literal: file that makes the model literal; None leaves it as it is.
+        literal: whether the model is made paper-literal; its architecture is in ``LITERAL``.
         threads: of the CPU.
     """
 
     cfg: CfgNode
     mode: str
     batch_size: int
-    literal: Path | None
+    literal: bool
     threads: int
-
-
-def literal_file(cfg: CfgNode) -> Path | None:
-    """Where the paper-literal version of a config's model is; None where this is no checkout."""
-    name = LITERAL.get(cfg.MODEL.META_ARCHITECTURE)
-    path = None if name is None else REFERENCES / name
-    return path if path is not None and path.is_file() else None
 
 
 def build_step(subject: Subject) -> tuple[torch.nn.Module, Step]:
@@ -73,8 +65,8 @@ def build_step(subject: Subject) -> tuple[torch.nn.Module, Step]:
     torch.set_num_threads(subject.threads)
     torch.manual_seed(0)
     model = build_model(subject.cfg)
-    if subject.literal is not None:
-        load_module(subject.literal).make_literal(model)
+    if subject.literal:
+        LITERAL[subject.cfg.MODEL.META_ARCHITECTURE](model)
     batch = random_batch(subject.cfg, subject.batch_size)
     if subject.mode == "inference":
         model.eval()
@@ -170,13 +162,3 @@ def _synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
-
-
-def load_module(path: Path) -> Any:
-    """The module in a file that is in no package, as those under ``REFERENCES``."""
-    spec = importlib.util.spec_from_file_location(f"recseg_reference_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

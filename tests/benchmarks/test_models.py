@@ -1,24 +1,19 @@
-"""``recseg benchmark`` at a tiny size; what it measures is not asserted, that it does is."""
+"""The models at a tiny size; what is measured is not asserted, that it is measured is."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from benchmarks import models
+from benchmarks.models import LITERAL, Subject, build_step, interleaved_seconds, random_batch
+from benchmarks.run import benchmark_config, main
 from recseg_d2.cli import run
-from recseg_d2.cli.benchmark import benchmark_config, main
-from recseg_d2.engine import benchmark
-from recseg_d2.engine.benchmark import (
-    LITERAL,
-    Subject,
-    build_step,
-    interleaved_seconds,
-    literal_file,
-    random_batch,
-)
 from recseg_d2.errors import UserError
 
 TINY = [
@@ -63,32 +58,26 @@ def test_memory_is_measured_in_a_process_of_its_own(tmp_path):
     assert all(row["peak MiB"] > 10 * weights for row in json.loads(out.read_text()))
 
 
-def test_without_checkout_the_package_is_measured_alone(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(benchmark, "REFERENCES", tmp_path)
+def test_without_literal_version_the_package_is_measured_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.delitem(LITERAL, "ConvLSTMSemInstSeg")
     out = tmp_path / "numbers.json"
     assert run_tool("--no-memory", "--mode", "inference", "--output", str(out)) == 0
     (row,) = json.loads(out.read_text())
     assert row["version"] == "this package"
     assert row["times literal"] is None
-    assert "in a checkout's tests" in capsys.readouterr().out
+    assert "ConvLSTMSemInstSeg has no paper-literal version" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("config", [CONFIG, "ris_synthetic.yaml"])
 def test_the_literal_version_computes_the_same(config):
     cfg = benchmark_config(config, [*TINY, *TINY_ATTENTION])
-    assert literal_file(cfg).name == LITERAL[cfg.MODEL.META_ARCHITECTURE]
     losses = []
-    for literal in (None, literal_file(cfg)):
+    for literal in (False, True):
         model, _ = build_step(Subject(cfg, "training", 2, literal, 1))
         losses.append(model(random_batch(cfg, 2)))
     assert losses[0].keys() == losses[1].keys()
     for name, value in losses[0].items():
         torch.testing.assert_close(value, losses[1][name], rtol=1e-4, atol=1e-5)
-
-
-def test_every_architecture_has_its_reference(root):
-    for name in LITERAL.values():
-        assert "def make_literal(" in (root / "tests" / "reference" / name).read_text()
 
 
 def test_a_batch_fills_all_steps_and_inference_never_stops_early():
@@ -103,7 +92,7 @@ def test_steps_take_turns_and_the_median_counts(monkeypatch):
     order = []
     warm_ups, timed = [0, 0], [0, 1, 0, 4, 0, 2, 0, 5, 0, 8, 0, 6]
     clock = iter(warm_ups + timed)
-    monkeypatch.setattr(benchmark, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(models, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     steps = {name: (lambda name=name: order.append(name)) for name in "ab"}
     found = interleaved_seconds(steps, 3, torch.device("cpu"))
     assert order == ["a", "b"] * 4
@@ -115,4 +104,15 @@ def test_wrong_options_are_named(capsys):
     assert "--batch-size is 0" in capsys.readouterr().err
     cfg = benchmark_config(CONFIG, TINY)
     with pytest.raises(UserError, match="mode is 'sleep'"):
-        build_step(Subject(cfg, "sleep", 1, None, 1))
+        build_step(Subject(cfg, "sleep", 1, False, 1))
+
+
+def test_it_runs_as_a_script_from_anywhere(root, tool_env, tmp_path):
+    script = [sys.executable, str(root / "benchmarks" / "run.py")]
+    options = ["--config-file", CONFIG, "--mode", "inference", "--batch-size", "1"]
+    quick = ["--repeats", "1", "--threads", "1", "--no-memory", "--opts", *TINY]
+    result = subprocess.run(
+        [*script, *options, *quick], env=tool_env, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "paper-literal" in result.stdout

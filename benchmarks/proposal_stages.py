@@ -1,8 +1,8 @@
 """The stages of InstanceFCN's inference, each as a piece of work that can be timed.
 
-May use: detectron2, the package. Stages: backbone, heads, assembling, boxes (tight ones of the
-binary masks), NMS, pasting. Weights are random and the image is noise; score maps are brought to
-unit variance, so that masks are neither full nor empty.
+Stages: backbone, heads, assembling, boxes (tight ones of the binary masks), NMS, pasting. Weights
+are random and the image is noise; score maps are brought to unit variance, so that masks are
+neither full nor empty.
 """
 
 from __future__ import annotations
