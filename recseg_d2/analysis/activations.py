@@ -1,7 +1,5 @@
 """Order of discovery against the encoder's activations (RSIS, table 3b).
 
-May use: the package, torch, tqdm; matplotlib's figures as they are given.
-
 The objects of an image, as they were predicted, are sorted by how active the encoder is in them,
 level by level, with the weights of after and of before the training; the order of discovery is that
 of the trained model both times. The paper does not say how an object's activation is measured: here

@@ -1,4 +1,4 @@
-"""``recseg <tool>``: one command for all tools. May use: the standard library, ``cli``."""
+"""``recseg <tool>``: one command for all tools."""
 
 from __future__ import annotations
 

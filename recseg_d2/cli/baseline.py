@@ -1,4 +1,4 @@
-"""`recseg baseline`: segmentation without learning. May use: recseg_d2.baselines, tqdm."""
+"""`recseg baseline`: segmentation without learning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`recseg evaluate`: scores the label maps of any method. May use: recseg_d2.metrics, tabulate."""
+"""`recseg evaluate`: scores the label maps of any method."""
 
 from __future__ import annotations
 

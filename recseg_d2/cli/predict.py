@@ -1,6 +1,6 @@
 """Predict the instances of images: label maps, COCO-style JSON, counts and pictures.
 
-May use: the package, detectron2, tqdm. What it writes is described in ``recseg_d2.engine.outputs``.
+What it writes is described in ``recseg_d2.engine.outputs``.
 """
 
 from __future__ import annotations

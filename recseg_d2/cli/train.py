@@ -1,7 +1,6 @@
 """``recseg train``: train and evaluate any model of any config.
 
-May use: everything. Examples:
-
+Examples:
     recseg train --config-file rsis_synthetic.yaml
     recseg train --config-file rsis_small.yaml --train-data my/train --val-data my/val
     recseg train --config-file ris_small.yaml --one-class --train-data my/annotations/train.json

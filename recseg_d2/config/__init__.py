@@ -1,4 +1,4 @@
-"""Every config key that the package adds. May use: detectron2.config.
+"""Every config key that the package adds.
 
 One file a node. ``get_recseg_cfg()`` is the one way to a complete config, so that no key is ever
 "non-existent".

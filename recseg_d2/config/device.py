@@ -1,4 +1,4 @@
-"""Where to compute. May use: torch only."""
+"""Where to compute."""
 
 from __future__ import annotations
 

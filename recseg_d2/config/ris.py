@@ -1,4 +1,4 @@
-"""MODEL.RIS. May use: detectron2.config, models."""
+"""MODEL.RIS."""
 
 from __future__ import annotations
 

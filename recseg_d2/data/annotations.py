@@ -1,7 +1,4 @@
-"""Label maps and masks to and from the annotations of Detectron2's standard dicts.
-
-May use: numpy, pycocotools, detectron2.structures.
-"""
+"""Label maps and masks to and from the annotations of Detectron2's standard dicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained model over any number of images, several at a time. May use: detectron2, torch, numpy.
+"""A trained model over any number of images, several at a time.
 
 Detectron2's ``DefaultPredictor`` takes one array at a time; ``Predictor`` takes paths and arrays,
 batches them, and gives the same numbers.

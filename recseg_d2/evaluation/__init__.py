@@ -1,4 +1,4 @@
-"""Evaluators of registered data sets, over ``recseg_d2.metrics``. May use: detectron2."""
+"""Evaluators of registered data sets, over ``recseg_d2.metrics``."""
 
 from recseg_d2.evaluation.build import EVALUATORS, build_evaluator
 from recseg_d2.evaluation.cityscapes import CityscapesEvaluator, score_submission

@@ -1,4 +1,4 @@
-"""Scores of a classical baseline on a registered data set. May use: the package, detectron2."""
+"""Scores of a classical baseline on a registered data set."""
 
 from __future__ import annotations
 

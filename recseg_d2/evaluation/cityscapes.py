@@ -1,4 +1,4 @@
-"""Evaluator of type "recseg_cityscapes": the benchmark's AP. May use: detectron2, this package.
+"""Evaluator of type "recseg_cityscapes": the benchmark's AP.
 
 The ground truth is read from the files that the data set's dicts name, not from annotations, since
 void, groups and distances are in them:

@@ -1,4 +1,4 @@
-"""Predictions in the submission format of the Cityscapes benchmark. May use: numpy, PIL.
+"""Predictions in the submission format of the Cityscapes benchmark.
 
 One folder for all images, as the official scripts and the evaluation server read it::
 

@@ -1,4 +1,4 @@
-"""Scores of a folder of predicted label maps. May use: numpy, Pillow, recseg_d2.data.label_io.
+"""Scores of a folder of predicted label maps.
 
 A folder holds one label map an image. File names pair by stem, with or without the ending
 ``_label`` on either side. Where a folder has ``X_label``, other files of the same image (``X``,

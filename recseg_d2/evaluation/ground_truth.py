@@ -1,4 +1,4 @@
-"""Ground truth of a registered data set as label maps. May use: numpy, detectron2.data.
+"""Ground truth of a registered data set as label maps.
 
 This is the way back from Detectron2's standard dicts to what the metrics compare with, at the
 native size of each image.

@@ -1,4 +1,4 @@
-"""Evaluator of type "leaf": counting and dice scores. May use: detectron2, torch, numpy.
+"""Evaluator of type "leaf": counting and dice scores.
 
 The scores are those of ``recseg_d2.metrics`` on label maps, the leaf segmentation challenge's by
 default, but nothing in here is about leaves.

@@ -1,4 +1,4 @@
-"""Boxes of windows, and as maps. May use: torch only.
+"""Boxes: of windows and of masks, as maps, and how much they overlap.
 
 Letters as in ``recseg_d2.structures``. A window has a centre and a size, y before x, in pixels with
 pixel centres at integers, and by eq. 11 it spans size + 1 pixels. A box has corners x1 y1 x2 y2 in

@@ -1,4 +1,4 @@
-"""Which prediction answers for which object. May use: torch, numpy, scipy.
+"""Which prediction answers for which object.
 
 Shape letters as in ``recseg_d2.structures``.
 Source: Salvador et al. 2017, section 3.3; Ren & Zemel 2017, eq. 22 to 24.

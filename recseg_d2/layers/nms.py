@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression of boxes, without a compiled kernel. May use: torch only.
+"""Greedy non-maximum suppression of boxes, without a compiled kernel.
 
 Shape letters: P boxes in decreasing order of score, K boxes kept so far. A box has corners
 x1 y1 x2 y2, the last pixel's far edge included.

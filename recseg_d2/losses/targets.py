@@ -1,4 +1,4 @@
-"""From the masks of a batch to what a criterion compares with. May use: torch only.
+"""From the masks of a batch to what a criterion compares with.
 
 Shape letters as in ``recseg_d2.structures``.
 """

@@ -1,6 +1,6 @@
 """ConvLSTMSemInstSeg: RSIS as a Detectron2 meta-architecture.
 
-May use: detectron2 and the package's maths. Source: Salvador et al. 2017.
+Source: Salvador et al. 2017.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """MaskProposalClassifier: instance segmentation from given mask proposals.
 
-May use: detectron2 and the package's maths. Source: Dai et al. 2016, "Instance-sensitive fully
-convolutional networks", section 5 and table 4, whose classifier is the third stage of MNC.
+Source: Dai et al. 2016, "Instance-sensitive fully convolutional networks", section 5 and table 4,
+whose classifier is the third stage of MNC.
 
 Shape letters: B images of a batch, R proposals of all of them, C classes.
 """

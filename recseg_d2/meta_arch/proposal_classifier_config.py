@@ -1,4 +1,4 @@
-"""MaskProposalClassifier's parts from a config. May use: detectron2 and the package's maths."""
+"""MaskProposalClassifier's parts from a config."""
 
 from __future__ import annotations
 

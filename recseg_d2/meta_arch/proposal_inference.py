@@ -1,4 +1,4 @@
-"""InstanceFCN's proposals as Detectron2's ``Instances``. May use: detectron2, the package's maths.
+"""InstanceFCN's proposals as Detectron2's ``Instances``.
 
 Letters: P proposals, K instances, H W the size that masks are asked for in.
 """

@@ -1,4 +1,4 @@
-"""MODEL.RIS as the parts of a RecurrentAttentionSeg. May use: detectron2.config and the package."""
+"""MODEL.RIS as the parts of a RecurrentAttentionSeg."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """RecurrentAttentionSeg: the recurrent attention model as a Detectron2 meta-architecture.
 
-May use: detectron2 and the package. Source: Ren & Zemel 2017.
+Source: Ren & Zemel 2017.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What every model that finds objects one at a time shares: tensors in, ``Instances`` out.
 
-May use: detectron2 and the package's maths. Shape letters as in ``recseg_d2.structures``.
+Shape letters as in ``recseg_d2.structures``.
 """
 
 from __future__ import annotations

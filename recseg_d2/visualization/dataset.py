@@ -1,4 +1,4 @@
-"""Figures of predictions on a data set. May use: the package, detectron2.
+"""Figures of predictions on a data set.
 
 Shared by the trainer's hook, the demo and ``recseg visualize``.
 """

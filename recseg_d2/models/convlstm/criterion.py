@@ -1,4 +1,4 @@
-"""From a sequence and its targets to a dict of losses. May use: torch and the package's maths.
+"""From a sequence and its targets to a dict of losses.
 
 Shape letters as in ``recseg_d2.structures``.
 """

@@ -1,6 +1,5 @@
 """The recurrent decoder of RSIS: image features in, a sequence of objects out.
 
-May use: torch, ``recseg_d2.layers``, ``structures``, ``errors``.
 Source: Salvador et al. 2017, "Recurrent Neural Networks for Semantic Instance Segmentation",
 section 3.2, eq. 1 and 2.
 

@@ -1,4 +1,4 @@
-"""The terms of the RSIS loss on one matched sequence. May use: torch only.
+"""The terms of the RSIS loss on one matched sequence.
 
 Shape letters as in ``recseg_d2.structures``; ``matched`` is (B, T) bool, the steps that answer for
 an object. Each term is a mean over what it counts, and 0 (with a gradient path) where that is

@@ -1,4 +1,4 @@
-"""The loss of InstanceFCN's sampled windows. May use: torch and ``losses``.
+"""The loss of InstanceFCN's sampled windows.
 
 Source: Dai et al. 2016, eq. 1, which sums the logistic losses of the windows' objectness and of
 their mask pixels. The sums have no normalisation there; here each is a mean, so that neither the

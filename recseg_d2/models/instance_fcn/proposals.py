@@ -1,6 +1,6 @@
 """From the network's maps to ranked proposals: pyramid, windows, tight boxes, suppression.
 
-May use: torch and the package's maths. Source: Dai et al. 2016, section 3.3, "Inference".
+Source: Dai et al. 2016, section 3.3, "Inference".
 
 Shape letters: P windows or proposals, s values a side of a mask, H W the image that masks are
 returned for, h w an image of the pyramid.

@@ -1,7 +1,6 @@
 """A training forward of InstanceFCN: windows drawn, masks assembled, losses.
 
-May use: torch and the package's maths. Source: Dai et al. 2016, sections 3.3 and 4.1.
-Shape letters as in ``recseg_d2.layers.assembling``.
+Source: Dai et al. 2016, sections 3.3 and 4.1. Shape letters as in ``recseg_d2.layers.assembling``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The class of a mask proposal from the features within it. May use: torch only.
+"""The class of a mask proposal from the features within it.
 
 Shape letters: R proposals, C classes, D channels of the features, s cells a side of a box's grid.
 

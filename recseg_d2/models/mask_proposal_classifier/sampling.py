@@ -1,4 +1,4 @@
-"""What a classifier of proposals learns from: labels and samples. May use: torch only.
+"""What a classifier of proposals learns from: labels and samples.
 
 Shape letters: P proposals of an image, N its objects, H W its pixels, C classes.
 """

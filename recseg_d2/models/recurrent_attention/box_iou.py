@@ -1,4 +1,4 @@
-"""How much boxes overlap: the two measures of Ren & Zemel. May use: torch and the package's maths.
+"""How much boxes overlap: the two measures of Ren & Zemel.
 
 Source: Ren & Zemel 2017, section 2.5 (b), eq. 25 and 26. Letters as in ``recseg_d2.structures``.
 """

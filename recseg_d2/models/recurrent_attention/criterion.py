@@ -1,4 +1,4 @@
-"""The loss of the recurrent attention model. May use: torch and the package's maths.
+"""The loss of the recurrent attention model.
 
 Source: Ren & Zemel 2017, section 2.5, eq. 21. Letters as in ``recseg_d2.structures``.
 """

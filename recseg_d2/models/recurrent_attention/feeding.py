@@ -1,4 +1,4 @@
-"""Ground truth fed back in training: scheduled sampling. May use: torch and the package's maths.
+"""Ground truth fed back in training: scheduled sampling.
 
 Source: Ren & Zemel 2017, section 2.6, eq. 36 and 37; the noise and the feeding of boxes are the
 public code's ("knob"). Letters as in ``recseg_d2.structures``.

@@ -1,6 +1,6 @@
 """The pre-processor: foreground (or classes) and the angle towards each object's centroid.
 
-May use: torch only. Source: Ren & Zemel 2017, section 2 "Input pre-processing" and table 6.
+Source: Ren & Zemel 2017, section 2 "Input pre-processing" and table 6.
 
 Shape letters as in ``recseg_d2.structures``; F foreground channels: 1, or C + 1 with the background
 first.

@@ -1,4 +1,4 @@
-"""The pre-processor's loss. May use: torch and the package's maths.
+"""The pre-processor's loss.
 
 Shape letters as in ``recseg_d2.structures``. Source: Ren & Zemel 2017, section 2; the terms and
 their means are the public code's.

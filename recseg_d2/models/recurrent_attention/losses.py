@@ -1,4 +1,4 @@
-"""The terms of the recurrent attention loss. May use: torch only.
+"""The terms of the recurrent attention loss.
 
 Letters as in ``recseg_d2.structures``. Source: Ren & Zemel 2017, section 2.5, eq. 22 to 27.
 """

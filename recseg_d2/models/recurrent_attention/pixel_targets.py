@@ -1,4 +1,4 @@
-"""From object masks to what the pre-processor predicts at each pixel. May use: torch only.
+"""From object masks to what the pre-processor predicts at each pixel.
 
 Shape letters as in ``recseg_d2.structures``. Source: Ren & Zemel 2017, section 2 and figure 3; the
 bins and the resized mask's centroid are the public code's.

@@ -1,7 +1,6 @@
 """What the recurrent attention model hands from step to step, and what it emits in the end.
 
-May use: torch and the package's maths. Source and letters as in ``model``; G glimpses, P Q the
-patch.
+Source and letters as in ``model``; G glimpses, P Q the patch.
 """
 
 from __future__ import annotations
