@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = train.build_parser().parse_args(
         ["--config-file", CONFIG, "OUTPUT_DIR", str(output), *args.opts]
     )
-    ours = train.train(options)["leaf"]
+    ours = train.train(options)["label_map"]
     ours_seconds = time.perf_counter() - started
     started = time.perf_counter()
     classical = evaluate_baseline(DATASET, METHOD)

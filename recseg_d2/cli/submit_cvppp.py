@@ -16,7 +16,7 @@ from recseg_d2.cli.model_options import add_model_arguments, load_model_config, 
 from recseg_d2.data.cvppp_submission import FORMATS, H5_NAME, CvpppSubmission
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
-from recseg_d2.postprocess import instances_to_label_map
+from recseg_d2.postprocess import label_map_of
 
 TEST_SET = "cvppp2017_a1_test"
 
@@ -55,8 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = predictor(record["file_name"] for record in records)
         leaves = 0
         for record, instances in zip(tqdm(records, unit="image"), found, strict=True):
-            labels = instances_to_label_map(instances.pred_masks, instances.scores)
-            leaves += submission.add(record, labels.numpy())
+            leaves += submission.add(record, label_map_of(instances))
         others = submission.finish()
     print(f"{len(records)} images, {leaves} leaves: {args.output}")
     if others:

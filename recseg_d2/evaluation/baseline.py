@@ -63,4 +63,4 @@ def evaluate_baseline(dataset_name: str, method: str) -> dict[str, float]:
     Returns:
         {"SBD": .., "DiC": .., "absDiC": .., "FGBGDice": ..}, dice in 0..100.
     """
-    return score_baseline(dataset_name, method).mean()
+    return score_baseline(dataset_name, method).results()

@@ -78,6 +78,6 @@ def evaluated_classes(dataset_name: str) -> dict[str, int]:
     return dict(zip(names, ids, strict=True))
 
 
-def image_name(record: dict[str, Any]) -> str:
-    """<city>_NNNNNN_NNNNNN of a standard dict."""
+def official_name(record: dict[str, Any]) -> str:
+    """<city>_NNNNNN_NNNNNN, by which the benchmark's files name the image of a standard dict."""
     return Path(record["file_name"]).stem.removesuffix(_IMAGE_ENDING)

@@ -16,8 +16,7 @@ from PIL import Image
 
 from recseg_d2.data.label_io import LABEL_EXTENSIONS, read_label_map
 from recseg_d2.errors import UserError
-from recseg_d2.metrics.registry import DEFAULT_METRICS
-from recseg_d2.metrics.scores import ImageScores
+from recseg_d2.metrics import DEFAULT_METRICS, ImageScores
 
 LABEL_SUFFIX = "_label"
 _NAMES_SHOWN = 5  # in messages about many files

@@ -74,13 +74,10 @@ class AverageRecall:
         self.thresholds = np.asarray(thresholds, dtype=np.float64)
         self.images: dict[str | int, ImageRecall] = {}
 
-    def update(
-        self, image: str | int, ious: np.ndarray, crowd: np.ndarray, areas: np.ndarray
-    ) -> None:
-        """Add an image; one that was there is replaced.
+    def measure(self, ious: np.ndarray, crowd: np.ndarray, areas: np.ndarray) -> ImageRecall:
+        """What is kept of an image.
 
         Args:
-            image: its id.
             ious: (P, N) overlaps of its proposals, the best one first, with its objects; with a
                 crowd region, the share of the proposal that lies in it.
             crowd: (N,) bool, objects that are crowd regions.
@@ -99,12 +96,25 @@ class AverageRecall:
         ious = ious[: self.limits[-1]]
         ignored = crowd | (areas < _bounds(0)) | (areas > _bounds(1))
         found = match_proposals(ious, crowd, ignored, self.thresholds)
-        self.images[image] = ImageRecall(
+        return ImageRecall(
             matched=np.stack([found[:limit].sum(axis=0) for limit in self.limits], axis=1),
             counts=(~ignored).sum(axis=1),
             best=np.stack([ious[:n, ~crowd].max(axis=0, initial=0.0) for n in self.limits]),
             areas=areas[~crowd],
         )
+
+    def update(
+        self, image: str | int, ious: np.ndarray, crowd: np.ndarray, areas: np.ndarray
+    ) -> None:
+        """Add an image; one that was there is replaced.
+
+        Args:
+            image: its id.
+            ious: as for ``measure``, like the others.
+            crowd: see there.
+            areas: see there.
+        """
+        self.images[image] = self.measure(ious, crowd, areas)
 
     def merge(self, images: Mapping[str | int, ImageRecall]) -> None:
         """Add the images of another process; one that both saw counts once."""

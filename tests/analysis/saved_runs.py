@@ -10,7 +10,7 @@ import numpy as np
 from recseg_d2.analysis.run_folder import RunFolder, open_runs
 from recseg_d2.analysis.subjects import Options, Subject, subjects_of
 from recseg_d2.data.annotations import label_map_to_annotations
-from recseg_d2.data.proposal_files import encode_masks
+from recseg_d2.data.coco_results import encode_masks
 from recseg_d2.evaluation.predictions import (
     SavedPredictions,
     predictions_file,

@@ -11,7 +11,7 @@ from recseg_d2.analysis.run_folder import MissingResultsError
 LINES = [
     {"iteration": 19, "total_loss": 2.0, "loss_mask": 1.5, "lr": 0.1, "time": 0.2},
     {"iteration": 39, "total_loss": 1.0, "loss_mask": 0.75, "lr": 0.1},
-    {"iteration": 40, "leaf/SBD": 50.0, "leaf/DiC": float("nan")},
+    {"iteration": 40, "label_map/SBD": 50.0, "label_map/DiC": float("nan")},
 ]
 
 
@@ -20,7 +20,7 @@ def test_losses_and_scores_are_read_and_the_rest_is_not():
     assert curves == {
         "loss_mask": [(19, 1.5), (39, 0.75)],
         "total_loss": [(19, 2.0), (39, 1.0)],
-        "leaf/SBD": [(40, 50.0)],
+        "label_map/SBD": [(40, 50.0)],
     }
     assert read_curves(LINES, ("lr", "total_loss")).keys() == {"lr", "total_loss"}
 

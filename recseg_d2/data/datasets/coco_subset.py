@@ -41,7 +41,7 @@ ZEBRA_IMAGES, ZEBRA_SEED = 1000, 0
 VAL5K = 5000
 COCO_METADATA = {"evaluator_type": "coco"}
 # Table 5 of Ren & Zemel 2017: MWCov, MUCov, |DiC| and the share of images counted right; no class.
-ZEBRA_METADATA = {"evaluator_type": "leaf", "metrics": ("mwcov", "mucov", "dic", "countacc")}
+ZEBRA_METADATA = {"evaluator_type": "label_map", "metrics": ("mwcov", "mucov", "dic", "countacc")}
 
 
 @dataclass(frozen=True)

@@ -129,4 +129,4 @@ def register_builtin() -> None:
 
 def _register(name: str, source: Any) -> None:
     DatasetCatalog.register(name, source)
-    MetadataCatalog.get(name).set(thing_classes=list(CLASSES), evaluator_type="leaf")
+    MetadataCatalog.get(name).set(thing_classes=list(CLASSES), evaluator_type="label_map")

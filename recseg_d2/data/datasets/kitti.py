@@ -64,7 +64,7 @@ def register_kitti_cars(name: str, root: str | Path, split: str) -> None:
     DatasetCatalog.register(name, source)
     MetadataCatalog.get(name).set(
         thing_classes=["car"],
-        evaluator_type="leaf",
+        evaluator_type="label_map",
         metrics=CAR_METRICS,
         image_root=str(Path(root) / "images"),
     )

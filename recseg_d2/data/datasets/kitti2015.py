@@ -66,7 +66,7 @@ def register_kitti2015(name: str, root: str | Path, split: str, cars_only: bool 
     )
     DatasetCatalog.register(name, source)
     metadata = MetadataCatalog.get(name).set(
-        thing_classes=list(classes), evaluator_type="leaf" if cars_only else "coco"
+        thing_classes=list(classes), evaluator_type="label_map" if cars_only else "coco"
     )
     if cars_only:
         metadata.set(metrics=CAR_METRICS)

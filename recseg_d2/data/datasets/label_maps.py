@@ -237,7 +237,7 @@ class LabelMapFolder:
 
 def _register(name: str, source: LabelMapFolder, /, **metadata: Any) -> None:
     DatasetCatalog.register(name, source)
-    fields = {"evaluator_type": "leaf", "image_root": str(source.image_dir), **metadata}
+    fields = {"evaluator_type": "label_map", "image_root": str(source.image_dir), **metadata}
     MetadataCatalog.get(name).set(thing_classes=list(source.classes), **fields)
 
 

@@ -55,7 +55,7 @@ def register_synthetic_rosettes(
         size: side of the images in pixels.
     """
     DatasetCatalog.register(name, partial(load_rosettes, num_images, first_seed, size))
-    MetadataCatalog.get(name).set(thing_classes=["leaf"], evaluator_type="leaf")
+    MetadataCatalog.get(name).set(thing_classes=["leaf"], evaluator_type="label_map")
 
 
 def load_rosettes(num_images: int, first_seed: int, size: int) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ def test_metadata(new_name, folder):
     register_folder(name, folder, classes=("nucleus",), source="a test")
     metadata = MetadataCatalog.get(name)
     assert metadata.thing_classes == ["nucleus"]
-    assert metadata.evaluator_type == "leaf"
+    assert metadata.evaluator_type == "label_map"
     assert metadata.source == "a test"
 
 
