@@ -39,7 +39,7 @@ Entry = dict[str, Any]
 
 PROPOSAL_CATEGORY = {"id": 1, "name": "object"}
 IMAGES_ENDING = "_images.json"
-KEYS = ("image_id", "bbox", "segmentation", "score")
+KEYS = ("image_id", "category_id", "segmentation", "score")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def results_of_instances(
     numbers = [0] * len(instances)
     if instances.has("pred_classes"):
         numbers = instances.pred_classes.tolist()
-    ids = [categories[k]["id"] if categories else k for k in numbers]
+    ids = [categories[k]["id"] if k < len(categories) else k for k in numbers]
     steps = instances.step.tolist() if ordered and instances.has("step") else None
     return results_of(image_id, masks_of(instances), instances.scores, ids, steps)
 
@@ -148,17 +148,17 @@ def save_results(
         path: of the file; its folder is made, and what is there is replaced.
         entries: of all images.
         images: see ``image_of``; without any there is no list beside the file.
-        categories: see ``categories_of``.
+        categories: see ``categories_of``; classes that it lacks are listed by their numbers.
         dataset: name of the data set; "" where there is none.
 
     Raises:
         UserError: the files cannot be written there.
     """
-    path = make_place(path)
-    _write(path, list(entries))
+    path, entries = make_place(path), list(entries)
+    _write(path, entries)
     images_file(path).unlink(missing_ok=True)  # of other results
     if images:
-        listed = {"images": list(images), "categories": list(categories)}
+        listed = {"images": list(images), "categories": _with_unnamed(categories, entries)}
         _write(images_file(path), {"info": {"dataset": dataset}, **listed})
 
 
@@ -190,6 +190,15 @@ def images_file(path: str | Path) -> Path:
     """The list of images that stands beside a file of results."""
     path = Path(path)
     return path.with_name(f"{path.stem}{IMAGES_ENDING}")
+
+
+def _with_unnamed(
+    categories: Sequence[dict[str, Any]], entries: Sequence[Entry]
+) -> list[dict[str, Any]]:
+    """The categories, and after them classes by their numbers where entries have others."""
+    unnamed = {entry["category_id"] for entry in entries} - {c["id"] for c in categories}
+    numbers = range(len(categories), max(unnamed, default=-1) + 1)
+    return [*categories, *({"id": k, "name": f"class {k}"} for k in numbers)]
 
 
 def _write(path: Path, content: Any) -> None:

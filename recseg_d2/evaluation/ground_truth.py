@@ -85,6 +85,21 @@ class GroundTruth:
             )
         return self._dicts[image_id]
 
+    def find(self, image_id: str | int, file_name: str | None = None) -> dict[str, Any]:
+        """The standard dict of an image by its id, or else by its file's name without the ending.
+
+        Args:
+            image_id: which predictions of single files have their names for.
+            file_name: of the image, where it is known.
+
+        Raises:
+            UserError: the data set has no such image, or several of that name.
+        """
+        stem = str(image_id) if file_name is None else Path(file_name).stem
+        if image_id in self._dicts or self._stem_counts[stem] != 1:
+            return self.record(image_id)
+        return next(record for record in self._dicts.values() if _stem(record) == stem)
+
 
 def _stem(record: dict[str, Any]) -> str:
     return Path(record["file_name"]).stem

@@ -89,6 +89,15 @@ def test_classes_without_ids_of_their_own_have_their_numbers():
     assert categories_of("coco_results_test_unheard_of") == []
 
 
+def test_classes_that_nothing_names_are_listed_by_number(masks, tmp_path):
+    path, images = tmp_path / "p.json", [image_of({"image_id": 1}, (5, 7))]
+    save_results(
+        path, results_of(1, masks, np.ones(3), [2, 0, 2]), images, [{"id": 0, "name": "a"}]
+    )
+    listed = [(c["id"], c["name"]) for c in load_results(path).categories]
+    assert listed == [(0, "a"), (1, "class 1"), (2, "class 2")]
+
+
 def test_no_mask_and_an_empty_one(masks):
     assert results_of(1, masks[:0], []) == []
     (entry,) = results_of(1, masks[2:], np.array([0.1]))
@@ -119,10 +128,10 @@ def test_pycocotools_reads_results_against_the_list_of_images(masks, tmp_path):
     [
         ("{", "is no JSON"),
         ("{}", "found a JSON dict"),
-        ('[{"image_id": 1, "score": 1}]', "entry 0 has no bbox, segmentation"),
+        ('[{"image_id": 1, "score": 1}]', "entry 0 has no category_id, segmentation"),
         ("[5]", "entry 0 has no image_id"),
         (
-            json.dumps([{"image_id": 1, "bbox": [], "segmentation": [[0, 0]], "score": 1}]),
+            json.dumps([{"image_id": 1, "category_id": 1, "segmentation": [[0, 0]], "score": 1}]),
             "segmentation of entry 0 is no RLE",
         ),
     ],
