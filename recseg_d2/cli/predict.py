@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
 from recseg_d2.cli.model_options import (
@@ -19,10 +20,12 @@ from recseg_d2.cli.model_options import (
     load_model_config,
     log_to_terminal,
 )
+from recseg_d2.data.coco_results import categories_of
 from recseg_d2.data.image_io import read_bgr
-from recseg_d2.engine.outputs import PredictionWriter
+from recseg_d2.engine.outputs import DEFAULT_OUTPUTS, PredictionWriter, Source
 from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.errors import UserError
+from recseg_d2.meta_arch.sequential import SequentialModel
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -31,7 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="recseg predict",
         description="Predict the instances of images with a trained model.",
         epilog="DIR gets labels/ (label maps, 0 is background), predictions.json (COCO's results "
-        "with RLE masks), counts.csv, overlays/ and, if asked for, sequences/.",
+        "with RLE masks; recseg analyze reads them), counts.csv, overlays/ and, if asked for, "
+        "sequences/.",
     )
     parser.add_argument(
         "--input", nargs="+", required=True, metavar="FILE_OR_FOLDER", help="images to look at"
@@ -51,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     log_to_terminal()
     paths = find_images(args.input)
     predictor = Predictor(load_model_config(args), args.batch_size)
-    writer = PredictionWriter(args.output, overlays=not args.no_overlays, sequences=args.sequences)
+    writer = PredictionWriter(args.output, _outputs(args), _source(predictor))
     unreadable: list[Path] = []
     with tqdm(total=len(paths), unit="image", desc="predict") as progress:
         readable = _read(paths, unreadable, progress)
@@ -63,6 +67,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     writer.finish()
     print(f"{writer.num_images} images, {writer.num_instances} objects: {args.output}")
     return _report(unreadable, len(paths))
+
+
+def _outputs(args: argparse.Namespace) -> list[str]:
+    """What is to be written."""
+    left_out = {"overlays"} if args.no_overlays else set()
+    more = ["sequences"] if args.sequences else []
+    return [name for name in DEFAULT_OUTPUTS if name not in left_out] + more
+
+
+def _source(predictor: Predictor) -> Source:
+    """The classes of the data that the model was trained on, as far as they are known here."""
+    names = [name for name in predictor.cfg.DATASETS.TRAIN if name in DatasetCatalog.list()]
+    return Source(
+        categories=categories_of(names[0]) if names else (),
+        ordered=isinstance(predictor.model, SequentialModel),
+    )
 
 
 def _read(

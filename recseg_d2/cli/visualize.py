@@ -7,7 +7,7 @@ of proposals get one of their instance-sensitive maps, and of what is assembled 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,8 @@ from recseg_d2.cli.own_data import (
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
-from recseg_d2.visualization.dataset import draw_dataset_attention, draw_dataset_predictions
-from recseg_d2.visualization.dataset_proposals import draw_dataset_proposals
 from recseg_d2.visualization.panels import PANEL_SIDE
+from recseg_d2.visualization.pictures import draw_pictures
 
 DEFAULT_NUM = 8
 
@@ -91,21 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = FOLDER_VAL if args.val_data else args.dataset
     dicts = spread(dataset_dicts(name) if name else file_dicts(args.input), args.num)
     predictor = Predictor(load_model_config(args), args.batch_size)
-    found = predictor(record["file_name"] for record in dicts)
-    instances = list(tqdm(found, total=len(dicts), unit="image", desc="predict"))
-    files = draw_dataset_predictions(dicts, instances, args.output, args.side, args.per_row)
-    files += draw_dataset_attention(
-        predictor.model, dicts, _inputs(predictor, dicts), args.output, args.side, args.all_glimpses
-    )
-    inputs = _inputs(predictor, dicts)
-    files += draw_dataset_proposals(predictor.model, dicts, inputs, args.output, args.side)
+    outputs = predictor.outputs((record["file_name"] for record in dicts), with_trace=True)
+    shown = tqdm(outputs, total=len(dicts), unit="image", desc="draw")
+    look = (args.side, args.per_row, args.all_glimpses)
+    files = draw_pictures(predictor.model, dicts, shown, args.output, *look)
     print("\n".join(str(path) for path in files))
     return 0
-
-
-def _inputs(predictor: Predictor, dicts: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The model's input dict of each image, read when it is asked for."""
-    return (predictor.model_input(record["file_name"]) for record in dicts)
 
 
 def dataset_dicts(name: str) -> list[dict[str, Any]]:

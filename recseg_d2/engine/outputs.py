@@ -1,31 +1,181 @@
 """What a prediction leaves on the disk.
 
-In the output folder:
-    labels/<stem>.png     label map, 8- or 16-bit grey: 0 is background, k the k-th object found
-    predictions.json      COCO's list of results, one entry an object: image_id (the file's stem),
-                          category_id (from 0, the order of the data set's classes), bbox (x, y,
-                          width, height in pixels), segmentation (RLE), score, and step, the order
-                          of discovery from 0
-    counts.csv            file, count: how many objects each image has
-    overlays/<stem>.png   the masks over the image
-    sequences/<stem>.png  a panel for every step
+In the output folder, each kind by its name in ``OUTPUTS``:
+    labels      labels/<stem>.png     label map, 8- or 16-bit grey: 0 is background, k the k-th
+                                      object found
+    coco        predictions.json      COCO's results, and the list of images beside them, see
+                                      ``data.coco_results``; image ids are the files' stems
+    counts      counts.csv            file, count: how many objects each image has
+    overlays    overlays/<stem>.png   the masks over the image
+    sequences   sequences/<stem>.png  a panel for every step
+
+To add a kind: a subclass of ``Output`` and a line in ``OUTPUTS``.
 """
 
 from __future__ import annotations
 
 import csv
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from detectron2.structures import BoxMode, Instances
-from pycocotools import mask as mask_util
+from detectron2.structures import Instances
 
+from recseg_d2.data.coco_results import Entry, image_of, results_of_instances, save_results
 from recseg_d2.data.label_io import write_label_map
 from recseg_d2.files import make_folder
-from recseg_d2.postprocess import instances_to_label_map
+from recseg_d2.postprocess import label_map_of
 from recseg_d2.visualization import draw_overlay, draw_sequence
+
+DEFAULT_OUTPUTS = ("labels", "coco", "counts", "overlays")
+
+
+@dataclass(frozen=True)
+class PredictedImage:
+    """An image and what was found in it.
+
+    Attributes:
+        path: of the image; its stem names the files.
+        image: (H, W, 3) uint8 BGR.
+        instances: on the CPU, masks of the image's size.
+    """
+
+    path: Path
+    image: np.ndarray
+    instances: Instances
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the predictions of all images have in common.
+
+    Attributes:
+        categories: of the model's classes, see ``coco_results.categories_of``; empty where they are
+            not known.
+        ordered: whether the model finds one object after another.
+    """
+
+    categories: Sequence[dict[str, Any]] = ()
+    ordered: bool = True
+
+
+class Output:
+    """One kind of output, of all images.
+
+    Args:
+        folder: of all kinds; it is there.
+        source: of the predictions.
+
+    Raises:
+        UserError: a folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, source: Source) -> None:
+        self.folder = folder
+        self.source = source
+
+    def add(self, predicted: PredictedImage) -> None:
+        """Write what there is of an image, or keep it for ``finish``."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Write what there is of all images together."""
+
+
+class PerImageOutput(Output):
+    """One PNG file an image, in a folder of the kind's own name."""
+
+    name: str
+
+    def __init__(self, folder: Path, source: Source) -> None:
+        super().__init__(make_folder(folder / self.name), source)
+
+    def path_of(self, predicted: PredictedImage) -> Path:
+        """Where the file of an image goes."""
+        return self.folder / f"{predicted.path.stem}.png"
+
+
+class LabelMaps(PerImageOutput):
+    """Label maps; where masks overlap, the higher score wins."""
+
+    name = "labels"
+
+    def add(self, predicted: PredictedImage) -> None:
+        """Write the label map."""
+        write_label_map(self.path_of(predicted), label_map_of(predicted.instances))
+
+
+class Overlays(PerImageOutput):
+    """Masks over the images."""
+
+    name = "overlays"
+
+    def add(self, predicted: PredictedImage) -> None:
+        """Draw the masks."""
+        rgb, masks = predicted.image[:, :, ::-1], predicted.instances.pred_masks
+        draw_overlay(rgb, masks).save(self.path_of(predicted))
+
+
+class Sequences(PerImageOutput):
+    """Figures with a panel for every step."""
+
+    name = "sequences"
+
+    def add(self, predicted: PredictedImage) -> None:
+        """Draw the steps."""
+        found, rgb = predicted.instances, predicted.image[:, :, ::-1]
+        figure = draw_sequence(rgb, found.pred_masks, found.scores, found.step)
+        figure.save(self.path_of(predicted))
+
+
+class CocoResults(Output):
+    """COCO's results of all images."""
+
+    def __init__(self, folder: Path, source: Source) -> None:
+        super().__init__(folder, source)
+        self._entries: list[Entry] = []
+        self._images: list[dict[str, Any]] = []
+
+    def add(self, predicted: PredictedImage) -> None:
+        """Keep the entries, run-length encoded."""
+        path, source = predicted.path, self.source
+        found = (path.stem, predicted.instances, source.categories, source.ordered)
+        self._entries += results_of_instances(*found)
+        record = {"image_id": path.stem, "file_name": path.name}
+        self._images.append(image_of(record, predicted.instances.image_size))
+
+    def finish(self) -> None:
+        """Write the results and the list of images."""
+        path = self.folder / "predictions.json"
+        save_results(path, self._entries, self._images, self.source.categories)
+
+
+class Counts(Output):
+    """How many objects each image has."""
+
+    def __init__(self, folder: Path, source: Source) -> None:
+        super().__init__(folder, source)
+        self._rows: list[tuple[str, int]] = []
+
+    def add(self, predicted: PredictedImage) -> None:
+        """Keep the number."""
+        self._rows.append((predicted.path.name, len(predicted.instances)))
+
+    def finish(self) -> None:
+        """Write the table."""
+        with open(self.folder / "counts.csv", "w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("file", "count"), *self._rows])
+
+
+OUTPUTS: dict[str, type[Output]] = {
+    "labels": LabelMaps,
+    "coco": CocoResults,
+    "counts": Counts,
+    "overlays": Overlays,
+    "sequences": Sequences,
+}
 
 
 class PredictionWriter:
@@ -35,90 +185,33 @@ class PredictionWriter:
 
     Args:
         folder: made where it is missing.
-        overlays: whether to draw overlays.
-        sequences: whether to draw sequence figures.
+        outputs: names in ``OUTPUTS``.
+        source: of the predictions.
 
     Raises:
         UserError: the folder cannot be made.
     """
 
-    def __init__(self, folder: str | Path, overlays: bool = True, sequences: bool = False) -> None:
-        self.folder = Path(folder)
-        self._overlays = overlays
-        self._sequences = sequences
-        self._results: list[dict[str, Any]] = []
-        self._counts: list[tuple[str, int]] = []
-        wanted = {"labels": True, "overlays": overlays, "sequences": sequences}
-        for name in (name for name, is_wanted in wanted.items() if is_wanted):
-            make_folder(self.folder / name)
-
-    @property
-    def num_images(self) -> int:
-        """Images added so far."""
-        return len(self._counts)
-
-    @property
-    def num_instances(self) -> int:
-        """Objects in all images added so far."""
-        return len(self._results)
+    def __init__(
+        self,
+        folder: str | Path,
+        outputs: Sequence[str] = DEFAULT_OUTPUTS,
+        source: Source = Source(),
+    ) -> None:
+        place = make_folder(folder)
+        self._outputs = [OUTPUTS[name](place, source) for name in outputs]
+        self.num_images = 0
+        self.num_instances = 0
 
     def add(self, path: str | Path, image: np.ndarray, instances: Instances) -> None:
-        """Write the label map and pictures of an image, and keep its entries for ``finish``.
-
-        Args:
-            path: of the image; its stem names the files.
-            image: (H, W, 3) uint8 BGR.
-            instances: on the CPU, masks of the image's size.
-        """
-        path = Path(path)
-        masks = instances.pred_masks.numpy().astype(bool)
-        rgb = image[:, :, ::-1]
-        labels = instances_to_label_map(instances.pred_masks, instances.scores).numpy()
-        write_label_map(self._file("labels", path), labels)
-        self._results += instances_to_results(instances, path.stem)
-        self._counts.append((path.name, len(instances)))
-        if self._overlays:
-            draw_overlay(rgb, masks).save(self._file("overlays", path))
-        if self._sequences:
-            figure = draw_sequence(rgb, masks, instances.scores.numpy(), instances.step.numpy())
-            figure.save(self._file("sequences", path))
+        """Write the outputs of an image; the arguments are those of ``PredictedImage``."""
+        predicted = PredictedImage(Path(path), image, instances)
+        for output in self._outputs:
+            output.add(predicted)
+        self.num_images += 1
+        self.num_instances += len(instances)
 
     def finish(self) -> None:
-        """Write predictions.json and counts.csv."""
-        with open(self.folder / "predictions.json", "w", encoding="utf-8") as file:
-            json.dump(self._results, file)
-        with open(self.folder / "counts.csv", "w", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(("file", "count"))
-            rows.writerows(self._counts)
-
-    def _file(self, kind: str, path: Path) -> Path:
-        return self.folder / kind / f"{path.stem}.png"
-
-
-def instances_to_results(instances: Instances, image_id: str | int) -> list[dict[str, Any]]:
-    """COCO's results, with ``step`` added, of one image.
-
-    Args:
-        instances: on the CPU, with pred_masks, pred_boxes, scores, pred_classes and step.
-        image_id: goes into each entry.
-
-    Returns:
-        an entry an object, ready for JSON; ``pycocotools``' ``loadRes`` takes them.
-    """
-    boxes = BoxMode.convert(instances.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
-    results = []
-    for i in range(len(instances)):
-        mask = instances.pred_masks[i].numpy()
-        rle = mask_util.encode(np.asfortranarray(mask, dtype=np.uint8))
-        results.append(
-            {
-                "image_id": image_id,
-                "category_id": int(instances.pred_classes[i]),
-                "bbox": [float(value) for value in boxes[i]],
-                "segmentation": {"size": list(mask.shape), "counts": rle["counts"].decode()},
-                "score": float(instances.scores[i]),
-                "step": int(instances.step[i]),
-            }
-        )
-    return results
+        """Write what there is of all images together."""
+        for output in self._outputs:
+            output.finish()

@@ -149,7 +149,12 @@ class InstanceFCNProposal(nn.Module):
         return proposal_losses(self.network, images, masks, self.training_options)
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
-        """Proposals of each image, at the size that its dict asks for."""
+        """Proposals and instances of each image, at the size that its dict asks for."""
+        traced = self.traced_inference(batched_inputs)
+        return [{name: o[name] for name in ("proposals", "instances")} for o in traced]
+
+    def traced_inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same, with "trace", what figures show of how they came about; see ``infer``."""
         return [
             infer(
                 self.network,

@@ -17,7 +17,12 @@ from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.layers.nms import greedy_nms
 from recseg_d2.models.instance_fcn.network import InstanceFCN
 from recseg_d2.models.instance_fcn.pasting import paste_masks
-from recseg_d2.models.instance_fcn.proposals import ProposalOptions, propose
+from recseg_d2.models.instance_fcn.proposals import (
+    ProposalOptions,
+    build_pyramid,
+    rank_windows,
+    select,
+)
 from recseg_d2.structures import MaskProposals
 
 
@@ -64,7 +69,7 @@ def infer(
     size: tuple[int, int],
     options: ProposalOptions,
     instance_options: InstanceOptions,
-) -> dict[str, Instances]:
+) -> dict[str, Any]:
     """What the meta-architecture returns for an image.
 
     Args:
@@ -77,11 +82,19 @@ def infer(
     Returns:
         "proposals" with ``proposal_boxes``, ``objectness_logits`` (P,) and ``pred_masks``
         (P, H, W) bool, the best first; "instances", the best of them with ``pred_boxes``,
-        ``scores`` (K,) in [0, 1], ``pred_classes`` (all 0), ``pred_masks`` and ``step``, the rank.
+        ``scores`` (K,) in [0, 1], ``pred_classes`` (all 0), ``pred_masks`` and ``step``, the rank;
+        and "trace": "found", the proposals before they were pasted, and "level", the scale of the
+        image that the best window is of.
     """
-    found = propose(network, image, size, options)
+    levels = build_pyramid(network, image, options)
+    ranked = rank_windows(levels, options.pre_top)
+    found = select(network, levels, ranked, size, options)
     proposals = to_proposals(found, options.mask_threshold)
-    return {"proposals": proposals, "instances": to_instances(proposals, instance_options)}
+    return {
+        "proposals": proposals,
+        "instances": to_instances(proposals, instance_options),
+        "trace": {"found": found, "level": levels[int(ranked.level[0])]},
+    }
 
 
 def to_proposals(found: MaskProposals, mask_threshold: float) -> Instances:

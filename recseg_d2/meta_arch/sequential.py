@@ -151,21 +151,44 @@ class SequentialModel(nn.Module):
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Predictions for a batch, each at the size its dict asks for."""
-        images = self.images(batched_inputs)
-        threshold = self.options.score_threshold
-        sequence = self._in_precision(self.run_sequence, images, self.steps, threshold)
+        return self._outputs(batched_inputs, self._sequence(batched_inputs, self.run_sequence))
+
+    def traced_inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same predictions, each with what figures show of how the model came by it.
+
+        Returns:
+            for each image "instances", and "trace": what the model's sequence has in its ``trace``,
+            with the "masks" (T, H, W) and "scores" (T,) of all steps as probabilities; empty where
+            the model leaves no trace.
+        """
+        sequence = self._sequence(batched_inputs, self.traced_sequence)
+        outputs: list[dict[str, Any]] = self._outputs(batched_inputs, sequence)
+        for i, output in enumerate(outputs):
+            output["trace"] = {name: values[i] for name, values in sequence.trace.items()}
+            if output["trace"]:
+                output["trace"]["masks"] = sequence.mask_logits[i].sigmoid()
+                output["trace"]["scores"] = sequence.score_logits[i].sigmoid()
+        return outputs
+
+    def traced_sequence(
+        self, images: torch.Tensor, steps: int, stop_threshold: float | None = None
+    ) -> InstanceSequence:
+        """``run_sequence`` with the trace that the model leaves, if it leaves one."""
+        return self.run_sequence(images, steps, stop_threshold)
+
+    def _sequence(
+        self, batched_inputs: list[dict[str, Any]], run: Callable[..., InstanceSequence]
+    ) -> InstanceSequence:
+        images, threshold = self.images(batched_inputs), self.options.score_threshold
+        return self._in_precision(run, images, self.steps, threshold)
+
+    def _outputs(
+        self, batched_inputs: list[dict[str, Any]], sequence: InstanceSequence
+    ) -> list[dict[str, Any]]:
         return [
             {"instances": self.instances(sequence, i, dict_)}
             for i, dict_ in enumerate(batched_inputs)
         ]
-
-    def traced_sequence(self, dict_: dict[str, Any]) -> InstanceSequence:
-        """The sequence of one image, a batch of one, with the trace that the model leaves.
-
-        Args:
-            dict_: as for ``forward``; only ``image`` is needed.
-        """
-        return self.run_sequence(self.images([dict_]), self.steps, self.options.score_threshold)
 
     def _in_precision(
         self, run: Callable[..., InstanceSequence], *arguments: Any
