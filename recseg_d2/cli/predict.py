@@ -19,6 +19,7 @@ from recseg_d2.cli.model_options import (
     find_images,
     load_model_config,
     log_to_terminal,
+    parse_arguments,
 )
 from recseg_d2.data.coco_results import categories_of
 from recseg_d2.data.image_io import read_bgr
@@ -51,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; 0 when all images were processed, 1 when some could not be read."""
-    args = build_parser().parse_args(argv)
+    args = parse_arguments(build_parser(), argv)
     log_to_terminal()
     paths = find_images(args.input)
     predictor = Predictor(load_model_config(args), args.batch_size)

@@ -12,7 +12,12 @@ from typing import Any
 from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
-from recseg_d2.cli.model_options import add_model_arguments, load_model_config, log_to_terminal
+from recseg_d2.cli.model_options import (
+    add_model_arguments,
+    load_model_config,
+    log_to_terminal,
+    parse_arguments,
+)
 from recseg_d2.data.cvppp_submission import FORMATS, H5_NAME, CvpppSubmission
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
@@ -47,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Predict, write, say what was written."""
-    args = build_parser().parse_args(argv)
+    args = parse_arguments(build_parser(), argv)
     log_to_terminal()
     records = _records(args.dataset)
     predictor = Predictor(load_model_config(args), args.batch_size)

@@ -19,6 +19,7 @@ from recseg_d2.cli.model_options import (
     find_images,
     load_model_config,
     log_to_terminal,
+    parse_arguments,
 )
 from recseg_d2.cli.own_data import (
     FOLDER_VAL,
@@ -78,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; 0 when all is drawn."""
-    args = build_parser().parse_args(argv)
+    args = parse_arguments(build_parser(), argv)
     for name in ("num", "side", "per_row"):
         if getattr(args, name) < 1:
             option = "--" + name.replace("_", "-")

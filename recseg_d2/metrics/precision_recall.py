@@ -47,15 +47,15 @@ def pixel_hits(table: Overlap) -> np.ndarray:
     return np.array([table.areas_a.sum(), both, table.areas_b.sum(), both], dtype=float)
 
 
-@metric("objpr_pooled", "ObjPrecisionPooled", sums=object_hits, higher_is_better=True)
 @metric("pixpr_pooled", "PixPrecisionPooled", sums=pixel_hits, higher_is_better=True)
+@metric("objpr_pooled", "ObjPrecisionPooled", sums=object_hits, higher_is_better=True)
 def precision(hits: np.ndarray) -> float:
     """Share of everything predicted that is right; NaN if nothing is predicted."""
     return float(hits[1] / hits[0]) if hits[0] else math.nan
 
 
-@metric("objpr_pooled", "ObjRecallPooled", sums=object_hits, higher_is_better=True)
 @metric("pixpr_pooled", "PixRecallPooled", sums=pixel_hits, higher_is_better=True)
+@metric("objpr_pooled", "ObjRecallPooled", sums=object_hits, higher_is_better=True)
 def recall(hits: np.ndarray) -> float:
     """Share of everything true that was found; NaN if nothing is there."""
     return float(hits[3] / hits[2]) if hits[2] else math.nan

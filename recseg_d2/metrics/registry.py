@@ -74,13 +74,17 @@ class Metric:
         return float(values.mean()) if values.size else math.nan
 
     @property
-    def description(self) -> str:
-        """Key, range, direction and the first sentence of the docstring, in one line."""
+    def meaning(self) -> str:
+        """Range and direction, such as "0 to 100, higher is better"."""
         scale = _PERCENT if self.limits == SHARE else 1.0
         low, high = (f"{scale * limit:g}" for limit in self.limits)
         best = {True: "higher is better", False: "lower is better", None: "best at 0"}
-        summary = (inspect.getdoc(self.function) or "").partition("\n")[0]
-        return f"{self.key} ({low} to {high}, {best[self.higher_is_better]}): {summary}"
+        return f"{low} to {high}, {best[self.higher_is_better]}"
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
     def _reported(self, given: Any) -> float:
         return (_PERCENT if self.limits == SHARE else 1) * self.function(given)

@@ -46,12 +46,13 @@ def drawn(cfg, monkeypatch):
     """Numbers of instances in the pictures of each image, and the files."""
     numbers = []
 
-    def draw(dicts, predictions, folder):
-        numbers.extend(len(found) for found in predictions)
-        return original(dicts, predictions, folder)
+    def draw(model, dicts, outputs, folder):
+        outputs = list(outputs)
+        numbers.extend(len(output["instances"]) for output in outputs)
+        return original(model, dicts, outputs, folder)
 
-    original = pictures.draw_dataset_predictions
-    monkeypatch.setattr(pictures, "draw_dataset_predictions", draw)
+    original = pictures.draw_pictures
+    monkeypatch.setattr(pictures, "draw_pictures", draw)
     files = SamplePictures(cfg, build_model(cfg), nullcontext).draw()
     monkeypatch.undo()
     return numbers, files
