@@ -82,5 +82,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def format_scores(scores: ImageScores) -> str:
     """A table of the statistics over images, with the number of images above it."""
-    table = tabulate(scores.rows(), headers=scores.columns(), floatfmt=".2f")
+    table = tabulate(scores.rows(), headers="keys", floatfmt=".2f")
     return f"{len(scores.images)} images\n{table}"

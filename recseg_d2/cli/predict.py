@@ -9,8 +9,10 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
@@ -23,7 +25,7 @@ from recseg_d2.cli.model_options import (
 )
 from recseg_d2.data.coco_results import categories_of
 from recseg_d2.data.image_io import read_bgr
-from recseg_d2.engine.outputs import DEFAULT_OUTPUTS, PredictionWriter, Source
+from recseg_d2.engine.outputs import DEFAULT_OUTPUTS, PredictedImage, PredictionWriter
 from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.errors import UserError
 from recseg_d2.meta_arch.sequential import SequentialModel
@@ -56,34 +58,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     log_to_terminal()
     paths = find_images(args.input)
     predictor = Predictor(load_model_config(args), args.batch_size)
-    writer = PredictionWriter(args.output, _outputs(args), _source(predictor))
+    left_out = {"overlays"} if args.no_overlays else set()
+    outputs = [name for name in DEFAULT_OUTPUTS if name not in left_out]
+    writer = PredictionWriter(args.output, [*outputs, *(["sequences"] if args.sequences else [])])
+    classes = _categories(predictor.cfg), isinstance(predictor.model, SequentialModel)
     unreadable: list[Path] = []
     with tqdm(total=len(paths), unit="image", desc="predict") as progress:
         readable = _read(paths, unreadable, progress)
         for batch in batched(readable, args.batch_size):
             found = predictor(image for _, image in batch)
             for (path, image), instances in zip(batch, found, strict=True):
-                writer.add(path, image, instances)
+                writer.add(PredictedImage(path, image[:, :, ::-1], instances, *classes))
                 progress.update()
     writer.finish()
     print(f"{writer.num_images} images, {writer.num_instances} objects: {args.output}")
     return _report(unreadable, len(paths))
 
 
-def _outputs(args: argparse.Namespace) -> list[str]:
-    """What is to be written."""
-    left_out = {"overlays"} if args.no_overlays else set()
-    more = ["sequences"] if args.sequences else []
-    return [name for name in DEFAULT_OUTPUTS if name not in left_out] + more
-
-
-def _source(predictor: Predictor) -> Source:
+def _categories(cfg: CfgNode) -> list[dict[str, Any]]:
     """The classes of the data that the model was trained on, as far as they are known here."""
-    names = [name for name in predictor.cfg.DATASETS.TRAIN if name in DatasetCatalog.list()]
-    return Source(
-        categories=categories_of(names[0]) if names else (),
-        ordered=isinstance(predictor.model, SequentialModel),
-    )
+    names = [name for name in cfg.DATASETS.TRAIN if name in DatasetCatalog.list()]
+    return categories_of(names[0]) if names else []
 
 
 def _read(

@@ -88,8 +88,8 @@ class SegmentProposalEvaluator(ImageEvaluator):
         Returns:
             {"AR@10": .., "AR@100": .., "AR@1000": .., "AR@10-small": .., ..}.
         """
-        recall = AverageRecall(self._limits)
-        recall.merge({image_id: of_image for image_id, (of_image, _) in images.items()})
+        kept = {image_id: of_image for image_id, (of_image, _) in images.items()}
+        recall = AverageRecall(self._limits, images=kept)
         logger.info("%s:\n%s", self.dataset_name, recall_table(recall))
         if self.output_dir is not None:
             self._save(recall, [entry for _, entries in images.values() for entry in entries])

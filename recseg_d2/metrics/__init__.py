@@ -6,31 +6,14 @@ table that ``count_overlap`` makes of two of them; they return shares in [0, 1] 
 report shares in 0..100.
 """
 
-from recseg_d2.metrics.counting import (
-    absolute_difference_in_count,
-    count_accuracy,
-    difference_in_count,
-    squared_count_error,
-)
-from recseg_d2.metrics.coverage import (
-    count_false_negatives,
-    count_false_positives,
-    mean_unweighted_coverage,
-    mean_weighted_coverage,
-)
-from recseg_d2.metrics.dice import (
-    best_dice,
-    foreground_dice,
-    legacy_symmetric_best_dice,
-    symmetric_best_dice,
-)
-from recseg_d2.metrics.overlap import Overlap, count_overlap, relabel_consecutively
-from recseg_d2.metrics.panoptic_quality import (
+from recseg_d2.metrics import (  # noqa: F401  (they register their metrics)
+    counting,
+    coverage,
+    dice,
     panoptic_quality,
-    recognition_quality,
-    segmentation_quality,
+    precision_recall,
 )
-from recseg_d2.metrics.precision_recall import object_hits, pixel_hits, precision, recall
+from recseg_d2.metrics.overlap import Overlap, count_overlap
 from recseg_d2.metrics.registry import DEFAULT_METRICS, METRICS, Metric, metric, select_metrics
 from recseg_d2.metrics.scores import ImageScores, score_image
 
@@ -40,28 +23,8 @@ __all__ = [
     "ImageScores",
     "Metric",
     "Overlap",
-    "absolute_difference_in_count",
-    "best_dice",
-    "count_accuracy",
-    "count_false_negatives",
-    "count_false_positives",
     "count_overlap",
-    "difference_in_count",
-    "foreground_dice",
-    "legacy_symmetric_best_dice",
-    "mean_unweighted_coverage",
-    "mean_weighted_coverage",
     "metric",
-    "object_hits",
-    "panoptic_quality",
-    "pixel_hits",
-    "precision",
-    "recall",
-    "recognition_quality",
-    "relabel_consecutively",
     "score_image",
-    "segmentation_quality",
     "select_metrics",
-    "squared_count_error",
-    "symmetric_best_dice",
 ]

@@ -1,4 +1,4 @@
-"""Scores of many images: collect, merge, average.
+"""Scores of many images: collect, average, pool.
 
 Only numbers are kept, one small dict an image, so that several processes can send theirs to one.
 """
@@ -29,7 +29,7 @@ class ImageScores:
     An image that is scored twice counts once (the last score stays), so padded samplers do no harm.
     In statistics every image weighs the same, whatever its size or number of objects, and NaN (a
     score that an image does not define, such as FGBGDice without any object) is left out. Metrics
-    of a whole data set have no statistics over images but one number, ``pooled``.
+    of a whole data set have no statistics over images but one number of all of them.
 
     Args:
         names: of metrics, in ``registry.METRICS``.
@@ -51,7 +51,7 @@ class ImageScores:
         images: Mapping[str, dict[str, Any]] | None = None,
     ) -> None:
         self.metrics = select_metrics(names)
-        self.images: dict[str, dict[str, Any]] = dict(images or {})
+        self.images = dict(images or {})
 
     def measure(self, prediction: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
         """What is kept of an image, by key; see ``Metric.measure``.
@@ -67,34 +67,27 @@ class ImageScores:
         return {one.key: one.measure(table) for one in self.metrics}
 
     def update(self, image: str, prediction: np.ndarray, truth: np.ndarray) -> None:
-        """Score one image; the other arguments are those of ``measure``."""
+        """Score one image, by its name; see ``measure``."""
         self.images[image] = self.measure(prediction, truth)
-
-    def merge(self, images: Mapping[str, dict[str, Any]]) -> None:
-        """Add the ``images`` of another collector of the same metrics."""
-        self.images.update(images)
 
     def of_image(self, image: str) -> dict[str, float]:
         """The numbers of one image by key, such as {"SBD": 82.5, "DiC": -1}; shares in 0..100."""
         return {one.key: one.of_image(self.images[image][one.key]) for one in self.metrics}
 
     def results(self) -> dict[str, float]:
-        """The data set's number of each metric; NaN where no image defines it."""
-        kept = [self.images[image] for image in sorted(self.images)]
-        return {one.key: one.of_images([k[one.key] for k in kept]) for one in self.metrics}
+        """The data set's number of each metric by key; NaN where no image defines it."""
+        return {one.key: one.of_images(self._kept(one.key)) for one in self.metrics}
 
     def statistic(self, name: str) -> dict[str, float]:
-        """One of mean, std (n - 1), median, min, max over images by key.
-
-        NaN where too few images define the score; metrics of a whole data set are left out.
-        """
+        """One of mean, std (n - 1), median, min, max over images, of metrics of single images."""
         single = [one.key for one in self.metrics if one.sums is None]
-        return {key: _STATISTICS[name](self._defined(key)) for key in single}
+        values = {key: np.array(self._kept(key), dtype=float) for key in single}
+        return {key: _STATISTICS[name](v[~np.isnan(v)]) for key, v in values.items()}
 
     def pooled(self) -> dict[str, float]:
         """The numbers of the metrics of a whole data set by key."""
-        results = self.results()
-        return {one.key: results[one.key] for one in self.metrics if one.sums is not None}
+        single = self.statistic("mean")
+        return {key: number for key, number in self.results().items() if key not in single}
 
     def summary(self) -> dict[str, Any]:
         """What evaluators save: scores by key, of each image and over all of them.
@@ -103,47 +96,35 @@ class ImageScores:
             {"images": {image: scores}, "mean": scores, "std": scores}, and "pooled" where metrics
             of a whole data set are among them.
         """
+        pooled = {"pooled": self.pooled()} if self.pooled() else {}
+        over_all = {"mean": self.statistic("mean"), "std": self.statistic("std"), **pooled}
         images = {image: self.of_image(image) for image in sorted(self.images)}
-        over_all = {"mean": self.statistic("mean"), "std": self.statistic("std")}
-        pooled = self.pooled()
-        return {"images": images, **over_all, **({"pooled": pooled} if pooled else {})}
+        return {"images": images, **over_all}
 
-    def rows(self) -> list[list[Any]]:
-        """A table: one row a key, with its statistics in the order of ``columns``.
+    def rows(self) -> list[dict[str, Any]]:
+        """A table: the statistics of each metric; pooled ones have their number as the mean."""
+        statistics = {name: self.statistic(name) for name in _STATISTICS}
+        rows: list[dict[str, Any]] = [
+            {"metric": key, **{name: of[key] for name, of in statistics.items()}}
+            for key in statistics["mean"]
+        ]
+        return rows + [{"metric": f"{k} (pooled)", "mean": v} for k, v in self.pooled().items()]
 
-        A metric of a whole data set has its one number in the place of the mean.
-        """
-        statistics = [self.statistic(name) for name in _STATISTICS]
-        rows = [[key, *(of[key] for of in statistics)] for key in statistics[0]]
-        blank = [None] * (len(_STATISTICS) - 1)
-        return rows + [[f"{key} (pooled)", number, *blank] for key, number in self.pooled().items()]
-
-    @staticmethod
-    def columns() -> list[str]:
-        """Headers of ``rows``."""
-        return ["metric", *_STATISTICS]
-
-    def _defined(self, key: str) -> np.ndarray:
-        values = np.array([self.images[image][key] for image in sorted(self.images)], dtype=float)
-        return values[~np.isnan(values)]
+    def _kept(self, key: str) -> list[Any]:
+        """Of each image; in order of names, so that sums do not depend on who saw which first."""
+        return [self.images[image][key] for image in sorted(self.images)]
 
 
 def score_image(
     prediction: np.ndarray, truth: np.ndarray, names: Iterable[str] = DEFAULT_METRICS
 ) -> dict[str, float]:
-    """Score one image with the named metrics.
-
-    Args:
-        prediction: (H, W) integer label map, 0 is background.
-        truth: label map of the same size.
-        names: keys of ``METRICS``.
+    """Score one image with the metrics of some names; see ``ImageScores.measure``.
 
     Returns:
         The numbers by key, such as {"SBD": 82.5, "DiC": -1, "absDiC": 1}; shares in 0..100.
 
     Raises:
         UserError: a name is unknown.
-        ValueError: the sizes differ, or one of the two is not a label map.
     """
     scores = ImageScores(names)
     scores.update("", prediction, truth)

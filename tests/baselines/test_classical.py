@@ -11,7 +11,8 @@ from recseg_d2.data.label_io import read_label_map
 from recseg_d2.data.rosettes import draw_rosette
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.baseline import read_rgb
-from recseg_d2.metrics import ImageScores, count_overlap, symmetric_best_dice
+from recseg_d2.metrics import ImageScores, count_overlap
+from recseg_d2.metrics.dice import symmetric_best_dice
 
 needs_skimage = pytest.mark.skipif(
     importlib.util.find_spec("skimage") is None, reason="needs scikit-image (extra: baseline)"

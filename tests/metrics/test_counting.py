@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from metrics.label_maps import on_label_maps
 
-from recseg_d2 import metrics
+from recseg_d2.metrics import counting
 
-absolute_difference_in_count = on_label_maps(metrics.absolute_difference_in_count)
-count_accuracy = on_label_maps(metrics.count_accuracy)
-difference_in_count = on_label_maps(metrics.difference_in_count)
-squared_count_error = on_label_maps(metrics.squared_count_error)
+absolute_difference_in_count = on_label_maps(counting.absolute_difference_in_count)
+count_accuracy = on_label_maps(counting.count_accuracy)
+difference_in_count = on_label_maps(counting.difference_in_count)
+squared_count_error = on_label_maps(counting.squared_count_error)
 
 LABELS = arrays(np.int32, (4, 4), elements=st.sampled_from([0, 1, 4, 9, 300]))
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from metrics.label_maps import on_label_maps
 
-from recseg_d2 import metrics
+from recseg_d2.metrics import dice
 
-best_dice = on_label_maps(metrics.best_dice)
-foreground_dice = on_label_maps(metrics.foreground_dice)
-legacy_symmetric_best_dice = on_label_maps(metrics.legacy_symmetric_best_dice)
-symmetric_best_dice = on_label_maps(metrics.symmetric_best_dice)
+best_dice = on_label_maps(dice.best_dice)
+foreground_dice = on_label_maps(dice.foreground_dice)
+legacy_symmetric_best_dice = on_label_maps(dice.legacy_symmetric_best_dice)
+symmetric_best_dice = on_label_maps(dice.symmetric_best_dice)
 
 LABELS = arrays(np.int32, (5, 6), elements=st.integers(0, 4))
 EMPTY = np.zeros((3, 4), dtype=np.int32)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recseg_d2.metrics import (
-    count_overlap,
+from recseg_d2.metrics import count_overlap
+from recseg_d2.metrics.panoptic_quality import (
     panoptic_quality,
+    panoptic_sums,
     recognition_quality,
     segmentation_quality,
 )
-from recseg_d2.metrics.panoptic_quality import panoptic_sums
 
 LABELS = arrays(np.int32, (3, 6), elements=st.sampled_from([0, 0, 1, 2, 70]))
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from metrics.label_maps import on_label_maps
 
-from recseg_d2 import metrics
-from recseg_d2.metrics import precision, recall
+from recseg_d2.metrics import precision_recall
+from recseg_d2.metrics.precision_recall import precision, recall
 
-object_hits = on_label_maps(metrics.object_hits)
-pixel_hits = on_label_maps(metrics.pixel_hits)
+object_hits = on_label_maps(precision_recall.object_hits)
+pixel_hits = on_label_maps(precision_recall.pixel_hits)
 
 LABELS = arrays(np.int32, (4, 5), elements=st.sampled_from([0, 0, 1, 2, 70]))
 THRESHOLDS = st.sampled_from([0.25, 0.5, 0.75, 1.0])

@@ -57,9 +57,8 @@ def test_an_image_scored_twice_counts_once():
 
 
 def test_parts_merge_to_the_whole_in_any_order():
-    whole, merged = three_images(), ImageScores()
-    for names in (["blank"], ["merged", "exact"]):
-        merged.merge({name: whole.images[name] for name in names})
+    whole = three_images()
+    merged = ImageScores(images={k: whole.images[k] for k in ("blank", "merged", "exact")})
     assert merged.results() == whole.results()
     assert list(merged.summary()["images"]) == ["blank", "exact", "merged"]
 
@@ -76,9 +75,10 @@ def test_saved_json_has_null_for_nan(tmp_path):
 
 def test_table():
     scores = three_images()
-    assert scores.columns() == ["metric", "mean", "std", "median", "min", "max"]
-    assert [row[0] for row in scores.rows()] == ["SBD", "DiC", "absDiC", "FGBGDice"]
-    assert scores.rows()[0][3:] == pytest.approx([200 / 3, 0.0, 100.0])
+    rows = scores.rows()
+    assert list(rows[0]) == ["metric", "mean", "std", "median", "min", "max"]
+    assert [row["metric"] for row in rows] == ["SBD", "DiC", "absDiC", "FGBGDice"]
+    assert (rows[0]["median"], rows[0]["min"], rows[0]["max"]) == (pytest.approx(200 / 3), 0, 100)
 
 
 def test_metrics_of_a_data_set_add_up_over_images():
@@ -95,5 +95,5 @@ def test_metrics_of_a_data_set_add_up_over_images():
     assert summary["pooled"] == {key: results[key] for key in ("PQ", "SQ", "RQ")}
     assert summary["mean"].keys() == summary["std"].keys() == {"SBD"}
     assert summary["images"]["a"] == {"SBD": 100.0, "PQ": 100.0, "SQ": 100.0, "RQ": 100.0}
-    assert scores.rows()[1] == ["PQ (pooled)", results["PQ"], *[None] * 4]
+    assert scores.rows()[1] == {"metric": "PQ (pooled)", "mean": results["PQ"]}
     assert math.isnan(ImageScores(["pq"]).results()["PQ"])
