@@ -25,7 +25,7 @@ from tqdm import tqdm
 from recseg_d2 import rle
 from recseg_d2.analysis.ordering import tau_series
 from recseg_d2.analysis.predictions import AnalysisInput, RunPredictions
-from recseg_d2.analysis.result import AnalysisResult, Table, runs_of
+from recseg_d2.analysis.result import AnalysisResult, Table, by_run
 from recseg_d2.analysis.run_folder import MissingResultsError
 from recseg_d2.config.device import resolve_device
 from recseg_d2.engine.predictor import Predictor
@@ -110,12 +110,16 @@ def activation_sums(
     for found, record in tqdm(images, desc="activations", unit="image", disable=None):
         if len(found.classes) < 2:
             continue
-        masks = torch.from_numpy(np.stack([rle.decode(mask) for mask in found.masks]))
         image = predictor.model_input(record["file_name"])
         for when, model in models.items():
-            features = encoder_features(model, image)
-            values = {name: object_activations(f, masks) for name, f in features.items()}
-            sums[when].update(values)
+            activity = {
+                n: f.double().mean(dim=0) for n, f in encoder_features(model, image).items()
+            }
+            values: dict[str, list[float]] = {name: [] for name in activity}
+            for mask in map(rle.decode, found.masks):
+                for name, level in activity.items():
+                    values[name].append(object_activation(level, torch.from_numpy(mask)))
+            sums[when].update({name: np.array(v) for name, v in values.items()})
     return sums
 
 
@@ -160,31 +164,28 @@ def encoder_features(model: nn.Module, image: dict[str, torch.Tensor]) -> dict[s
     return {name: features[name][0].float().cpu() for name in names}
 
 
-def object_activations(features: torch.Tensor, masks: torch.Tensor) -> np.ndarray:
-    """How active a level is in each object.
+def object_activation(activity: torch.Tensor, mask: torch.Tensor) -> float:
+    """How active a level is in an object.
 
-    A mask is brought to the level's resolution by area, so that small objects keep their weight.
+    The mask is brought to the level's resolution by area, so that small objects keep their weight.
 
     Args:
-        features: (C, h, w) float.
-        masks: (K, H, W) 0 or 1, each with a pixel or more.
+        activity: (h, w) float64, mean over the level's channels.
+        mask: (H, W) 0 or 1, with a pixel or more.
 
     Returns:
-        (K,) float64, mean over channels and over the object's pixels.
+        The mean over the object's pixels.
     """
-    activity = features.double().mean(dim=0)
-    size = (activity.shape[0], activity.shape[1])
-    shares = F.interpolate(masks.double()[None], size=size, mode="area")[0]
-    return ((shares * activity).sum(dim=(1, 2)) / shares.sum(dim=(1, 2))).numpy()
+    share = F.interpolate(mask.double()[None, None], size=activity.shape, mode="area")[0, 0]
+    return float((share * activity).sum() / share.sum())
 
 
 def draw_levels(rows: Table, figure: Figure) -> None:
     """Bars of tau with the standard error over images, a plot for each run."""
-    runs = runs_of(rows)
-    figure.set_size_inches(6 * len(runs), 4)
-    grid = figure.subplots(1, len(runs), squeeze=False, sharey=True)[0]
-    for axes, run in zip(grid, runs, strict=True):
-        of_run = [row for row in rows if row["run"] == run]
+    tables = by_run(rows)
+    figure.set_size_inches(6 * len(tables), 4)
+    grid = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
+    for axes, (run, of_run) in zip(grid, tables.items(), strict=True):
         levels = dict.fromkeys(f"{row['level']}\nstride {row['stride']}" for row in of_run)
         by_weights = {w: [r for r in of_run if r["weights"] == w] for w in (BEFORE, AFTER)}
         grouped_bars(axes, list(levels), *tau_series(by_weights))

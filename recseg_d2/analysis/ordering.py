@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recseg_d2.analysis.predictions import AnalysisInput, RunPredictions
-from recseg_d2.analysis.result import AnalysisResult, Table, runs_of
+from recseg_d2.analysis.result import AnalysisResult, Table, by_run
 from recseg_d2.metrics.ordering import (
     PATTERNS,
     STRATEGIES,
@@ -86,15 +86,14 @@ def pair_rows(predictions: RunPredictions) -> Table:
 def draw_tau(rows: Table, figure: Figure) -> None:
     """Bars of tau with the standard error over images."""
     axes = figure.subplots()
-    by_run = {run: [row for row in rows if row["run"] == run] for run in runs_of(rows)}
-    grouped_bars(axes, STRATEGIES, *tau_series(by_run))
+    grouped_bars(axes, STRATEGIES, *tau_series(by_run(rows)))
     axes.set_ylabel("Kendall's tau, mean over images")
     axes.set_title("Order of discovery against sorting")
 
 
 def draw_pairs(rows: Table, figure: Figure) -> None:
     """A table of shares for each run, coloured by how large they are."""
-    shown = {run: [row for row in rows if row["run"] == run][:ROWS_SHOWN] for run in runs_of(rows)}
+    shown = {run: of_run[:ROWS_SHOWN] for run, of_run in by_run(rows).items()}
     longest = max(len(of_run) for of_run in shown.values())
     figure.set_size_inches(6.5 * len(shown), 1.6 + 0.4 * longest)
     grid = figure.subplots(1, len(shown), squeeze=False)[0]

@@ -6,8 +6,7 @@ Reads what the evaluator "segment_proposal" wrote:
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import math
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from recseg_d2.analysis.predictions import AnalysisInput
 from recseg_d2.analysis.result import AnalysisResult, Table
 from recseg_d2.analysis.run_folder import INFERENCE, MissingResultsError, RunFolder, of_each
 from recseg_d2.errors import UserError
+from recseg_d2.files import read_json
 from recseg_d2.visualization.plots import draw_recall_curves
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 PREFIX = "average_recall_"
 DEFINITIONS = ("coco", "continuous")  # see metrics.average_recall
 CURVE, IOU = "curve", "iou"
-NOT_DEFINED = float("nan")
 
 
 def analyse(data: AnalysisInput) -> AnalysisResult:
@@ -39,9 +38,9 @@ def analyse(data: AnalysisInput) -> AnalysisResult:
     found, notes = of_each(data.runs, read_run)
     numbers = {label: content for _, of_run in found for label, content in of_run.items()}
     averages = [
-        {"run": label, "definition": definition, **_defined(content[definition])}
+        {"run": label, "definition": d, **{k: _number(v) for k, v in content[d].items()}}
         for label, content in numbers.items()
-        for definition in DEFINITIONS
+        for d in DEFINITIONS
     ]
     curves = [row for label, content in numbers.items() for row in curve_rows(label, content)]
     tables = {"proposals_average_recall": averages, "proposals_recall": curves}
@@ -70,10 +69,10 @@ def curve_rows(label: str, content: dict[str, Any]) -> Table:
     """A row for each number N of proposals and each IoU: the share of objects covered so well."""
     curve = content[CURVE]
     return [
-        {"run": label, "proposals": int(n), IOU: iou, "recall": recall}
+        {"run": label, "proposals": int(n), IOU: iou, "recall": _number(recall)}
         for n in curve
         if n != IOU
-        for iou, recall in zip(curve[IOU], _numbers(curve[n]), strict=True)
+        for iou, recall in zip(curve[IOU], curve[n], strict=True)
     ]
 
 
@@ -92,24 +91,15 @@ def draw_recall(rows: Table, figure: Figure) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error}); evaluate again.") from error
+    written = "what the evaluator segment_proposal writes; evaluate again"
+    content = read_json(path, written)
     needed = {*DEFINITIONS, CURVE}
     missing = needed - content.keys() if isinstance(content, dict) else needed
     if missing:
-        raise UserError(
-            f"{path}: lacks {', '.join(sorted(missing))}, which the evaluator segment_proposal "
-            "writes; evaluate again."
-        )
+        raise UserError(f"{path}: lacks {', '.join(sorted(missing))}; expected {written}.")
     return content
 
 
-def _defined(averages: dict[str, float | None]) -> dict[str, float]:
-    return dict(zip(averages, _numbers(list(averages.values())), strict=True))
-
-
-def _numbers(values: Sequence[float | None]) -> list[float]:
+def _number(value: float | None) -> float:
     """JSON has null for what is not defined."""
-    return [NOT_DEFINED if value is None else value for value in values]
+    return math.nan if value is None else value

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recseg_d2.analysis.predictions import AnalysisInput, RunPredictions
-from recseg_d2.analysis.result import AnalysisResult, Table, runs_of
+from recseg_d2.analysis.result import AnalysisResult, Table, by_run
 from recseg_d2.analysis.run_folder import MissingResultsError
 from recseg_d2.metrics.binned import SIZE_EDGES, BinnedMean, size_bins
 from recseg_d2.metrics.error_diagnosis import TP
@@ -111,11 +111,11 @@ def draw_sizes(rows: Table, figure: Figure) -> None:
         "missed_of_bin": "share of the objects of a size that are missed",
         "iou": "mean IoU",
     }
-    at = {(row["run"], row["percent_to"]): row for row in rows}
     for axes, (key, title) in zip(figure.subplots(1, len(titles)), titles.items(), strict=True):
-        heights = {
-            run: [at.get((run, e), {}).get(key, np.nan) for e in edges] for run in runs_of(rows)
-        }
+        heights = {}
+        for run, of_run in by_run(rows).items():
+            at = {row["percent_to"]: row[key] for row in of_run}
+            heights[run] = [at.get(edge, np.nan) for edge in edges]
         grouped_bars(axes, [f"{edge:g}" for edge in edges], heights)
         axes.set_ylim(0, 1)
         axes.set_xlabel("size: up to so many % of the image")
@@ -126,8 +126,7 @@ def draw_steps(rows: Table, figure: Figure) -> None:
     """Mean IoU with its standard error, and share of hits, a line for each run."""
     figure.set_size_inches(9, 4)
     left, right = figure.subplots(1, 2, sharex=True)
-    for run in runs_of(rows):
-        of_run = [row for row in rows if row["run"] == run]
+    for run, of_run in by_run(rows).items():
         steps = [row["step"] for row in of_run]
         error = [np.nan_to_num(row["iou_std"]) / row["predictions"] ** 0.5 for row in of_run]
         left.errorbar(steps, [row["iou"] for row in of_run], error, marker=".", label=run)

@@ -47,9 +47,12 @@ class AnalysisResult:
         return paths
 
 
-def runs_of(rows: Table) -> list[str]:
-    """The labels of the runs in a table, each once, in its order."""
-    return list(dict.fromkeys(row["run"] for row in rows))
+def by_run(rows: Table) -> dict[str, Table]:
+    """The rows of each run by its label, both in the table's order."""
+    tables: dict[str, Table] = {}
+    for row in rows:
+        tables.setdefault(row["run"], []).append(row)
+    return tables
 
 
 def _write_csv(path: Path, rows: Table) -> Path:

@@ -31,7 +31,7 @@ from detectron2.data import MetadataCatalog
 
 from recseg_d2 import rle
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_place
+from recseg_d2.files import make_place, read_json
 from recseg_d2.postprocess import masks_of
 
 ImageId = str | int
@@ -206,15 +206,7 @@ def _write(path: Path, content: Any) -> None:
 
 
 def _read(path: Path, kind: type) -> Any:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); name a file of COCO results, such as "
-            "evaluations and recseg predict write."
-        ) from error
-    except ValueError as error:
-        raise UserError(f"{path}: is no JSON ({error}); write the results again.") from error
+    content = read_json(path, "COCO's results, as evaluations and recseg predict write them")
     if not isinstance(content, kind):
         raise UserError(
             f"{path}: found a JSON {type(content).__name__}, expected a {kind.__name__} in the "

@@ -61,7 +61,7 @@ def test_what_is_missing_or_wrong_is_named(tmp_path):
     path = run / "inference" / "average_recall_val.json"
     path.parent.mkdir()
     path.write_text("{")
-    with pytest.raises(UserError, match="cannot be read as JSON"):
+    with pytest.raises(UserError, match=r"cannot be read \(is no JSON"):
         analyse(data(run))
     path.write_text(json.dumps({"coco": {}}))
     with pytest.raises(UserError, match="lacks continuous, curve"):

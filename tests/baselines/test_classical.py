@@ -10,7 +10,7 @@ from recseg_d2.baselines.classical import excess_green, segment_leaves, segment_
 from recseg_d2.data.label_io import read_label_map
 from recseg_d2.data.rosettes import draw_rosette
 from recseg_d2.errors import UserError
-from recseg_d2.evaluation.baseline import read_rgb
+from recseg_d2.evaluation.baseline import segment_file
 from recseg_d2.metrics import ImageScores, count_overlap
 from recseg_d2.metrics.dice import symmetric_best_dice
 
@@ -106,7 +106,7 @@ def test_nuclei_on_real_images(root):
     for path in sorted((folder / "labels").glob("*.png")):
         truth = read_label_map(path)
         if 2 <= len(np.unique(truth)) - 1 <= 20:
-            found = segment_nuclei(read_rgb(folder / "images" / path.name))
+            found = segment_file(folder / "images" / path.name, "nuclei")
             scores.update(path.stem, found, truth)
     assert scores.results()["SBD"] > 70
 
