@@ -112,9 +112,8 @@ def activation_sums(
             continue
         image = predictor.model_input(record["file_name"])
         for when, model in models.items():
-            activity = {
-                n: f.double().mean(dim=0) for n, f in encoder_features(model, image).items()
-            }
+            features = encoder_features(model, image)
+            activity = {name: f.double().mean(dim=0) for name, f in features.items()}
             values: dict[str, list[float]] = {name: [] for name in activity}
             for mask in map(rle.decode, found.masks):
                 for name, level in activity.items():

@@ -25,9 +25,9 @@ def label_map_of(instances: Any) -> np.ndarray:
         (H, W) int32; k + 1 for a pixel of mask k, 0 for none. Where masks overlap, the higher score
         wins, and of equal ones the first.
     """
-    labels = np.zeros(instances.image_size, dtype=np.int32)
-    highest = np.full(instances.image_size, -np.inf)
-    for k, (mask, score) in enumerate(zip(masks_of(instances), instances.scores, strict=True)):
-        won = mask & (highest < float(score))
-        labels[won], highest[won] = k + 1, float(score)
-    return labels
+    labels = np.zeros(int(np.prod(instances.image_size)), dtype=np.int32)
+    scores = np.concatenate([[-np.inf], np.asarray(instances.scores)])  # by label
+    for label, mask in enumerate(masks_of(instances), start=1):
+        inside = np.flatnonzero(mask)
+        labels[inside[scores[labels[inside]] < scores[label]]] = label
+    return labels.reshape(instances.image_size)

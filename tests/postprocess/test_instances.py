@@ -5,23 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from detectron2.structures import Instances
+from one_at_a_time import OneAtATime
 
 from recseg_d2.postprocess import label_map_of, masks_of
 
 MASKS = torch.tensor([[[1, 1, 0, 0]], [[0, 1, 1, 0]], [[0, 0, 1, 0]]]).bool()
-
-
-class OneAtATime:
-    """Masks that exist only while somebody looks at them."""
-
-    def __init__(self, masks: torch.Tensor) -> None:
-        self._masks = masks
-
-    def __len__(self) -> int:
-        return len(self._masks)
-
-    def __iter__(self):
-        return iter(self._masks)
 
 
 def instances(masks, scores: list[float], size=(1, 4)) -> Instances:
