@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from recseg_d2 import rle
-from recseg_d2.data.annotations import decode_segmentation
 from recseg_d2.data.coco_results import Entry
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation.ground_truth import true_masks
 
 NO_STEP = -1
 
@@ -107,24 +107,22 @@ def image_evidence(
     Raises:
         UserError: a predicted mask is not of the image's size, or an annotation has no mask.
     """
-    shape, name = (record["height"], record["width"]), record["file_name"]
+    shape = (record["height"], record["width"])
     if found.size != shape:
         raise UserError(
-            f"{name}: found predictions of {found.size[1]}x{found.size[0]} pixels, expected the "
-            f"image's {shape[1]}x{shape[0]}; predict again on the data set as it is now."
+            f"{record['file_name']}: found predictions of {found.size[1]}x{found.size[0]} pixels, "
+            f"expected the image's {shape[1]}x{shape[0]}; predict again on the data as it is now."
         )
-    annotations = record.get("annotations", [])
-    masks = (decode_segmentation(a.get("segmentation"), shape, name) for a in annotations)
-    true = [rle.encode(mask) for mask in masks]
-    crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotations], dtype=bool)
-    classes = np.array([0 if class_agnostic else a["category_id"] for a in annotations], np.int64)
-    overlaps = rle.overlaps(found.masks, true, crowd)
+    true = true_masks(record)
+    objects = ~true.crowd
+    classes = true.classes[objects]
+    overlaps = rle.overlaps(found.masks, true.rles, true.crowd)
     return ImageEvidence(
         found=found,
-        iou=overlaps[:, ~crowd],
-        ignored=overlaps[:, crowd].max(axis=1, initial=0.0),
-        true_classes=classes[~crowd],
-        true_areas=rle.areas(true)[~crowd],
+        iou=overlaps[:, objects],
+        ignored=overlaps[:, true.crowd].max(axis=1, initial=0.0),
+        true_classes=np.zeros_like(classes) if class_agnostic else classes,
+        true_areas=rle.areas(true.rles)[objects],
     )
 
 

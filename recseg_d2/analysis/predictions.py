@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -25,27 +25,43 @@ from recseg_d2.metrics.error_diagnosis import MATCH_IOU, Diagnosis, diagnose
 PAPER_MIN_PAIRS = 20  # Salvador et al. 2017, figure 5
 
 
+def _option(default: Any, meaning: str, metavar: str = "X") -> Any:
+    """A field that ``recseg analyze`` has an option for; its name with dashes is the option's."""
+    return field(default=default, metadata={"help": meaning, "metavar": metavar})
+
+
 @dataclass(frozen=True)
 class AnalysisOptions:
-    """What a user may choose.
+    """What a user may choose, in words that ``recseg analyze --help`` has too.
 
-    Attributes:
-        min_pairs: category pairs that follow each other less often are not shown.
-        min_score: predictions that score below are left out.
-        threshold: IoU from which an object counts as found.
-        class_agnostic: classes are not looked at.
-        dataset: the data set of predictions that do not name one, as those of single images.
-        before: weights of "before training"; empty are those that the run began with.
-        keys: of metrics.json, for curves; empty are all losses and scores.
+    Raises:
+        UserError: a number is out of its range.
     """
 
-    min_pairs: int = PAPER_MIN_PAIRS
-    min_score: float = 0.0
-    threshold: float = MATCH_IOU
-    class_agnostic: bool = False
-    dataset: str = ""
-    before: str = ""
-    keys: tuple[str, ...] = ()
+    iou_thresh: float = _option(MATCH_IOU, "IoU from which an object counts as found")
+    min_score: float = _option(0.0, "leave out predictions that score below")
+    class_agnostic: bool = _option(False, "take all objects to be of one class")
+    min_pairs: int = _option(
+        PAPER_MIN_PAIRS, "ordering: leave out category pairs that follow each other less often", "N"
+    )
+    before: str = _option(
+        "", "activations: weights of before training, instead of those it began with", "FILE"
+    )
+    keys: tuple[str, ...] = _option(
+        (), "curves: keys of metrics.json, instead of all losses and scores", "NAME"
+    )
+    dataset: str = ""  # of predictions that do not name one, as those of single images
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "iou_thresh": (0 < self.iou_thresh <= 1, "more than 0, 1 at most"),
+            "min_score": (0 <= self.min_score <= 1, "0 to 1"),
+            "min_pairs": (self.min_pairs >= 1, "1 or more"),
+        }
+        for name, (fits, expected) in ranges.items():
+            if not fits:
+                option = "--" + name.replace("_", "-")
+                raise UserError(f"{option} is {getattr(self, name)}; expected {expected}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +109,7 @@ class RunPredictions:
     @cached_property
     def diagnoses(self) -> list[Diagnosis]:
         """What became of the predictions and objects of each image; raises as ``evidence``."""
-        threshold = self.options.threshold
+        threshold = self.options.iou_thresh
         return [
             diagnose(e.iou, e.found.scores, e.found.classes, e.true_classes, e.ignored, threshold)
             for e in self.evidence

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from tabulate import tabulate
 
 from recseg_d2.analysis.catalog import ANALYSES, run_analyses, summary_of
-from recseg_d2.analysis.predictions import PAPER_MIN_PAIRS, AnalysisInput, AnalysisOptions
+from recseg_d2.analysis.predictions import AnalysisInput, AnalysisOptions
 from recseg_d2.analysis.result import AnalysisResult
 from recseg_d2.analysis.run_folder import MissingResultsError, open_runs
 from recseg_d2.cli.model_options import log_to_terminal
 from recseg_d2.cli.own_data import FOLDER_VAL, add_own_data_options, register_given
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
-from recseg_d2.metrics.error_diagnosis import MATCH_IOU
 from recseg_d2.visualization.plots import check_matplotlib
 
 ALL = "all"
@@ -78,40 +78,18 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--iou-thresh",
-        type=float,
-        default=MATCH_IOU,
-        metavar="X",
-        help=f"IoU from which an object counts as found (default {MATCH_IOU})",
-    )
-    parser.add_argument(
-        "--min-score", type=float, default=0.0, metavar="X", help="leave out what scores below"
-    )
-    parser.add_argument(
-        "--class-agnostic", action="store_true", help="take all objects to be of one class"
-    )
-    parser.add_argument(
-        "--min-pairs",
-        type=int,
-        default=PAPER_MIN_PAIRS,
-        metavar="N",
-        help="ordering: leave out category pairs that follow each other less often "
-        f"(default {PAPER_MIN_PAIRS})",
-    )
-    parser.add_argument(
-        "--before",
-        default="",
-        metavar="FILE",
-        help="activations: weights of before training; default: those that the run began with",
-    )
-    parser.add_argument(
-        "--keys",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="curves: keys of metrics.json; default: all losses and scores",
-    )
+    """The options that ``AnalysisOptions`` declares."""
+    for choice in (field for field in fields(AnalysisOptions) if field.metadata):
+        option, default = "--" + choice.name.replace("_", "-"), choice.default
+        if isinstance(default, bool):
+            parser.add_argument(option, action="store_true", help=choice.metadata["help"])
+        elif isinstance(default, tuple):
+            parser.add_argument(option, nargs="+", default=default, **choice.metadata)
+        else:
+            shown = f" (default {default})" if default else ""
+            text = choice.metadata["help"] + shown
+            more = {**choice.metadata, "help": text, "type": type(default)}
+            parser.add_argument(option, default=default, **more)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -150,21 +128,9 @@ def options_from(args: argparse.Namespace) -> AnalysisOptions:
     Raises:
         UserError: a number is out of its range.
     """
-    if not 0 < args.iou_thresh <= 1:
-        raise UserError(f"--iou-thresh is {args.iou_thresh}; expected more than 0, 1 at most.")
-    if not 0 <= args.min_score <= 1:
-        raise UserError(f"--min-score is {args.min_score}; expected 0 to 1.")
-    if args.min_pairs < 1:
-        raise UserError(f"--min-pairs is {args.min_pairs}; expected 1 or more.")
-    return AnalysisOptions(
-        min_pairs=args.min_pairs,
-        min_score=args.min_score,
-        threshold=args.iou_thresh,
-        class_agnostic=args.class_agnostic,
-        dataset=FOLDER_VAL if args.val_data is not None else args.dataset,
-        before=args.before,
-        keys=tuple(args.keys),
-    )
+    given = {field.name: getattr(args, field.name) for field in fields(AnalysisOptions)}
+    dataset = FOLDER_VAL if args.val_data is not None else args.dataset
+    return AnalysisOptions(**{**given, "keys": tuple(args.keys), "dataset": dataset})
 
 
 def show(name: str, result: AnalysisResult) -> None:

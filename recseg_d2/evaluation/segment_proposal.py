@@ -21,7 +21,6 @@ from detectron2.structures import Instances
 from tabulate import tabulate
 
 from recseg_d2 import rle
-from recseg_d2.data.annotations import decode_segmentation
 from recseg_d2.data.coco_results import (
     PROPOSAL_CATEGORY,
     Entry,
@@ -30,6 +29,7 @@ from recseg_d2.data.coco_results import (
     save_results,
 )
 from recseg_d2.evaluation.base import ImageEvaluator, masks_of_size
+from recseg_d2.evaluation.ground_truth import true_masks
 from recseg_d2.files import save_scores
 from recseg_d2.metrics.average_recall import LIMITS, SIZES, AverageRecall, ImageRecall
 from recseg_d2.visualization.plots import draw_recall_curves, has_matplotlib, save_plot
@@ -76,11 +76,15 @@ class SegmentProposalEvaluator(ImageEvaluator):
         self, record: dict[str, Any], output: dict[str, Any]
     ) -> tuple[ImageRecall, list[Entry]]:
         """What counts for recall, and the proposals as they are saved."""
-        found, scores = ranked(output, self._limits[-1])
-        entries = results_of(record["image_id"], masks_of_size(found, record), scores)
-        rles, crowd, areas = true_objects(record)
-        ious = rle.overlaps([entry["segmentation"] for entry in entries], rles, crowd)
-        return AverageRecall(self._limits).measure(ious, crowd, areas), entries
+        best, scores = ranked(output, self._limits[-1])
+        entries = results_of(record["image_id"], masks_of_size(best, record), scores)
+        true = true_masks(record)
+        pixels = rle.areas(true.rles).tolist()
+        areas = [a.get("area", n) for a, n in zip(true.annotations, pixels, strict=True)]
+        ious = rle.overlaps([entry["segmentation"] for entry in entries], true.rles, true.crowd)
+        order = true.classes.argsort(kind="stable")  # in which COCOeval takes the objects
+        found = ious[:, order], true.crowd[order], np.array(areas)[order]
+        return AverageRecall(self._limits).measure(*found), entries
 
     def summarize(self, images: dict[Any, tuple[ImageRecall, list[Entry]]]) -> dict[str, float]:
         """Average recall over all objects in 0..100, NaN where there is no object of the size.
@@ -168,25 +172,6 @@ def ranked(output: dict[str, Any], limit: int) -> tuple[Instances, np.ndarray]:
         scores = found.scores.double()
     order = scores.argsort(descending=True, stable=True)[:limit]
     return found[order], scores[order].numpy()
-
-
-def true_objects(record: dict[str, Any]) -> tuple[list[dict[str, Any]], np.ndarray, np.ndarray]:
-    """The objects of a standard dict, by category and then in its order, as COCOeval takes them.
-
-    Returns:
-        RLEs of N objects, (N,) bool crowd regions, (N,) float64 areas.
-
-    Raises:
-        UserError: an annotation has no mask, or one of another size than the image.
-    """
-    shape = (record["height"], record["width"])
-    annotations = sorted(record.get("annotations", []), key=lambda a: a["category_id"])
-    masks = [
-        decode_segmentation(a.get("segmentation"), shape, record["file_name"]) for a in annotations
-    ]
-    areas = [a.get("area", mask.sum()) for a, mask in zip(annotations, masks, strict=True)]
-    crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotations], dtype=bool)
-    return [rle.encode(mask) for mask in masks], crowd, np.array(areas, dtype=np.float64)
 
 
 def _key(limit: int, size: str) -> str:

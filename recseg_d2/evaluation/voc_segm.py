@@ -17,9 +17,9 @@ from detectron2.data import MetadataCatalog
 from detectron2.structures import Instances
 
 from recseg_d2 import rle
-from recseg_d2.data.annotations import decode_segmentation
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.base import ImageEvaluator, masks_of_size
+from recseg_d2.evaluation.ground_truth import true_masks
 from recseg_d2.metrics.voc_ap import (
     ImageDetections,
     area_ap,
@@ -112,11 +112,10 @@ def compare(instances: Instances, record: dict[str, Any]) -> ImageDetections:
     Raises:
         UserError: a mask is not of the image's size.
     """
-    annotations = record.get("annotations", [])
+    true = true_masks(record)
     void = np.zeros((record["height"], record["width"]), dtype=bool)
-    for annotation in annotations:
-        if annotation.get("iscrowd", 0):
-            void |= _decode(annotation, record) > 0
+    for k in np.flatnonzero(true.crowd):
+        void |= rle.decode(true.rles[k]).astype(bool)
     areas, clear_areas, clear = [], [], []
     for mask in masks_of_size(instances, record):
         mask_clear = mask & ~void
@@ -124,18 +123,13 @@ def compare(instances: Instances, record: dict[str, Any]) -> ImageDetections:
         clear_areas.append(np.count_nonzero(mask_clear))
         clear.append(rle.encode(mask_clear))
     kept = np.flatnonzero(clear_areas)
-    objects = [a for a in annotations if not a.get("iscrowd", 0)]
-    true = [rle.encode(_decode(a, record)) for a in objects]
+    objects = np.flatnonzero(~true.crowd)
+    difficult = [bool(true.annotations[k].get("difficult", 0)) for k in objects]
     return ImageDetections(
         scores=np.asarray(instances.scores, dtype=np.float64)[kept],
         classes=np.asarray(instances.pred_classes, dtype=np.int64)[kept],
-        overlaps=rle.overlaps([clear[k] for k in kept], true),
+        overlaps=rle.overlaps([clear[k] for k in kept], [true.rles[k] for k in objects]),
         ignored_shares=1.0 - np.array(clear_areas)[kept] / np.array(areas)[kept],
-        true_classes=np.array([a["category_id"] for a in objects], dtype=np.int64),
-        difficult=np.array([bool(a.get("difficult", 0)) for a in objects], dtype=bool),
+        true_classes=true.classes[objects],
+        difficult=np.array(difficult, dtype=bool),
     )
-
-
-def _decode(annotation: dict[str, Any], record: dict[str, Any]) -> np.ndarray:
-    shape = (record["height"], record["width"])
-    return decode_segmentation(annotation.get("segmentation"), shape, record["file_name"])

@@ -43,7 +43,7 @@ def test_without_classes_nothing_is_misclassified(run):
 
 
 def test_a_stricter_threshold_finds_fewer(run):
-    everything = errors.analyse(data(run, threshold=0.75)).tables["errors_kinds"][0]
+    everything = errors.analyse(data(run, iou_thresh=0.75)).tables["errors_kinds"][0]
     assert everything["TP"] == 2  # LEFT itself is found by the exact mask now
     assert everything["Dup"] == 0
     assert everything["Loc"] == 2
