@@ -50,7 +50,7 @@ class AnalysisOptions:
     keys: tuple[str, ...] = _option(
         (), "curves: keys of metrics.json, instead of all losses and scores", "NAME"
     )
-    dataset: str = ""  # of predictions that do not name one, as those of single images
+    dataset: str = ""  # of predictions that name none that is known, as those of single images
 
     def __post_init__(self) -> None:
         ranges = {
@@ -169,7 +169,8 @@ class RunPredictions:
 
     @property
     def _dataset(self) -> str:
-        return self.results.dataset or self.options.dataset
+        named, chosen = self.results.dataset, self.options.dataset
+        return named if named in DatasetCatalog.list() or not chosen else chosen
 
     @property
     def _is_registered(self) -> bool:
