@@ -174,3 +174,7 @@ def test_as_a_user_runs_it(images, tmp_path, tool_env, tiny_run):
     assert "3/3" in done.stderr  # the progress bar
     assert Image.open(out / "labels/two.png").size == (8, 6)
     assert len(list((out / "sequences").iterdir())) == 3
+    found = load_results(out / "predictions.json").entries
+    for entries in found.values():  # by a sequential model, in the order of discovery
+        steps = [entry["step"] for entry in entries]
+        assert steps == sorted(set(steps))
