@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from detectron2.structures import BoxMode
+from detectron2.structures import Boxes, BoxMode, pairwise_iou
 from detectron2.utils.file_io import PathManager
-from pycocotools import mask as coco_mask
 
+from recseg_d2 import rle
 from recseg_d2.data.annotations import segmentation_to_rle
 from recseg_d2.data.image_io import probe_image
 from recseg_d2.data.problems import Problem, Record, read_all
@@ -123,14 +123,14 @@ def _check_annotation(
     box, wrong = _corners(annotation, shape)
     messages += wrong
     try:
-        rle = segmentation_to_rle(annotation.get("segmentation"), shape, "segmentation")
+        mask = segmentation_to_rle(annotation.get("segmentation"), shape, "segmentation")
     except UserError as error:
         return [*messages, str(error)], 0
-    area = int(coco_mask.area(rle))
+    area = int(rle.areas([mask])[0])
     if area == 0:
         messages.append("found a mask without a pixel.")
     elif box is not None:
-        messages += _compare(box, [float(v) for v in coco_mask.toBbox(rle)])
+        messages += _compare(box, rle.boxes([mask])[0].tolist())
     return messages, area
 
 
@@ -161,13 +161,15 @@ def _compare(box: list[float], mask_box: list[float]) -> list[str]:
     """A box (corners) against that around the mask (x, y, width, height)."""
     x, y, width, height = mask_box
     around = [x, y, x + width, y + height]
-    extents = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
-    iou = float(coco_mask.iou([extents], [mask_box], [0])[0, 0])
     off = max(abs(a - b) for a, b in zip(box, around, strict=True))
-    if off <= BOX_SLACK or iou >= LEAST_BOX_IOU:
+    if off <= BOX_SLACK or _box_iou(box, around) >= LEAST_BOX_IOU:
         return []
     found, expected = (", ".join(f"{v:g}" for v in values) for values in (box, around))
     return [f"found a box of corners {found} around a mask of corners {expected}."]
+
+
+def _box_iou(one: list[float], other: list[float]) -> float:
+    return float(pairwise_iou(Boxes([one]), Boxes([other])))
 
 
 def _repeated_ids(dicts: Sequence[Record]) -> list[Problem]:

@@ -128,7 +128,7 @@ def test_every_form_of_a_segmentation_gives_the_same_rle():
     polygon = [2.0, 1.0, 7.0, 1.0, 7.0, 4.0, 2.0, 4.0]
     runs = [13, 3, 3, 3, 3, 3, 3, 3, 3, 3, 8]
     for form in (mask, mask > 0, compressed, {"size": [6, 8], "counts": runs}, [polygon]):
-        assert segmentation_to_rle(form, (6, 8), "a.png")["counts"] == compressed["counts"]
+        assert segmentation_to_rle(form, (6, 8), "a.png")["counts"] == compressed["counts"].decode()
 
 
 @pytest.mark.parametrize(

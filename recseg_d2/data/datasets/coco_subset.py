@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
-from pycocotools import mask as coco_mask
 
+from recseg_d2 import rle
 from recseg_d2.data import coco_categories
 from recseg_d2.data.coco_files import no_mask, read_coco_json, usable_segmentation
 from recseg_d2.data.problems import Problem
@@ -156,8 +156,7 @@ class CocoSubset:
         """In the standard form; None, and a warning, where no polygon has three points."""
         segmentation = usable_segmentation(annotation)
         if isinstance(segmentation, dict) and isinstance(segmentation["counts"], list):
-            rle = coco_mask.frPyObjects(segmentation, *size)
-            segmentation = {"size": list(size), "counts": rle["counts"].decode("ascii")}
+            segmentation = rle.checked(segmentation, str(self.json_file))
         if not segmentation:
             logger.warning("%s: %s", self.json_file, no_mask(annotation))
             return None

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from pycocotools import mask as coco_mask
 
+from recseg_d2 import rle
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.image_io import probe_image
 from recseg_d2.data.label_io import read_label_map
@@ -243,7 +243,7 @@ def _register(name: str, source: LabelMapFolder, /, **metadata: Any) -> None:
 
 def _check_specks(annotations: list[dict[str, Any]], path: Path) -> None:
     """Refuse what lossy compression or smoothing leaves of a label map."""
-    areas = [int(coco_mask.area(a["segmentation"])) for a in annotations]
+    areas = rle.areas([a["segmentation"] for a in annotations])
     if len(areas) >= MANY_OBJECTS and np.median(areas) <= SPECK_AREA:
         raise UserError(
             f"{path}: found {len(areas)} labels, half of them on at most {SPECK_AREA} pixels; so "

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as coco_mask
 
+from recseg_d2 import rle
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.layouts.rosettes import numbered
 from recseg_d2.files import make_folder
@@ -62,7 +62,7 @@ class CocoWriter:
                 "image_id": number,
                 "category_id": category_id,
                 "bbox": record["bbox"],
-                "area": int(coco_mask.area(record["segmentation"])),
+                "area": int(rle.areas([record["segmentation"]])[0]),
                 "segmentation": record["segmentation"] if segmentation is None else segmentation,
                 "iscrowd": record["iscrowd"],
             }

@@ -6,11 +6,10 @@ With COCO's own categories and ids, polygons for objects, and uncompressed RLE f
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
+from recseg_d2 import rle
 from recseg_d2.data import coco_categories
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.layouts.coco import CocoWriter
@@ -38,19 +37,11 @@ def write_coco_2014(out: Path, part: str, seeds: list[int], size: int) -> None:
         crowds = (1,) if scene.number % _CROWD_EVERY == 0 else ()
         records = label_map_to_annotations(scene.labels, crowds=crowds)
         for record, shape in zip(records, scene.classes, strict=True):
-            mask = coco_mask.decode(record["segmentation"])
-            outline = _counts(mask) if record["iscrowd"] else _polygons(mask)
+            mask = record["segmentation"]
+            counts = {**mask, "counts": rle.run_lengths(mask).tolist()}
+            outline = counts if record["iscrowd"] else _polygons(rle.decode(mask))
             writer.add_object(scene.number, ids[ROLES[shape % len(ROLES)]], record, outline)
     writer.write()
-
-
-def _counts(mask: np.ndarray) -> dict[str, Any]:
-    """Uncompressed RLE: lengths of background, object, background, ... down the columns."""
-    flat = mask.ravel(order="F")
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    edges = np.r_[0, changes, flat.size]
-    lengths = np.diff(edges if flat[0] == 0 else np.r_[0, edges])
-    return {"size": list(mask.shape), "counts": lengths.tolist()}
 
 
 def _polygons(mask: np.ndarray) -> list[list[float]]:
