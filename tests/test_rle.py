@@ -57,9 +57,16 @@ def test_long_runs_and_long_lists_of_them():
         np.testing.assert_array_equal(rle.decode(found), mask)
 
 
-def test_many_masks_are_encoded_one_by_one():
-    masks = np.random.default_rng(0).random((150, 4, 3)) > 0.5
-    assert rle.encode_masks(masks) == [text(mask) for mask in masks]
+def test_many_masks():
+    masks = np.random.default_rng(0).random((300, 4, 3)) > 0.5
+    found = rle.encode_masks(masks)
+    assert found == [text(mask) for mask in masks]
+    assert rle.areas(found).tolist() == masks.sum(axis=(1, 2)).tolist()
+    assert rle.boxes(found).shape == (300, 4)
+    flat = masks.reshape(300, -1).astype(int)
+    shared = flat @ flat.T
+    union = np.maximum(flat.sum(1)[:, None] + flat.sum(1) - shared, 1)
+    np.testing.assert_allclose(rle.overlaps(found, found), shared / union)
     assert rle.encode_masks(masks[:0]) == []
 
 

@@ -19,7 +19,7 @@ from recseg_d2.cli.model_options import (
     load_model_config,
     log_to_terminal,
 )
-from recseg_d2.data.image_io import read_bgr
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.engine.outputs import PredictionWriter
 from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.errors import UserError

@@ -35,8 +35,15 @@ def label_map_to_annotations(
     return annotations
 
 
-def decode_segmentation(segmentation: Any, shape: tuple[int, int], source: str) -> np.ndarray:
-    """Rasterise a segmentation in any of Detectron2's forms.
+def wrong_category(category: Any, num_classes: int) -> str | None:
+    """What is wrong with a category id, which has to be in [0, num_classes); None if nothing is."""
+    if isinstance(category, int) and 0 <= category < num_classes:
+        return None
+    return f"found category_id {category!r}, expected 0 to {num_classes - 1}."
+
+
+def check_segmentation(segmentation: Any, shape: tuple[int, int], source: str) -> None:
+    """Refuse what is no mask, at the cost of a look at the numbers.
 
     Args:
         segmentation: list of polygons [x0, y0, x1, y1, ...], RLE dict (compressed or not), or an
@@ -44,48 +51,43 @@ def decode_segmentation(segmentation: Any, shape: tuple[int, int], source: str) 
         shape: the image's height and width, pixels.
         source: file name for the error message.
 
-    Returns:
-        (H, W) uint8, 0 or 1.
-
     Raises:
-        UserError: the form is unknown, or the mask's size is not the image's.
+        UserError: the form is unknown, the mask's size is not the image's, an RLE is damaged, or a
+            polygon has less than three points.
     """
-    if isinstance(segmentation, np.ndarray):  # spares the way to RLE and back
-        _check_size(segmentation.shape, shape, source)
-        return segmentation.astype(bool).astype(np.uint8)
-    return rle.decode(segmentation_to_rle(segmentation, shape, source))
+    _check_form(segmentation, shape, source)
+    if isinstance(segmentation, dict):
+        rle.run_lengths(segmentation, source)
 
 
 def segmentation_to_rle(segmentation: Any, shape: tuple[int, int], source: str) -> rle.RLE:
-    """Bring a segmentation in any of Detectron2's forms to compressed RLE.
+    """Bring a segmentation in any of Detectron2's forms to compressed RLE, ready for JSON.
 
-    Args:
-        segmentation: list of polygons [x0, y0, x1, y1, ...], RLE dict (compressed or not), or an
-            (H, W) array.
-        shape: the image's height and width, pixels.
-        source: file name for the error message.
-
-    Returns:
-        The RLE, compressed and ready for JSON.
-
-    Raises:
-        UserError: the form is unknown, the mask's size is not the image's, or the RLE is damaged.
+    The arguments and errors are those of ``check_segmentation``.
     """
+    _check_form(segmentation, shape, source)
     if isinstance(segmentation, np.ndarray):
-        _check_size(segmentation.shape, shape, source)
         return rle.encode(segmentation.astype(bool))
     if isinstance(segmentation, dict):
-        _check_size(tuple(segmentation["size"]), shape, source)
         return rle.checked(segmentation, source)
-    if isinstance(segmentation, list) and segmentation:
-        polygons = [np.asarray(p, dtype=float).ravel().tolist() for p in segmentation]
-        if any(len(p) < 6 or len(p) % 2 for p in polygons):
-            raise UserError(f"{source}: a polygon needs at least 3 points, x and y of each.")
-        return rle.encode_polygons(polygons, shape)
-    raise UserError(
-        f"{source}: found an annotation whose segmentation is {type(segmentation).__name__!r}, "
-        "expected polygons, an RLE dict or a mask array; boxes alone cannot train masks."
-    )
+    polygons = [np.asarray(p, dtype=float).ravel().tolist() for p in segmentation]
+    return rle.encode_polygons(polygons, shape)
+
+
+def decode_segmentation(segmentation: Any, shape: tuple[int, int], source: str) -> np.ndarray:
+    """Rasterise a segmentation in any of Detectron2's forms.
+
+    The arguments and errors are those of ``check_segmentation``.
+
+    Returns:
+        (H, W) uint8, 0 or 1.
+    """
+    _check_form(segmentation, shape, source)
+    if isinstance(segmentation, np.ndarray):
+        return segmentation.astype(bool).astype(np.uint8)
+    if isinstance(segmentation, dict):
+        return rle.decode(segmentation, source)
+    return rle.decode(segmentation_to_rle(segmentation, shape, source))
 
 
 def label_map_from_dict(record: dict[str, Any]) -> np.ndarray:
@@ -155,6 +157,22 @@ def label_areas(planes: np.ndarray, plane: np.ndarray, value: np.ndarray) -> np.
     levels = np.iinfo(np.uint8).max + 1
     counts = [np.bincount(p.ravel(), minlength=levels) for p in planes]
     return np.stack(counts)[plane, value] if counts else np.zeros(0, np.int64)
+
+
+def _check_form(segmentation: Any, shape: tuple[int, int], source: str) -> None:
+    """``check_segmentation`` without the counts of an RLE."""
+    if isinstance(segmentation, np.ndarray):
+        _check_size(segmentation.shape, shape, source)
+    elif isinstance(segmentation, dict) and {"size", "counts"} <= segmentation.keys():
+        _check_size(tuple(segmentation["size"]), shape, source)
+    elif isinstance(segmentation, list) and segmentation:
+        if any(np.size(p) < 6 or np.size(p) % 2 for p in segmentation):
+            raise UserError(f"{source}: a polygon needs at least 3 points, x and y of each.")
+    else:
+        raise UserError(
+            f"{source}: found an annotation whose segmentation is {type(segmentation).__name__!r}, "
+            "expected polygons, an RLE dict or a mask array; boxes alone cannot train masks."
+        )
 
 
 def _check_size(found: tuple[int, ...], expected: tuple[int, int], source: str) -> None:

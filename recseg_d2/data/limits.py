@@ -23,19 +23,20 @@ class ObjectLimits:
         """Whether an image is within the limits; one without ground truth always is."""
         if "annotations" not in record:
             return True
-        count = _count(record)
+        count = count_objects(record)
         return self.fewest <= count and (self.most is None or count <= self.most)
 
     def why_empty(self, records: Sequence[dict[str, Any]]) -> str:
         """What to say where none of the images is within the limits."""
-        counts = [_count(record) for record in records] or [0]
+        counts = [count_objects(record) for record in records] or [0]
         most = "any" if self.most is None else self.most
         return (
             f"none of {len(records)} images is left; they have {min(counts)} to {max(counts)} "
             f"objects, wanted are {self.fewest} to {most}. Change --min-objects and --max-objects "
-            "(min_objects, max_objects)."
+            "(limits=ObjectLimits(fewest, most))."
         )
 
 
-def _count(record: dict[str, Any]) -> int:
+def count_objects(record: dict[str, Any]) -> int:
+    """Objects of a standard dict; crowds are none."""
     return sum(not a.get("iscrowd", 0) for a in record.get("annotations", []))

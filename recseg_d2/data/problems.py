@@ -9,14 +9,15 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from recseg_d2.errors import UserError
 
 MOST_THREADS = 8  # decoding releases the interpreter lock; more threads only fight for memory
 
 Item = TypeVar("Item")
-Record = dict[str, Any]
+Result = TypeVar("Result")
+Record = dict[str, Any]  # one of Detectron2's standard dicts
 
 
 @dataclass(frozen=True)
@@ -31,28 +32,13 @@ class Problem:
     file: str
     message: str
 
-
-@runtime_checkable
-class Surveyable(Protocol):
-    """A source of standard dicts that can go on after a bad file."""
-
-    def survey(self) -> tuple[list[Record], list[Problem]]:
-        """The dicts of the good files, and what is wrong with the others."""
-        ...
+    @classmethod
+    def of(cls, file: str, error: UserError) -> Problem:
+        """The problem of which an error tells, without the file's name at its start."""
+        return cls(file, str(error).removeprefix(f"{file}: "))
 
 
-def survey(source: Callable[[], list[Record]]) -> tuple[list[Record], list[Problem]]:
-    """What ``Surveyable`` sources say of themselves; others have dicts, or are refused, as a whole.
-
-    Raises:
-        UserError: the data is refused as a whole.
-    """
-    if isinstance(source, Surveyable):
-        return source.survey()
-    return source(), []
-
-
-def read_all(read: Callable[[Item], Record], items: Iterable[Item]) -> list[Record]:
+def read_all(read: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """``read`` of each item in order, by several threads.
 
     Raises:
@@ -77,7 +63,7 @@ def survey_all(
         try:
             return read(item)
         except UserError as error:
-            return Problem(name(item), str(error))
+            return Problem.of(name(item), error)
 
     with _pool() as pool:
         results = list(pool.map(attempt, items))

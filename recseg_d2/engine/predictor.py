@@ -19,7 +19,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
 from recseg_d2.config.device import resolve_device
-from recseg_d2.data.image_io import read_bgr
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
 

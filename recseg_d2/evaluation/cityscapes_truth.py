@@ -11,7 +11,7 @@ import numpy as np
 from detectron2.data import MetadataCatalog
 from PIL import Image
 
-from recseg_d2.data.instance_ids import read_instance_ids
+from recseg_d2.data.sources.instance_ids import read_instance_ids
 from recseg_d2.errors import UserError
 from recseg_d2.metrics.cityscapes_matching import TrueScene, read_scene
 from recseg_d2.metrics.stereo_distance import distances_from_disparity

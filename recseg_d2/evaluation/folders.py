@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from recseg_d2.data.label_io import LABEL_EXTENSIONS, read_label_map
+from recseg_d2.data.io.label_maps import LABEL_EXTENSIONS, read_label_map
 from recseg_d2.errors import UserError
 from recseg_d2.metrics.registry import DEFAULT_METRICS
 from recseg_d2.metrics.scores import ImageScores

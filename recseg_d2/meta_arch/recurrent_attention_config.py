@@ -7,7 +7,7 @@ from typing import Any
 
 from detectron2.config import CfgNode
 
-from recseg_d2.data.semantic_folder import SemanticFolder
+from recseg_d2.data.io.semantic_maps import SemanticFolder
 from recseg_d2.errors import UserError
 from recseg_d2.layers.step_norm import NORMS
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU

@@ -14,7 +14,7 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.structures import Instances
 from detectron2.utils.events import get_event_storage, has_event_storage
 
-from recseg_d2.data.semantic_folder import SemanticFolder
+from recseg_d2.data.io.semantic_maps import SemanticFolder
 from recseg_d2.errors import UserError
 from recseg_d2.meta_arch.recurrent_attention_config import arguments_from_config
 from recseg_d2.meta_arch.sequential import SequentialModel

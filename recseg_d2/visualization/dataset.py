@@ -16,7 +16,7 @@ from detectron2.structures import Instances
 from torch import nn
 
 from recseg_d2.data.annotations import label_map_from_dict
-from recseg_d2.data.image_io import read_bgr
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.files import make_folder
 from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.structures import InstanceSequence

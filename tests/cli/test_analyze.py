@@ -14,8 +14,8 @@ from recseg_d2.analysis.catalog import ANALYSES
 from recseg_d2.cli import run
 from recseg_d2.cli.analyze import build_parser, main
 from recseg_d2.cli.own_data import FOLDER_VAL
-from recseg_d2.data.label_io import write_label_map
-from recseg_d2.data.rosettes import draw_rosette
+from recseg_d2.data.io.label_maps import write_label_map
+from recseg_d2.data.synthetic.rosettes import draw_rosette
 
 TINY = [
     *("MODEL.BACKBONE.NAME", "build_small_encoder_backbone", "MODEL.SMALL_ENCODER.WIDTHS", "(4,6)"),

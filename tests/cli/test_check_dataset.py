@@ -11,7 +11,7 @@ from PIL import Image
 
 from recseg_d2 import cli
 from recseg_d2.cli import check_dataset
-from recseg_d2.data.export import export_dataset
+from recseg_d2.data.synthetic.layouts import export_dataset
 
 
 @pytest.fixture

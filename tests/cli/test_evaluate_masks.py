@@ -13,7 +13,7 @@ from PIL import Image
 
 from recseg_d2.cli import run
 from recseg_d2.cli.evaluate_masks import main
-from recseg_d2.data.label_io import write_label_map
+from recseg_d2.data.io.label_maps import write_label_map
 
 TRUTH = np.array([[1, 1, 2, 2, 0, 0], [1, 1, 2, 2, 0, 0]])
 MERGED = np.minimum(TRUTH, 1)

@@ -12,8 +12,8 @@ from projects.instance_fcn import random_proposals
 from recseg_d2 import cli
 from recseg_d2.cli import baseline, train, visualize
 from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL
-from recseg_d2.data.layouts import LAYOUTS
 from recseg_d2.data.proposal_files import load_proposals
+from recseg_d2.data.synthetic.layouts import LAYOUTS
 
 SIZE = 48
 COMMON = [

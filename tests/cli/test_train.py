@@ -14,7 +14,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2 import cli
 from recseg_d2.cli import make_dataset, train
-from recseg_d2.data.label_io import write_label_map
+from recseg_d2.data.io.label_maps import write_label_map
 
 TINY = [
     *("MODEL.SMALL_ENCODER.WIDTHS", "[4,6]", "MODEL.RSIS.HIDDEN_WIDTHS", "[6,4]"),

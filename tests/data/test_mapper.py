@@ -186,7 +186,7 @@ def test_bad_input_is_refused_by_name(cfg, record, tmp_path):
     mapper = InstanceMapper(cfg)
     with pytest.raises(UserError, match=r"a\.png: found an image of 32x24.*expected the 99x24"):
         mapper({**record, "width": 99})
-    with pytest.raises(UserError, match=r"gone\.png: cannot be read"):
+    with pytest.raises(UserError, match=r"gone\.png: no such file"):
         mapper({**record, "file_name": str(tmp_path / "gone.png")})
     record["annotations"][0]["category_id"] = 1
     with pytest.raises(UserError, match=r"a\.png: found category_id 1, expected 0 to 0"):

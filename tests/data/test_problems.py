@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from recseg_d2.data.problems import Problem, read_all, survey, survey_all
+from recseg_d2.data.problems import Problem, read_all, survey_all
 from recseg_d2.errors import UserError
 
 
@@ -37,10 +37,7 @@ def test_nothing_to_read():
     assert survey_all(read, [], str) == ([], [])
 
 
-def test_sources_are_surveyed_as_far_as_they_can():
-    class Source:
-        def survey(self):
-            return [{"number": 1}], [Problem("a", "b")]
-
-    assert survey(Source()) == ([{"number": 1}], [Problem("a", "b")])
-    assert survey(lambda: [{"number": 2}]) == ([{"number": 2}], [])
+def test_the_file_is_named_once():
+    error = UserError("b/a.png: cannot be read.")
+    assert Problem.of("b/a.png", error) == Problem("b/a.png", "cannot be read.")
+    assert Problem.of("b/c.jpg", error).message == "b/a.png: cannot be read."

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recseg_d2.data.label_io import write_label_map
+from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.folders import find_label_maps, score_folders
 

@@ -5,7 +5,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
 
 from recseg_d2.config import get_recseg_cfg
-from recseg_d2.data.rosettes import draw_rosette
+from recseg_d2.data.synthetic.rosettes import draw_rosette
 from recseg_d2.metrics import symmetric_best_dice
 from recseg_d2.postprocess import instances_to_label_map
 

@@ -1,0 +1,156 @@
+"""What all data sets share: they are listed, read, cached, filtered and registered here.
+
+A data set is a subclass that says what is special about it: which images it has (``find``), how one
+of them becomes a standard dict (``read``), and its classes and evaluator (``metadata``). For images
+with a label file each, ``labelled_images`` has ``read`` too.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from recseg_d2.data.limits import ObjectLimits, count_objects
+from recseg_d2.data.problems import Item, Problem, Record, read_all, survey_all
+from recseg_d2.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+ONE_CLASS = "object"
+
+
+@dataclass(frozen=True)
+class DataSource(ABC, Generic[Item]):
+    """A data set for Detectron2's catalogs; called, it gives the standard dicts of its images.
+
+    Nothing is read before the first call. Each subclass has an ``Item`` of its own, by which
+    ``find`` names an image and from which ``read`` makes its dict.
+
+    Attributes:
+        name: for the catalogs.
+        limits: images whose number of objects is outside of them are left out.
+        one_class: take all objects to be of one class, "object".
+    """
+
+    name: str
+    limits: ObjectLimits = field(default=ObjectLimits(), kw_only=True)
+    one_class: bool = field(default=False, kw_only=True)
+
+    @property
+    @abstractmethod
+    def place(self) -> object:
+        """The folder or file that the data is in, for messages."""
+
+    @abstractmethod
+    def find(self) -> Sequence[Item]:
+        """The images, in the order of the data set.
+
+        Raises:
+            UserError: there is none, or what lists them is missing or cannot be read.
+        """
+
+    @abstractmethod
+    def read(self, item: Item) -> Record:
+        """The standard dict of an image, without "annotations" where there is no ground truth.
+
+        Raises:
+            UserError: a file is missing, damaged, or not as expected.
+        """
+
+    @abstractmethod
+    def file_of(self, item: Item) -> str:
+        """The file to name where ``read`` refuses an image."""
+
+    @abstractmethod
+    def metadata(self) -> dict[str, Any]:
+        """Fields of ``MetadataCatalog``: at least "thing_classes" and "evaluator_type"."""
+
+    def check(self, items: Sequence[Item]) -> None:
+        """Refuse what is wrong with the images as a whole, before any of them is read.
+
+        Raises:
+            UserError: images are not complete.
+        """
+
+    def __call__(self) -> list[Record]:
+        """The standard dicts; callers may change what they get, for files are read once.
+
+        Raises:
+            UserError: a file is missing, damaged or not as expected, or no image is left.
+        """
+        return [_copy(record) for record in self._records]
+
+    def survey(self) -> tuple[list[Record], list[Problem]]:
+        """The dicts of the good images, and what is wrong with the others."""
+        records, problems = survey_all(self.read, self.find(), self.file_of)
+        return self._selected(records), problems
+
+    def register(self, **metadata: Any) -> None:
+        """Register the data set under its name.
+
+        Args:
+            metadata: more fields for ``MetadataCatalog``, or others than ``metadata()`` has.
+        """
+        fields = {**self.metadata(), **metadata}
+        classes = [ONE_CLASS] if self.one_class else list(fields["thing_classes"])
+        DatasetCatalog.register(self.name, self)
+        MetadataCatalog.get(self.name).set(**{**fields, "thing_classes": classes})
+
+    @cached_property
+    def _records(self) -> list[Record]:
+        items = self.find()
+        self.check(items)
+        records = read_all(self.read, items)
+        kept = self._selected(records)
+        if not kept:
+            raise UserError(f"{self.place}: {self.limits.why_empty(records)}")
+        objects = [count_objects(record) for record in kept]
+        logger.info(
+            "%s: %d images, %d objects; %d images without an object, %d left out by the limits on "
+            "the number of objects.",
+            self.name, len(kept), sum(objects), objects.count(0), len(records) - len(kept),
+        )  # fmt: skip
+        return kept
+
+    def _selected(self, records: list[Record]) -> list[Record]:
+        kept = [record for record in records if self.limits.keeps(record)]
+        if self.one_class:
+            for annotation in (a for record in kept for a in record.get("annotations", [])):
+                annotation["category_id"] = 0
+        return kept
+
+
+def check_choice(what: str, found: str, choices: Iterable[str]) -> None:
+    """Refuse a split, or the like, that a data set does not have.
+
+    Args:
+        what: it is one of, for the message, such as "Cityscapes split".
+        found: the choice.
+        choices: all that there are.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    if found not in choices:
+        raise UserError(f"{what}: found {found!r}, expected one of {', '.join(choices)}.")
+
+
+def survey(source: Callable[[], list[Record]]) -> tuple[list[Record], list[Problem]]:
+    """The dicts of what ``DatasetCatalog`` holds, and what is wrong with files that are left out.
+
+    Raises:
+        UserError: the data is refused as a whole; what is no ``DataSource`` has no other way.
+    """
+    return source.survey() if isinstance(source, DataSource) else (source(), [])
+
+
+def _copy(record: Record) -> Record:
+    if "annotations" not in record:
+        return dict(record)
+    return {**record, "annotations": [dict(a) for a in record["annotations"]]}
