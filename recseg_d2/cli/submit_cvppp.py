@@ -13,9 +13,9 @@ from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
 from recseg_d2.cli.model_options import add_model_arguments, load_model_config, log_to_terminal
-from recseg_d2.data.io.cvppp_submission import FORMATS, H5_NAME, CvpppSubmission
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation.cvppp_submission import FORMATS, H5_NAME, CvpppSubmission
 from recseg_d2.postprocess import instances_to_label_map
 
 TEST_SET = "cvppp2017_a1_test"

@@ -1,7 +1,4 @@
-"""What is wrong with the files of a data set.
-
-Loading a data set stops at its first bad file; checking it goes on and names them all.
-"""
+"""What is wrong with the files of a data set, and how they are read."""
 
 from __future__ import annotations
 
@@ -38,38 +35,7 @@ class Problem:
         return cls(file, str(error).removeprefix(f"{file}: "))
 
 
-def read_all(read: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """``read`` of each item in order, by several threads.
-
-    Raises:
-        UserError: the first that ``read`` raises.
-    """
-    with _pool() as pool:
-        return list(pool.map(read, items))
-
-
-def survey_all(
-    read: Callable[[Item], Record], items: Iterable[Item], name: Callable[[Item], str]
-) -> tuple[list[Record], list[Problem]]:
-    """As ``read_all``, but items that are refused become problems.
-
-    Args:
-        read: raises ``UserError`` for an item that is no good.
-        items: what to read.
-        name: the file to name in an item's problem.
-    """
-
-    def attempt(item: Item) -> Record | Problem:
-        try:
-            return read(item)
-        except UserError as error:
-            return Problem.of(name(item), error)
-
-    with _pool() as pool:
-        results = list(pool.map(attempt, items))
-    problems = [r for r in results if isinstance(r, Problem)]
-    return [r for r in results if not isinstance(r, Problem)], problems
-
-
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1))
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The function of each item in order, by several threads."""
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        return list(pool.map(function, items))

@@ -22,7 +22,7 @@ from recseg_d2 import rle
 from recseg_d2.data.annotations import check_segmentation, segmentation_to_rle, wrong_category
 from recseg_d2.data.io.images import probe_image
 from recseg_d2.data.limits import count_objects
-from recseg_d2.data.problems import Problem, Record, read_all
+from recseg_d2.data.problems import Problem, Record, in_threads
 from recseg_d2.data.summary import ImageFacts, Summary
 from recseg_d2.errors import UserError
 
@@ -63,7 +63,7 @@ def validate_dicts(
         open_images: read each image's header too, which finds missing files and wrong sizes.
     """
     check = partial(_check_record, classes=len(classes), open_images=open_images)
-    checked = read_all(check, dicts)
+    checked = in_threads(check, dicts)
     problems = [Problem(c.file, message) for c in checked for message in c.messages]
     problems += _repeated_ids(dicts)
     facts = [c.facts for c in checked if c.facts is not None]

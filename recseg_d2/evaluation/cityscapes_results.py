@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from recseg_d2.data.io.bit_png import read_bitmap, write_bitmap
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation.bit_png import read_bitmap, write_bitmap
 from recseg_d2.files import make_folder
 from recseg_d2.metrics.cityscapes_matching import Crop, crop_mask
 

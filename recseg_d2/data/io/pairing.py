@@ -11,6 +11,8 @@ from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
 
+LABEL_SUFFIX = "_label"
+
 _LOSSY = tuple(set(IMAGE_EXTENSIONS) - set(LABEL_EXTENSIONS))
 _NAMES_IN_MESSAGE = 5
 
@@ -48,6 +50,24 @@ def find_pairs(
             "%s: label maps without an image (%d) are ignored: %s", label_dir, len(idle), shown
         )
     return [(stem, images[stem], labels.get(stem)) for stem in sorted(images)]
+
+
+def find_label_maps(folder: str | Path) -> dict[str, Path]:
+    """Label maps of a folder by image name (the stem without ``_label``), sorted by name.
+
+    Where a folder has ``X_label``, other files of the same image (``X``, ``X_rgb``, ``X_fg``, as in
+    the CVPPP folders) are no label maps and are passed over.
+
+    Raises:
+        UserError: there is no such folder, or two files have the same stem.
+    """
+    files = files_by_stem(Path(folder), "", LABEL_EXTENSIONS)
+    marked = {stem.removesuffix(LABEL_SUFFIX) for stem in files if stem.endswith(LABEL_SUFFIX)}
+    return {
+        stem.removesuffix(LABEL_SUFFIX): path
+        for stem, path in files.items()
+        if stem.endswith(LABEL_SUFFIX) or marked.isdisjoint((stem, stem.rpartition("_")[0]))
+    }
 
 
 def files_by_stem(folder: Path, suffix: str, extensions: tuple[str, ...]) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from typing import Any, Generic
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2.data.limits import ObjectLimits, count_objects
-from recseg_d2.data.problems import Item, Problem, Record, read_all, survey_all
+from recseg_d2.data.problems import Item, Problem, Record, in_threads
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -43,9 +43,9 @@ class DataSource(ABC, Generic[Item]):
     one_class: bool = field(default=False, kw_only=True)
 
     @property
-    @abstractmethod
     def place(self) -> object:
-        """The folder or file that the data is in, for messages."""
+        """The folder or file that the data is in, for messages; here the data set's name."""
+        return self.name
 
     @abstractmethod
     def find(self) -> Sequence[Item]:
@@ -71,13 +71,6 @@ class DataSource(ABC, Generic[Item]):
     def metadata(self) -> dict[str, Any]:
         """Fields of ``MetadataCatalog``: at least "thing_classes" and "evaluator_type"."""
 
-    def check(self, items: Sequence[Item]) -> None:
-        """Refuse what is wrong with the images as a whole, before any of them is read.
-
-        Raises:
-            UserError: images are not complete.
-        """
-
     def __call__(self) -> list[Record]:
         """The standard dicts; callers may change what they get, for files are read once.
 
@@ -88,8 +81,8 @@ class DataSource(ABC, Generic[Item]):
 
     def survey(self) -> tuple[list[Record], list[Problem]]:
         """The dicts of the good images, and what is wrong with the others."""
-        records, problems = survey_all(self.read, self.find(), self.file_of)
-        return self._selected(records), problems
+        records, errors = self._read_all()
+        return self._selected(records), [Problem.of(self.file_of(i), e) for i, e in errors]
 
     def register(self, **metadata: Any) -> None:
         """Register the data set under its name.
@@ -104,9 +97,11 @@ class DataSource(ABC, Generic[Item]):
 
     @cached_property
     def _records(self) -> list[Record]:
-        items = self.find()
-        self.check(items)
-        records = read_all(self.read, items)
+        records, errors = self._read_all()
+        if errors:
+            count = f"{len(errors)} of {len(errors) + len(records)} images cannot be used"
+            hint = f" ({count}: `recseg check-dataset` names them all.)" if len(errors) > 1 else ""
+            raise UserError(f"{errors[0][1]}{hint}")
         kept = self._selected(records)
         if not kept:
             raise UserError(f"{self.place}: {self.limits.why_empty(records)}")
@@ -117,6 +112,19 @@ class DataSource(ABC, Generic[Item]):
             self.name, len(kept), sum(objects), objects.count(0), len(records) - len(kept),
         )  # fmt: skip
         return kept
+
+    def _read_all(self) -> tuple[list[Record], list[tuple[Item, UserError]]]:
+        """The dicts of the good images, and the others with what is wrong with them."""
+        items = self.find()
+        results = in_threads(self._attempt, items)
+        wrong = [(i, r) for i, r in zip(items, results, strict=True) if isinstance(r, UserError)]
+        return [r for r in results if not isinstance(r, UserError)], wrong
+
+    def _attempt(self, item: Item) -> Record | UserError:
+        try:
+            return self.read(item)
+        except UserError as error:
+            return error
 
     def _selected(self, records: list[Record]) -> list[Record]:
         kept = [record for record in records if self.limits.keeps(record)]

@@ -59,11 +59,6 @@ class Cvppp(LabelledImages):
     split: str = "trainval"
     decode_images: bool = field(default=True, kw_only=True)
 
-    @property
-    def place(self) -> Path:
-        """The folder."""
-        return self.folder
-
     def find(self) -> list[LabelledImage]:
         """The plants of the split."""
         images = {i.image_id: i for i in pair_folder(self.folder, self.folder, "_rgb", "_label")}
@@ -96,11 +91,6 @@ class CvpppH5(DataSource[str]):
     label_file: Path | None = None
     group: str = "A1"
     split: str = "trainval"
-
-    @property
-    def place(self) -> Path:
-        """The file of the images."""
-        return self.image_file
 
     def find(self) -> list[str]:
         """The plants of the split."""

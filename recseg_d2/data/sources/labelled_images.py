@@ -7,7 +7,7 @@ images and the label files are read once; what is kept of them is run-length enc
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,24 +80,13 @@ class LabelledImages(DataSource[LabelledImage]):
         """
         return LabelMap(read_label_map(path))
 
-    def check(self, items: Sequence[LabelledImage]) -> None:
-        """Refuse images of which a file is missing.
-
-        Raises:
-            UserError: a file is missing; the message says of how many.
-        """
-        lacking = [(item, path) for item in items if (path := _missing(item)) is not None]
-        if lacking:
-            item, path = lacking[0]
-            raise UserError(
-                f"{self.place}: {len(lacking)} of {len(items)} images have no such file as {path}; "
-                f"expected one for each. {self.advice(item)}"
-            )
-
     def read(self, item: LabelledImage) -> Record:
         """The standard dict; a label file has to have its image's size."""
-        if (path := _missing(item)) is not None:
-            raise UserError(f"{item.image}: has no such file as {path}. {self.advice(item)}")
+        for path in (item.image, item.labels):
+            if path is not None and not path.is_file():
+                raise UserError(
+                    f"{path}: no such file, expected one for each image. {self.advice(item)}"
+                )
         height, width = probe_image(item.image, decode=self.decode_images)
         record: dict[str, Any] = {
             "file_name": str(item.image),
@@ -121,12 +110,6 @@ class LabelledImages(DataSource[LabelledImage]):
     def file_of(self, item: LabelledImage) -> str:
         """The image."""
         return str(item.image)
-
-
-def _missing(item: LabelledImage) -> Path | None:
-    """A file of the image that is not there."""
-    paths = (item.image, item.labels)
-    return next((path for path in paths if path is not None and not path.is_file()), None)
 
 
 def _check_specks(annotations: list[dict[str, Any]], path: Path) -> None:

@@ -46,11 +46,6 @@ class Synthetic(DataSource[int]):
     size: int
     drawing: ClassVar[str]  # one of ``synthetic.files.DRAWINGS``
 
-    @property
-    def place(self) -> str:
-        """The path of the first image."""
-        return self.file_of(self.first_seed)
-
     def find(self) -> range:
         """The seeds."""
         return range(self.first_seed, self.first_seed + self.num_images)

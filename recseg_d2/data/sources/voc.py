@@ -111,11 +111,6 @@ class VocSbd(VocImages):
         check_choice("VOC and SBD split", self.split, voc_splits.PAIRED_SPLITS)
         check_choice("VOC and SBD part", self.part, PARTS)
 
-    @property
-    def place(self) -> str:
-        """Both folders."""
-        return f"{self.voc_root} and {self.sbd_root}"
-
     def find(self) -> list[LabelledImage]:
         """The images of the split."""
         return voc_splits.PAIRED_SPLITS[self.split](self.voc_root, self.sbd_root, self.part)

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from recseg_d2.data.io.pairing import find_pairs, lossy_hint
+from recseg_d2.data.io.pairing import find_label_maps, find_pairs, lossy_hint
 from recseg_d2.errors import UserError
 
 
@@ -57,3 +57,18 @@ def test_a_lossy_file_is_no_label_map_and_is_pointed_out(touch):
     assert [label for _, _, label in find_pairs(root / "i", root / "l")] == [None, None]
     assert lossy_hint(root / "l" / "a.png").startswith(" a.jpg is of a lossy format")
     assert lossy_hint(root / "l" / "b.png") == ""
+
+
+def test_label_maps_are_sorted_by_name_without_the_ending(touch):
+    folder = touch("f/b_label.png", "f/a.tif", "f/c.PNG", "f/notes.txt") / "f"
+    assert {k: p.name for k, p in find_label_maps(folder).items()} == {
+        "a": "a.tif",
+        "b": "b_label.png",
+        "c": "c.PNG",
+    }
+
+
+def test_other_files_of_a_marked_image_are_passed_over(touch):
+    names = ["p1_label.png", "p1.png", "p1_rgb.png", "p1_fg.png", "p10.png", "q_fg.png"]
+    found = find_label_maps(touch(*(f"f/{name}" for name in names)) / "f")
+    assert sorted(p.name for p in found.values()) == ["p10.png", "p1_label.png", "q_fg.png"]

@@ -167,7 +167,7 @@ def test_damaged_sets_are_refused_by_name(copy, new_name):
     with pytest.raises(UserError, match=rf"{labels.name}: found pixel type 'RGB'"):
         load(new_name, copy, "train")
     labels.unlink()
-    with pytest.raises(UserError, match=rf"1 of 3 images have no such file as .*{labels.name}"):
+    with pytest.raises(UserError, match=rf"{labels.name}: no such file"):
         load(new_name, copy, "train")
     labels.write_bytes(good)
     image = sorted((copy / "leftImg8bit/train/aachen").glob("*.png"))[0]

@@ -4,37 +4,32 @@ import sys
 
 import numpy as np
 import pytest
-from detectron2.data import DatasetCatalog
 from PIL import Image
 
-from recseg_d2.data.io.cvppp_submission import CvpppSubmission, plant_of
 from recseg_d2.data.io.label_maps import read_label_map
 from recseg_d2.data.sources.cvppp import Cvppp, CvpppH5
 from recseg_d2.data.synthetic.layouts import export_dataset
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation.cvppp_submission import CvpppSubmission, plant_of
 
 SIZE = 40
 
 
 @pytest.fixture
-def folder_records(tmp_path, new_name):
+def folder_records(tmp_path):
     export_dataset("cvppp", tmp_path / "cvppp", [0], [1, 2], SIZE)
-    name = new_name()
-    Cvppp(name, tmp_path / "cvppp/A1_test", "test").register()
-    return DatasetCatalog.get(name)
+    return Cvppp("plants", tmp_path / "cvppp/A1_test", "test")()
 
 
 @pytest.fixture
-def h5_records(tmp_path, new_name):
+def h5_records(tmp_path):
     """Two plants of A1; the file has one of A4 too."""
     h5py = pytest.importorskip("h5py")
     export_dataset("cvppp_h5", tmp_path / "cvppp", [0], [1, 2], SIZE)
     images = tmp_path / "cvppp/CVPPP2017_testing_images.h5"
     with h5py.File(images, "a") as file:
         file["A4/plant0007/rgb"] = np.zeros((5, 6, 3), np.uint8)
-    name = new_name()
-    CvpppH5(name, images, split="test").register()
-    return DatasetCatalog.get(name)
+    return CvpppH5("plants", images, split="test")()
 
 
 def some_labels():
@@ -79,19 +74,18 @@ def test_the_file_of_2017_has_every_plant_of_the_images(h5_records, tmp_path):
         assert not np.asarray(file["A4/plant0007/label"]).any()
 
 
-def test_a_submission_reads_back_as_labels(h5_records, tmp_path, new_name):
+def test_a_submission_reads_back_as_labels(h5_records, tmp_path):
     """The truth of the training set has the same layout."""
     labels, consecutive = some_labels()
     with CvpppSubmission(tmp_path / "out") as submission:
         for record in h5_records:
             submission.add(record, labels)
         submission.finish()
-    name = new_name()
     images = tmp_path / "cvppp/CVPPP2017_testing_images.h5"
-    CvpppH5(name, images, tmp_path / "out/submission.h5").register()
-    assert [len(r["annotations"]) for r in DatasetCatalog.get(name)] == [3, 3]
-    again = read_label_map(tmp_path / "out/labels/A1/plant001_label.png")
-    np.testing.assert_array_equal(again, consecutive)
+    again = CvpppH5("again", images, tmp_path / "out/submission.h5")()
+    assert [len(r["annotations"]) for r in again] == [3, 3]
+    written = read_label_map(tmp_path / "out/labels/A1/plant001_label.png")
+    np.testing.assert_array_equal(written, consecutive)
 
 
 def test_groups_and_plants():

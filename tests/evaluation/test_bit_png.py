@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from recseg_d2.data.io.bit_png import read_bitmap, write_bitmap
+from recseg_d2.evaluation.bit_png import read_bitmap, write_bitmap
 
 
 def random_mask(seed: int, width: int) -> np.ndarray:
