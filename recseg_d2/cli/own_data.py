@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from recseg_d2.data.catalog import unregister
-from recseg_d2.data.limits import ObjectLimits
 from recseg_d2.data.sources.own_data import open_own_data, words_for_forms
 from recseg_d2.errors import UserError
 
@@ -43,7 +42,7 @@ def register_given(name: str, place: str, args: argparse.Namespace) -> None:
             f"--min-objects is {args.min_objects} and --max-objects {args.max_objects}; expected 0 "
             "or more."
         )
-    limits = ObjectLimits(args.min_objects, args.max_objects)
-    source = open_own_data(name, place, limits=limits, one_class=args.one_class)
+    names = ("min_objects", "max_objects", "one_class")
+    source = open_own_data(name, place, **{key: getattr(args, key) for key in names})
     unregister(name)
     source.register()

@@ -35,6 +35,11 @@ def label_map_to_annotations(
     return annotations
 
 
+def count_objects(record: Mapping[str, Any]) -> int:
+    """Objects of a standard dict; crowds are none."""
+    return sum(not a.get("iscrowd", 0) for a in record.get("annotations", []))
+
+
 def wrong_category(category: Any, num_classes: int) -> str | None:
     """What is wrong with a category id, which has to be in [0, num_classes); None if nothing is."""
     if isinstance(category, int) and 0 <= category < num_classes:

@@ -19,9 +19,13 @@ from detectron2.structures import Boxes, BoxMode, pairwise_iou
 from detectron2.utils.file_io import PathManager
 
 from recseg_d2 import rle
-from recseg_d2.data.annotations import check_segmentation, segmentation_to_rle, wrong_category
+from recseg_d2.data.annotations import (
+    check_segmentation,
+    count_objects,
+    segmentation_to_rle,
+    wrong_category,
+)
 from recseg_d2.data.io.images import probe_image
-from recseg_d2.data.limits import count_objects
 from recseg_d2.data.problems import Problem, Record, in_threads
 from recseg_d2.data.summary import ImageFacts, Summary
 from recseg_d2.errors import UserError

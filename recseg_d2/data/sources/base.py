@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic
+from typing import Any, ClassVar, Generic
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from recseg_d2.data.limits import ObjectLimits, count_objects
+from recseg_d2.data.annotations import count_objects
 from recseg_d2.data.problems import Item, Problem, Record, in_threads
 from recseg_d2.errors import UserError
 
@@ -34,13 +34,17 @@ class DataSource(ABC, Generic[Item]):
 
     Attributes:
         name: for the catalogs.
-        limits: images whose number of objects is outside of them are left out.
+        min_objects: images with fewer objects are left out; crowds are no objects.
+        max_objects: images with more objects are left out; None for no limit.
         one_class: take all objects to be of one class, "object".
+        METADATA: fields of ``MetadataCatalog``: "thing_classes", "evaluator_type" and others.
     """
 
     name: str
-    limits: ObjectLimits = field(default=ObjectLimits(), kw_only=True)
+    min_objects: int = field(default=0, kw_only=True)
+    max_objects: int | None = field(default=None, kw_only=True)
     one_class: bool = field(default=False, kw_only=True)
+    METADATA: ClassVar[Mapping[str, Any]] = {}
 
     @property
     def place(self) -> object:
@@ -67,9 +71,9 @@ class DataSource(ABC, Generic[Item]):
     def file_of(self, item: Item) -> str:
         """The file to name where ``read`` refuses an image."""
 
-    @abstractmethod
-    def metadata(self) -> dict[str, Any]:
-        """Fields of ``MetadataCatalog``: at least "thing_classes" and "evaluator_type"."""
+    def metadata(self) -> Mapping[str, Any]:
+        """``METADATA``, or what takes its place where it depends on the attributes."""
+        return self.METADATA
 
     def __call__(self) -> list[Record]:
         """The standard dicts; callers may change what they get, for files are read once.
@@ -81,7 +85,11 @@ class DataSource(ABC, Generic[Item]):
 
     def survey(self) -> tuple[list[Record], list[Problem]]:
         """The dicts of the good images, and what is wrong with the others."""
-        records, errors = self._read_all()
+        return self.survey_items(self.find())
+
+    def survey_items(self, items: Sequence[Item]) -> tuple[list[Record], list[Problem]]:
+        """``survey`` of what ``find`` has found."""
+        records, errors = self._read_all(items)
         return self._selected(records), [Problem.of(self.file_of(i), e) for i, e in errors]
 
     def register(self, **metadata: Any) -> None:
@@ -97,14 +105,14 @@ class DataSource(ABC, Generic[Item]):
 
     @cached_property
     def _records(self) -> list[Record]:
-        records, errors = self._read_all()
+        records, errors = self._read_all(self.find())
         if errors:
             count = f"{len(errors)} of {len(errors) + len(records)} images cannot be used"
             hint = f" ({count}: `recseg check-dataset` names them all.)" if len(errors) > 1 else ""
             raise UserError(f"{errors[0][1]}{hint}")
         kept = self._selected(records)
         if not kept:
-            raise UserError(f"{self.place}: {self.limits.why_empty(records)}")
+            raise UserError(f"{self.place}: {self._why_empty(records)}")
         objects = [count_objects(record) for record in kept]
         logger.info(
             "%s: %d images, %d objects; %d images without an object, %d left out by the limits on "
@@ -113,9 +121,10 @@ class DataSource(ABC, Generic[Item]):
         )  # fmt: skip
         return kept
 
-    def _read_all(self) -> tuple[list[Record], list[tuple[Item, UserError]]]:
+    def _read_all(
+        self, items: Sequence[Item]
+    ) -> tuple[list[Record], list[tuple[Item, UserError]]]:
         """The dicts of the good images, and the others with what is wrong with them."""
-        items = self.find()
         results = in_threads(self._attempt, items)
         wrong = [(i, r) for i, r in zip(items, results, strict=True) if isinstance(r, UserError)]
         return [r for r in results if not isinstance(r, UserError)], wrong
@@ -127,11 +136,26 @@ class DataSource(ABC, Generic[Item]):
             return error
 
     def _selected(self, records: list[Record]) -> list[Record]:
-        kept = [record for record in records if self.limits.keeps(record)]
+        kept = [record for record in records if self._keeps(record)]
         if self.one_class:
             for annotation in (a for record in kept for a in record.get("annotations", [])):
                 annotation["category_id"] = 0
         return kept
+
+    def _keeps(self, record: Record) -> bool:
+        """Whether an image is within the limits; one without ground truth always is."""
+        count, most = count_objects(record), self.max_objects
+        within = self.min_objects <= count and (most is None or count <= most)
+        return within or "annotations" not in record
+
+    def _why_empty(self, records: Sequence[Record]) -> str:
+        counts = [count_objects(record) for record in records] or [0]
+        most = "any" if self.max_objects is None else self.max_objects
+        return (
+            f"none of {len(records)} images is left; they have {min(counts)} to {max(counts)} "
+            f"objects, wanted are {self.min_objects} to {most}. Change --min-objects and "
+            "--max-objects (min_objects, max_objects)."
+        )
 
 
 def check_choice(what: str, found: str, choices: Iterable[str]) -> None:

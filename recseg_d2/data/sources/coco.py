@@ -111,8 +111,9 @@ class Coco(DataSource[CocoImage]):
 
     def survey(self) -> tuple[list[Record], list[Problem]]:
         """The dicts, and what is wrong with images and with annotations that are left out."""
-        records, problems = super().survey()
-        return records, [*self._left_out(read_coco_json(self.json_file)), *problems]
+        contents = read_coco_json(self.json_file)
+        records, problems = self.survey_items(self._images(contents))
+        return records, [*self._left_out(contents), *problems]
 
     def _left_out(self, contents: dict[str, Any]) -> list[Problem]:
         """Annotations of images or categories that the file does not list, or without a mask."""

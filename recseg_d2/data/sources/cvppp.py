@@ -27,7 +27,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,7 +40,7 @@ from recseg_d2.data.sources.labelled_images import LabelledImage, LabelledImages
 from recseg_d2.errors import UserError
 
 SPLITS = ("train", "val", "rsis_train", "rsis_val", "trainval", "test")
-METADATA = {"thing_classes": ("leaf",), "evaluator_type": "leaf"}
+LEAVES = {"thing_classes": ("leaf",), "evaluator_type": "leaf"}
 
 REN_SEED, REN_TRAIN_SHARE = 2, 0.8
 RSIS_TRAIN_SHARE = 96 / 128
@@ -58,6 +58,7 @@ class Cvppp(LabelledImages):
     folder: Path
     split: str = "trainval"
     decode_images: bool = field(default=True, kw_only=True)
+    METADATA: ClassVar = LEAVES
 
     def find(self) -> list[LabelledImage]:
         """The plants of the split."""
@@ -70,10 +71,6 @@ class Cvppp(LabelledImages):
     def advice(self, item: LabelledImage) -> str:
         """What to do about a missing label map."""
         return advice_on_label_map(item)
-
-    def metadata(self) -> dict[str, Any]:
-        """Leaves, scored as in the challenge."""
-        return METADATA
 
 
 @dataclass(frozen=True)
@@ -91,6 +88,7 @@ class CvpppH5(DataSource[str]):
     label_file: Path | None = None
     group: str = "A1"
     split: str = "trainval"
+    METADATA: ClassVar = LEAVES
 
     def find(self) -> list[str]:
         """The plants of the split."""
@@ -113,10 +111,6 @@ class CvpppH5(DataSource[str]):
     def file_of(self, item: str) -> str:
         """The path into the HDF5 file."""
         return h5_path(self.image_file, f"{self.group}/{item}/rgb")
-
-    def metadata(self) -> dict[str, Any]:
-        """Leaves, scored as in the challenge."""
-        return METADATA
 
     def _labels(self, plant: str, size: tuple[int, int]) -> np.ndarray:
         """The (H, W) label map of a plant."""

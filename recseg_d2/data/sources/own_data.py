@@ -36,7 +36,7 @@ def open_own_data(name: str, place: str | Path, **selection: Any) -> DataSource:
     Args:
         name: for the catalogs.
         place: the folder or file.
-        selection: ``limits`` and ``one_class`` of ``DataSource``.
+        selection: ``min_objects``, ``max_objects`` and ``one_class`` of ``DataSource``.
 
     Raises:
         UserError: there is nothing, or something of another form; a ``.json`` file cannot be read,

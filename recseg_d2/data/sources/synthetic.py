@@ -75,14 +75,11 @@ class Rosettes(Synthetic):
 
     size: int = rosettes.REFERENCE_SIZE
     drawing: ClassVar[str] = "rosettes"
+    METADATA: ClassVar = {"thing_classes": ("leaf",), "evaluator_type": "leaf"}
 
     def draw_labels(self, seed: int) -> tuple[np.ndarray, None]:
         """The label map; leaves are of one class."""
         return rosettes.draw_label_map(seed, self.size), None
-
-    def metadata(self) -> dict[str, Any]:
-        """Leaves, scored as in leaf segmentation."""
-        return {"thing_classes": ("leaf",), "evaluator_type": "leaf"}
 
 
 @dataclass(frozen=True)

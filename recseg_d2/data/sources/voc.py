@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
@@ -48,6 +48,8 @@ PARTS = ("train", "val")
 class VocImages(LabelledImages):
     """Images with masks of Pascal VOC, of SBD, or of both; a subclass lists them."""
 
+    METADATA: ClassVar = {"thing_classes": CLASSES, "evaluator_type": "voc_segm"}
+
     def advice(self, item: LabelledImage) -> str:
         """What to do about a missing file."""
         return voc_splits.ADVICE
@@ -55,10 +57,6 @@ class VocImages(LabelledImages):
     def read_labels(self, path: Path) -> LabelMap:
         """Read a PNG of SegmentationObject with that of SegmentationClass, or a .mat of SBD."""
         return read_sbd(path) if path.suffix == ".mat" else read_png_pair(path)
-
-    def metadata(self) -> dict[str, Any]:
-        """The twenty classes, scored as in the benchmark."""
-        return {"thing_classes": CLASSES, "evaluator_type": "voc_segm"}
 
 
 @dataclass(frozen=True)

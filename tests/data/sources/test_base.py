@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from recseg_d2.data.limits import ObjectLimits
 from recseg_d2.data.problems import Problem
 from recseg_d2.data.sources.base import DataSource, survey
 from recseg_d2.errors import UserError
@@ -74,10 +73,22 @@ def test_other_errors_are_no_problems_of_the_data():
 
 
 def test_limits_hold_for_the_records_and_the_survey():
-    source = Numbers("few", (0, 1, 2, 3), limits=ObjectLimits(1, 2))
+    source = Numbers("few", (0, 1, 2, 3), min_objects=1, max_objects=2)
     assert files(source()) == files(source.survey()[0]) == ["image 1", "image 2"]
     with pytest.raises(UserError, match="few: none of 1 images is left; they have 4 to 4 objects"):
-        Numbers("few", (4,), limits=ObjectLimits(1, 2))()
+        Numbers("few", (4,), min_objects=1, max_objects=2)()
+
+
+def test_crowds_do_not_count_and_images_without_ground_truth_stay():
+    @dataclass(frozen=True)
+    class Crowds(Numbers):
+        def read(self, item):
+            record = {"file_name": self.file_of(item)}
+            crowds = [{"category_id": 0, "iscrowd": 1}] * item
+            return {**record, "annotations": crowds} if item else record
+
+    assert files(Crowds("crowds", (0, 3), min_objects=1)()) == ["image 0"]
+    assert files(Crowds("crowds", (0, 3), max_objects=2)()) == ["image 0", "image 3"]
 
 
 def test_one_class_takes_the_place_of_all(new_name):

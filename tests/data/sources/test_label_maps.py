@@ -9,7 +9,6 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from recseg_d2.data.io.label_maps import write_label_map
-from recseg_d2.data.limits import ObjectLimits
 from recseg_d2.data.sources.cvppp import Cvppp
 from recseg_d2.data.sources.label_maps import LabelMaps
 from recseg_d2.data.sources.own_data import open_own_data
@@ -82,7 +81,7 @@ def test_files_are_read_once_and_callers_may_change_what_they_get(folder):
 
 def test_filter_by_number_of_objects(load):
     def ids(fewest=0, most=None):
-        return [r["image_id"] for r in load(limits=ObjectLimits(fewest, most))]
+        return [r["image_id"] for r in load(min_objects=fewest, max_objects=most)]
 
     assert ids(fewest=1) == ["b", "c"]
     assert ids(most=2) == ["a", "b"]
@@ -91,7 +90,7 @@ def test_filter_by_number_of_objects(load):
 
 def test_counts_are_logged(load, caplog):
     with caplog.at_level(logging.INFO, logger="recseg_d2"):
-        load(limits=ObjectLimits(most=2))
+        load(max_objects=2)
     assert "2 images, 2 objects; 1 images without an object, 1 left out" in caplog.text
 
 
@@ -216,6 +215,6 @@ def test_limits_that_leave_no_image_are_named(tmp_path):
     for part in ("images", "labels"):
         (tmp_path / part).mkdir()
         Image.new("L", (8, 8), 1).save(tmp_path / part / "a.png")
-    source = LabelMaps("one", tmp_path / "images", tmp_path / "labels", limits=ObjectLimits(3))
+    source = LabelMaps("one", tmp_path / "images", tmp_path / "labels", min_objects=3)
     with pytest.raises(UserError, match="none of 1 images is left; they have 1 to 1 objects"):
         source()

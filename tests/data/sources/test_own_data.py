@@ -10,7 +10,6 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2.data.annotations import decode_segmentation
-from recseg_d2.data.limits import ObjectLimits
 from recseg_d2.data.sources.own_data import find_image_folder, open_own_data
 from recseg_d2.data.sources.voc import CLASSES
 from recseg_d2.data.synthetic.layouts import LAYOUTS
@@ -74,9 +73,7 @@ def test_label_maps(tmp_path, load):
     assert len(dicts) == 3
     assert (metadata.evaluator_type, metadata.thing_classes) == ("leaf", ["object"])
     counts = sorted(len(r["annotations"]) for r in dicts)
-    assert len(load(tmp_path / "train", limits=ObjectLimits(counts[-1]))[0]) == counts.count(
-        counts[-1]
-    )
+    assert len(load(tmp_path / "train", min_objects=counts[-1])[0]) == counts.count(counts[-1])
 
 
 def test_pascal_vocs_form_and_its_lists(voc, load):
@@ -111,8 +108,9 @@ def test_cocos_form(coco, load):
 
 
 def test_limits_leave_crowds_out_of_account(coco, load):
-    def ids(*limits):
-        return [r["image_id"] for r in load(coco, limits=ObjectLimits(*limits))[0]]
+    def ids(fewest, most=None):
+        dicts, _ = load(coco, min_objects=fewest, max_objects=most)
+        return [r["image_id"] for r in dicts]
 
     assert ids(1) == [1, 3]
     assert ids(0, 3) == [1, 2, 3]
