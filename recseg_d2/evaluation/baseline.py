@@ -17,7 +17,7 @@ from recseg_d2.metrics import ImageScores
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB image; see ``data.image_io.read_bgr`` for what it refuses."""
+    """(H, W, 3) uint8 RGB image; see ``data.io.images.read_bgr`` for what it refuses."""
     return read_bgr(path)[..., ::-1]
 
 

@@ -113,7 +113,10 @@ def test_image_ids_are_written_as_a_list(bad_name, tmp_path):
     [
         ([], "error: Give either the name"),
         (["a", "--data", "b"], "error: Give either the name"),
-        (["no_such_name"], "error: data set: found 'no_such_name', expected a registered data set: "),
+        (
+            ["no_such_name"],
+            "error: data set: found 'no_such_name', expected a registered",
+        ),
         (["--data", "nowhere"], "error: nowhere: expected a folder with images/ and labels/"),
         (["synthetic_rosettes_dev", "--num", "0"], "error: --num is 0; expected 1 or more."),
     ],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from detectron2.utils.file_io import PathManager
-from PIL import Image, ImageMode, ImageOps
+from PIL import Image, ImageMode, ImageOps, UnidentifiedImageError
 
 from recseg_d2.errors import UserError
 
@@ -45,9 +45,10 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; check the path.") from error
     except _PILLOW_ERRORS as error:
+        unknown = isinstance(error, UnidentifiedImageError)  # whose text names the open file
+        reason = "it is of no format that Pillow reads" if unknown else error
         raise UserError(
-            f"{path}: cannot be read as an image ({error}); the file is damaged, cut short or of "
-            "another kind: copy or export it again."
+            f"{path}: cannot be read as an image ({reason}); copy, convert or export it again."
         ) from error
 
 

@@ -121,9 +121,7 @@ class DataSource(ABC, Generic[Item]):
         )  # fmt: skip
         return kept
 
-    def _read_all(
-        self, items: Sequence[Item]
-    ) -> tuple[list[Record], list[tuple[Item, UserError]]]:
+    def _read_all(self, items: Sequence[Item]) -> tuple[list[Record], list[tuple[Item, UserError]]]:
         """The dicts of the good images, and the others with what is wrong with them."""
         results = in_threads(self._attempt, items)
         wrong = [(i, r) for i, r in zip(items, results, strict=True) if isinstance(r, UserError)]

@@ -113,6 +113,28 @@ def test_polygons_without_three_points_are_left_out(json_file, caplog):
     assert "annotation 9 has no mask" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        ({"size": [8, 6], "counts": [0, 6, 42]}, "found a mask of 6x8 pixels, expected the image"),
+        ({"size": [12, 16], "counts": [192]}, "found a mask of 16x12 pixels"),
+        ({"size": [6, 8], "counts": [3, 3, 9, 3]}, "found an RLE of 18 pixels in all"),
+        ({"size": [6, 8], "counts": "061:"}, "found an RLE of"),
+        ({"size": [6, 8], "counts": "06o"}, "found an RLE whose compressed counts are cut"),
+    ],
+)
+def test_damaged_masks_are_refused_before_training(json_file, segmentation, message):
+    contents = json.loads(json_file.read_text())
+    contents["annotations"][0]["segmentation"] = segmentation
+    json_file.write_text(json.dumps(contents))
+    source = subset(json_file, ("zebra", "person"))
+    with pytest.raises(UserError, match=rf"instances\.json: annotation 1: {message}"):
+        source()
+    records, problems = source.survey()
+    assert [r["image_id"] for r in records] == [10]
+    assert [p.file for p in problems] == [str(json_file.parent / "images" / "30.jpg")]
+
+
 def test_what_is_wrong_is_named(tmp_path, json_file):
     with pytest.raises(UserError, match=r"none\.json: no such file"):
         subset(tmp_path / "none.json")()
