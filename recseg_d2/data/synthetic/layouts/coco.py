@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from recseg_d2 import rle
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.sources import coco_categories
-from recseg_d2.data.synthetic.layouts.drawn import numbered_rosettes, numbered_scenes
+from recseg_d2.data.synthetic.layouts.drawn import numbered_rosettes, numbered_scenes, write_image
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
 
@@ -21,7 +20,6 @@ ROLES = ("zebra", "person", "giraffe", "elephant", "horse", "umbrella")
 
 _CROWD_EVERY = 4  # in every fourth image the first object is marked as a crowd
 _FEWEST_POINTS = 3
-_JPEG_QUALITY = 95
 
 
 class CocoWriter:
@@ -34,7 +32,7 @@ class CocoWriter:
     """
 
     def __init__(self, out: Path, part: str, categories: list[dict[str, Any]]) -> None:
-        self._folder, self._json = make_folder(out / part), f"instances_{part}.json"
+        self._folder, self._json = out / part, f"instances_{part}.json"
         self._annotations = make_folder(out / "annotations")
         self._contents: dict[str, Any] = {
             "info": {"description": "synthetic images"},
@@ -46,7 +44,7 @@ class CocoWriter:
 
     def add_image(self, number: int, file_name: str, image: np.ndarray) -> None:
         """Save an (H, W, 3) uint8 image under the id ``number``."""
-        Image.fromarray(image).save(self._folder / file_name, quality=_JPEG_QUALITY)
+        write_image(self._folder / file_name, image)
         height, width = image.shape[:2]
         self._contents["images"].append(
             {"id": number, "file_name": file_name, "height": height, "width": width}

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image
-
 from recseg_d2.data.io.hdf5 import create_h5
-from recseg_d2.data.synthetic.layouts.drawn import hue_palette, numbered_rosettes
+from recseg_d2.data.synthetic.layouts.drawn import numbered_rosettes, write_image
 from recseg_d2.files import make_folder
 
 
 def write_cvppp(out: Path, part: str, seeds: list[int], size: int) -> None:
     """A1/plantNNN_{rgb,label}.png and, for validation, A1_test/plantNNN_rgb.png."""
-    folder = make_folder(out / ("A1" if part == "train" else "A1_test"))
+    folder = out / ("A1" if part == "train" else "A1_test")
     for number, image, label_map in numbered_rosettes(seeds, size):
-        Image.fromarray(image).save(folder / f"plant{number:03d}_rgb.png")
+        write_image(folder / f"plant{number:03d}_rgb.png", image)
         if part == "train":
-            indexed = Image.fromarray(label_map)
-            indexed.putpalette(hue_palette())
-            indexed.save(folder / f"plant{number:03d}_label.png")
+            write_image(folder / f"plant{number:03d}_label.png", label_map, with_palette=True)
 
 
 def write_cvppp_h5(out: Path, part: str, seeds: list[int], size: int) -> None:

@@ -1,19 +1,23 @@
-"""The drawn images that layouts write: rosettes and scenes by the seeds, and colours for labels."""
+"""What the layouts share: rosettes and scenes by their seeds, and how images are saved."""
 
 from __future__ import annotations
 
 import colorsys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from recseg_d2.data.synthetic.rosettes import draw_rosette
 from recseg_d2.data.synthetic.scenes import MIN_SIZE, draw_scene
 from recseg_d2.errors import UserError
+from recseg_d2.files import make_folder
 
 HEIGHT_SHARE = 0.75  # of scenes: images are wider than high, as photographs are
 
+_JPEG_QUALITY = 95
 _HUE_STEP = (5**0.5 - 1) / 2  # the golden ratio keeps the hues of neighbouring labels apart
 
 
@@ -58,6 +62,20 @@ def numbered_scenes(seeds: list[int], size: int) -> Iterator[Scene]:
         cropped = (consecutive.reshape(labels[rows].shape) + offset).astype(np.uint8)
         kept = [classes[label - 1] for label in left.tolist() if label > 0]
         yield Scene(number, image[rows], cropped, kept)
+
+
+def write_image(path: Path, pixels: np.ndarray, with_palette: bool = False) -> None:
+    """Save an image; folders are made.
+
+    Args:
+        path: its ending tells the format.
+        pixels: (H, W) or (H, W, 3), as the format takes them.
+        with_palette: save (H, W) uint8 as indices of a palette of well told colours.
+    """
+    image = Image.fromarray(pixels)
+    if with_palette:
+        image.putpalette(hue_palette())
+    image.save(make_folder(path.parent) / path.name, quality=_JPEG_QUALITY)
 
 
 def hue_palette() -> list[int]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image
-
 from recseg_d2.data.io.label_maps import write_label_map
-from recseg_d2.data.synthetic.layouts.drawn import numbered_rosettes
+from recseg_d2.data.synthetic.layouts.drawn import numbered_rosettes, write_image
 from recseg_d2.files import make_folder
 
 
@@ -15,5 +13,5 @@ def write_label_maps(out: Path, part: str, seeds: list[int], size: int) -> None:
     """{train,val}/{images,labels}/rosette_NNNNNN.png."""
     images, labels = make_folder(out / part / "images"), make_folder(out / part / "labels")
     for number, image, label_map in numbered_rosettes(seeds, size):
-        Image.fromarray(image).save(images / f"rosette_{number:06d}.png")
+        write_image(images / f"rosette_{number:06d}.png", image)
         write_label_map(labels / f"rosette_{number:06d}.png", label_map)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.data.io.lists import write_list
 from recseg_d2.data.sources.instance_ids import KITTI_DIVISOR
+from recseg_d2.data.synthetic.layouts.drawn import write_image
 from recseg_d2.data.synthetic.road_users import SHAPES
 from recseg_d2.data.synthetic.streets import INSTANCE_DIVISOR, StreetScene, draw_street
 from recseg_d2.files import make_folder
@@ -45,14 +45,14 @@ def write_cityscapes(out: Path, part: str, seeds: list[int], size: int) -> None:
         for number, scene in enumerate(scenes):
             city = _CITIES[split][number % len(_CITIES[split])]
             stem = f"{split}/{city}/{city}_{number:06d}_{_FRAME:06d}"
-            _save(out / "leftImg8bit" / f"{stem}_leftImg8bit.png", scene.image)
-            _save(out / "disparity" / f"{stem}_disparity.png", scene.disparity)
+            write_image(out / "leftImg8bit" / f"{stem}_leftImg8bit.png", scene.image)
+            write_image(out / "disparity" / f"{stem}_disparity.png", scene.disparity)
             camera = out / "camera" / f"{stem}_camera.json"
             make_folder(camera.parent)
             camera.write_text(json.dumps(scene.camera, indent=4))
             if split != "test":
-                _save(out / "gtFine" / f"{stem}_gtFine_instanceIds.png", scene.ids)
-                _save(out / "gtFine" / f"{stem}_gtFine_labelIds.png", label_ids(scene.ids))
+                write_image(out / "gtFine" / f"{stem}_gtFine_instanceIds.png", scene.ids)
+                write_image(out / "gtFine" / f"{stem}_gtFine_labelIds.png", label_ids(scene.ids))
 
 
 def write_kitti(out: Path, part: str, seeds: list[int], size: int) -> None:
@@ -64,7 +64,7 @@ def write_kitti(out: Path, part: str, seeds: list[int], size: int) -> None:
         first, names = len(list(images.iterdir())), []
         for number, scene in enumerate(scenes, start=first):
             names.append(f"{number:06d}")
-            _save(images / f"{names[-1]}.png", scene.image)
+            write_image(images / f"{names[-1]}.png", scene.image)
             write_label_map(labels / f"{names[-1]}.png", car_labels(scene.ids))
         write_list(out / list_name, names)
 
@@ -74,10 +74,10 @@ def write_kitti2015(out: Path, part: str, seeds: list[int], size: int) -> None:
     folder = out / ("training" if part == "train" else "testing")
     for number, scene in enumerate(_scenes(seeds, size, KITTI_ASPECT)):
         name = f"{number:06d}_10.png"
-        _save(folder / "image_2" / name, scene.image)
+        write_image(folder / "image_2" / name, scene.image)
         if part == "train":
-            _save(folder / "instance" / name, kitti_ids(scene.ids))
-            _save(folder / "semantic" / name, label_ids(scene.ids))
+            write_image(folder / "instance" / name, kitti_ids(scene.ids))
+            write_image(folder / "semantic" / name, label_ids(scene.ids))
 
 
 def label_ids(ids: np.ndarray) -> np.ndarray:
@@ -109,8 +109,3 @@ def _by_split(
 def _scenes(seeds: list[int], height: int, aspect: float) -> Iterator[StreetScene]:
     for seed in seeds:
         yield draw_street(seed, (height, round(aspect * height)))
-
-
-def _save(path: Path, pixels: np.ndarray) -> None:
-    make_folder(path.parent)
-    Image.fromarray(pixels).save(path)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from recseg_d2.data.sources.voc import CLASSES, VOID
-from recseg_d2.data.synthetic.layouts.drawn import Scene, hue_palette, numbered_scenes
+from recseg_d2.data.synthetic.layouts.drawn import Scene, numbered_scenes, write_image
 from recseg_d2.files import make_folder
 
 VOC, SBD = Path("VOC2012"), Path("benchmark_RELEASE") / "dataset"
 # A shape's class takes the part of one of VOC's; the first shape is the person, which RSIS reports.
 ROLES = ("person", "car", "dog", "chair", "bottle", "train")
 
-_JPEG_QUALITY = 95
 _YEARS = {"train": 2008, "val": 2009}
 # Of every three images one has the masks of both, one those of SBD alone, one those of VOC alone.
 _ONLY_SBD, _ONLY_VOC = 2, 0
@@ -30,13 +28,13 @@ def write_voc(out: Path, part: str, seeds: list[int], size: int) -> None:
     for scene in numbered_scenes(seeds, size):
         stem = f"{_YEARS[part]}_{scene.number:06d}"
         stems["all"].append(stem)
-        _save_jpeg(scene, out / VOC / "JPEGImages", stem)
+        write_image(out / VOC / "JPEGImages" / f"{stem}.jpg", scene.image)
         if scene.number % 3 != _ONLY_SBD:
             stems["voc"].append(stem)
             _write_masks(scene, out / VOC, stem)
         if scene.number % 3 != _ONLY_VOC:
             stems["sbd"].append(stem)
-            _save_jpeg(scene, out / SBD / "img", stem)
+            write_image(out / SBD / "img" / f"{stem}.jpg", scene.image)
             _write_mat(scene, out / SBD, stem)
     lists = make_folder(out / VOC / "ImageSets" / "Segmentation")
     _write_list(lists / f"{part}.txt", stems["voc"])
@@ -45,17 +43,12 @@ def write_voc(out: Path, part: str, seeds: list[int], size: int) -> None:
     _write_list(out / SBD / f"{part}.txt", stems["sbd"])
 
 
-def _save_jpeg(scene: Scene, folder: Path, stem: str) -> None:
-    Image.fromarray(scene.image).save(make_folder(folder) / f"{stem}.jpg", quality=_JPEG_QUALITY)
-
-
 def _write_masks(scene: Scene, root: Path, stem: str) -> None:
     classes = _class_map(scene)
     outline = _outline(scene.labels)
     for kind, values in (("Object", scene.labels), ("Class", classes)):
-        indexed = Image.fromarray(np.where(outline, VOID, values).astype(np.uint8))
-        indexed.putpalette(hue_palette())
-        indexed.save(make_folder(root / f"Segmentation{kind}") / f"{stem}.png")
+        pixels = np.where(outline, VOID, values).astype(np.uint8)
+        write_image(root / f"Segmentation{kind}" / f"{stem}.png", pixels, with_palette=True)
 
 
 def _write_mat(scene: Scene, root: Path, stem: str) -> None:
