@@ -15,21 +15,21 @@ def datasets_root() -> Path:
     return Path(os.environ.get("DETECTRON2_DATASETS", "datasets"))
 
 
-def check_registered(name: str, where: str) -> None:
+def check_registered(name: str, where: str, prefix: str = "") -> None:
     """Refuse the name of a data set that nobody registered.
 
     Args:
         name: of the data set.
         where: the config key or the option that names it, for the message.
+        prefix: of the names that the message lists.
 
     Raises:
         UserError: there is no data set of that name.
     """
-    if name not in DatasetCatalog.list():
-        raise UserError(
-            f"{where}: found {name!r}, expected a registered data set: "
-            f"{', '.join(sorted(DatasetCatalog.list()))}."
-        )
+    registered = sorted(DatasetCatalog.list())
+    if name not in registered:
+        known = ", ".join(n for n in registered if n.startswith(prefix))
+        raise UserError(f"{where}: found {name!r}, expected a registered data set: {known}.")
 
 
 def unregister(name: str) -> None:

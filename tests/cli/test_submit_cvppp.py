@@ -64,6 +64,9 @@ def test_one_format(datasets, trained, tmp_path):
 
 def test_wrong_data_sets_are_refused(datasets, trained, tmp_path, capsys):
     assert submit(trained, tmp_path / "out", "--dataset", "gone") == 2
-    assert "found 'gone', expected one of cvppp2017_a1_rsis_train" in capsys.readouterr().err
+    assert (
+        "--dataset: found 'gone', expected a registered data set: cvppp2017_a1_rsis_train"
+        in capsys.readouterr().err
+    )
     assert submit(trained, tmp_path / "out", "--dataset", FOLDER_SET, H5_SET) == 2
     assert "both plant plant001 of group A1" in capsys.readouterr().err

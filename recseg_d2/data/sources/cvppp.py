@@ -35,7 +35,7 @@ from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.io.hdf5 import h5_path, open_h5_group
 from recseg_d2.data.problems import Record
 from recseg_d2.data.sources.base import DataSource, check_choice
-from recseg_d2.data.sources.label_maps import advice_on_label_map, pair_folder
+from recseg_d2.data.sources.label_maps import pair_folder
 from recseg_d2.data.sources.labelled_images import LabelledImage, LabelledImages
 from recseg_d2.errors import UserError
 
@@ -67,10 +67,6 @@ class Cvppp(LabelledImages):
         if self.split == "test" and not any(i.labels and i.labels.is_file() for i in found):
             return [replace(image, labels=None) for image in found]
         return found
-
-    def advice(self, item: LabelledImage) -> str:
-        """What to do about a missing label map."""
-        return advice_on_label_map(item)
 
 
 @dataclass(frozen=True)

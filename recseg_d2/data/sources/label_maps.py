@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from recseg_d2.data.io.pairing import find_pairs, lossy_hint
+from recseg_d2.data.io.pairing import find_pairs
 from recseg_d2.data.sources.labelled_images import LabelledImage, LabelledImages, LabelMap
 from recseg_d2.errors import UserError
 
@@ -63,10 +63,6 @@ class LabelMaps(LabelledImages):
         """The images of the folder, with or without a label map."""
         return pair_folder(self.place, Path(self.label_dir), self.image_suffix, self.label_suffix)
 
-    def advice(self, item: LabelledImage) -> str:
-        """What to do about a missing label map."""
-        return advice_on_label_map(item)
-
     def read_labels(self, path: Path) -> LabelMap:
         """Read a label map; with several classes, the quotient of a label tells its class."""
         found = super().read_labels(path)
@@ -105,9 +101,3 @@ def pair_folder(
         LabelledImage(stem, image, labels or label_dir / f"{stem}{label_suffix}.png")
         for stem, image, labels in pairs
     ]
-
-
-def advice_on_label_map(item: LabelledImage) -> str:
-    """What to do about an image without a label map."""
-    hint = lossy_hint(item.labels) if item.labels else ""
-    return f"Add one (all 0 where there is no object), or take the image away.{hint}"

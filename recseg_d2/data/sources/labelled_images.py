@@ -6,7 +6,6 @@ images and the label files are read once; what is kept of them is run-length enc
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from recseg_d2 import rle
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.io.images import probe_image
 from recseg_d2.data.io.label_maps import read_label_map
+from recseg_d2.data.io.pairing import lossy_hint
 from recseg_d2.data.problems import Record
 from recseg_d2.data.sources.base import DataSource
 from recseg_d2.errors import UserError
@@ -68,9 +68,10 @@ class LabelledImages(DataSource[LabelledImage]):
 
     decode_images: bool = field(default=False, kw_only=True)
 
-    @abstractmethod
     def advice(self, item: LabelledImage) -> str:
         """What to do about an image of which a file is missing."""
+        hint = lossy_hint(item.labels) if item.labels else ""
+        return f"Add one (all 0 where there is no object), or take the image away.{hint}"
 
     def read_labels(self, path: Path) -> LabelMap:
         """Read a label file: here a label map in which every label is an object of one class.

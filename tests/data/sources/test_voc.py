@@ -10,7 +10,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy.io import savemat
 
-from recseg_d2.data.io.lists import read_list, write_list
+from recseg_d2.data.io.lists import write_list
 from recseg_d2.data.sources import voc_splits
 from recseg_d2.data.sources.labelled_images import LabelledImage
 from recseg_d2.data.sources.voc import CLASSES, Sbd, Voc, VocImages, VocSbd, read_sbd
@@ -221,11 +221,6 @@ def test_a_list_written_is_a_list_read(voc, tmp_path, new_name):
     assert [record["image_id"] for record in dicts] == ["2008_000004", "2008_000001"]
     dicts[0]["annotations"].clear()
     assert DatasetCatalog.get(name)[0]["annotations"]
-
-
-def test_lists_may_have_a_second_column(tmp_path):
-    (tmp_path / "list.txt").write_text("2008_000001  1\n\n2008_000002 -1\n")
-    assert read_list(tmp_path / "list.txt", "") == ["2008_000001", "2008_000002"]
 
 
 def test_what_is_missing_is_named(tmp_path, voc, sbd):
