@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def count_objects(record: Mapping[str, Any]) -> int:
 
 def wrong_category(category: Any, num_classes: int) -> str | None:
     """What is wrong with a category id, which has to be in [0, num_classes); None if nothing is."""
-    if isinstance(category, int) and 0 <= category < num_classes:
+    if isinstance(category, Integral) and 0 <= int(category) < num_classes:
         return None
     return f"found category_id {category!r}, expected 0 to {num_classes - 1}."
 

@@ -103,8 +103,9 @@ def check_dataset_dicts(dicts: Sequence[Record], name: str, num_classes: int) ->
                     f"{where}: {wrong} Set MODEL.RECURRENT.NUM_CLASSES to the data set's number of "
                     "classes."
                 )
-            shape = (record["height"], record["width"])
-            check_segmentation(annotation.get("segmentation"), shape, where)
+            if {"height", "width"} <= record.keys():  # else the mapper knows when it has read it
+                shape = (record["height"], record["width"])
+                check_segmentation(annotation.get("segmentation"), shape, where)
 
 
 def report_oddities(dicts: Sequence[Record], name: str, max_instances: int | None) -> None:
