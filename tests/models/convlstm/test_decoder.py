@@ -95,7 +95,7 @@ def test_stops_when_all_images_have_had_a_step_below_the_threshold():
     decoder, features, size = make(2)
     decoder.eval()
     scores = decoder(features, size, steps=5).score_logits.sigmoid()
-    threshold = float(scores[:, 0].detach().min()) + 1e-6  # one image stops at once, the other later
+    threshold = scores[:, 0].min().item() + 1e-6  # one image stops at once, the other later
     below = scores < threshold
     first = [int(row.nonzero()[0]) if row.any() else 4 for row in below]
     stopped = decoder(features, size, steps=5, stop_threshold=threshold)
