@@ -7,7 +7,7 @@ key is noted, so that a key that a config sets and nothing looks at is found.
 from __future__ import annotations
 
 import math
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,8 +116,7 @@ def on_small_data(cfg, tmp_path):
 def few(name):
     """Data sets that are drawn have hundreds of images, those in files few already."""
     if name.startswith("synthetic"):
-        source = DatasetCatalog[name]
-        DatasetCatalog[name] = partial(source.func, FEW, *source.args[1:])
+        DatasetCatalog[name] = replace(DatasetCatalog[name], num_images=FEW)
         assert len(DatasetCatalog.get(name)) == FEW
     return name
 

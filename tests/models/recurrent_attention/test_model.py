@@ -142,7 +142,7 @@ def test_stops_when_every_image_had_a_step_below_the_threshold():
     scores = network(image, None, 5).score_logits.sigmoid()
     assert network(image, None, 5, stop_threshold=1.1).steps == 1
     assert network(image, None, 5, stop_threshold=0.0).steps == 5
-    threshold = float(scores.amin(dim=1).max()) + 1e-9  # both images get below it
+    threshold = scores.amin(dim=1).max().item() + 1e-9  # both images get below it
     first = [int((row < threshold).nonzero()[0]) for row in scores]
     assert network(image, None, 5, stop_threshold=threshold).steps == max(first) + 1
 
