@@ -52,7 +52,7 @@ def report_oddities(dicts: Sequence[dict[str, Any]], name: str, max_instances: i
     if max_instances is not None and most > max_instances:
         logger.warning(
             "%s: %d of %d images have more than %d objects (up to %d, %s); only the largest are "
-            "used. MODEL.RECURRENT.STEPS sets the limit.",
+            "used. MODEL.SEQUENTIAL.STEPS sets the limit.",
             name, sum(c > max_instances for c in counts), len(dicts), max_instances, most,
             dicts[counts.index(most)]["file_name"],
         )  # fmt: skip
@@ -72,7 +72,7 @@ def _check_dict(record: dict[str, Any], name: str, num_classes: int) -> None:
         if not 0 <= category < num_classes:
             raise UserError(
                 f"{name}: {file_name}: found category_id {category}, expected 0 to "
-                f"{num_classes - 1}; set MODEL.RECURRENT.NUM_CLASSES to the data set's number of "
+                f"{num_classes - 1}; set MODEL.NUM_CLASSES to the data set's number of "
                 "classes."
             )
         segmentation = annotation.get("segmentation")

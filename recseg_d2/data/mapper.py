@@ -78,7 +78,7 @@ class InstanceMapper:
             "augmentations": build_augmentations(cfg) if is_train else [],
             "image_format": cfg.INPUT.FORMAT,
             "resize": build_resize(cfg, is_train),
-            "num_classes": cfg.MODEL.RECURRENT.NUM_CLASSES,
+            "num_classes": cfg.MODEL.NUM_CLASSES,
             "max_instances": max_instances(cfg),
             "with_annotations": with_annotations,
         }
@@ -157,7 +157,7 @@ class InstanceMapper:
         if not 0 <= category < self.num_classes:
             raise UserError(
                 f"{name}: found category_id {category}, expected 0 to {self.num_classes - 1}; set "
-                "MODEL.RECURRENT.NUM_CLASSES to the data set's number of classes."
+                "MODEL.NUM_CLASSES to the data set's number of classes."
             )
         return category
 

@@ -15,49 +15,9 @@ from torch import nn
 from recseg_d2.layers.coordinates import NUM_COORDINATES, append_coordinates, coordinate_maps
 from recseg_d2.layers.step_norm import MakeNorm
 from recseg_d2.models.recurrent_attention.conv_stack import SplitInputConv, pooled_size
+from recseg_d2.models.recurrent_attention.options import BoxOptions
 
 LSTMState = tuple[torch.Tensor, torch.Tensor]  # hidden and cell, (B, D) each
-
-
-@dataclass(frozen=True)
-class BoxOptions:
-    """Sizes of the box network; the defaults are tables 7 and 8's.
-
-    Attributes:
-        sees_image: see the image beside what a pre-processor made of it, as in the public code.
-        widths: channels of the convolutions.
-        pools: factor of the max-pooling after each.
-        hidden_width: D.
-        glimpses: G, at least 1.
-        carry_state: keep the LSTM's state from object to object, instead of beginning anew.
-        coordinates: y, x and radius channels beside the image (hoisted) and on the last feature
-            map, so that a glimpse says where it looked (beyond the paper).
-        content: a glimpse looks where features match a query made of the hidden state, beside
-            where that state points to (beyond the paper): for objects that may be anywhere.
-
-    Raises:
-        ValueError: widths and pools differ in length, or there is none; no glimpse.
-    """
-
-    sees_image: bool = False
-    widths: tuple[int, ...] = (16, 16, 32, 32, 64, 64, 64, 64)
-    pools: tuple[int, ...] = (2, 2, 1, 2, 1, 2, 1, 2)
-    hidden_width: int = 256
-    glimpses: int = 5
-    carry_state: bool = False
-    coordinates: bool = False
-    content: bool = False
-
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.widths) == len(self.pools):
-            raise ValueError(
-                f"Found widths {self.widths} and pools {self.pools}; expected one pool for each "
-                "width, and at least one (MODEL.RIS.BOX.WIDTHS and POOLS)."
-            )
-        if self.glimpses < 1:
-            raise ValueError(
-                f"Found {self.glimpses} glimpses; expected 1 or more (MODEL.RIS.BOX.GLIMPSES)."
-            )
 
 
 @dataclass
