@@ -82,9 +82,9 @@ class RecurrentAttentionSeg(SequentialModel):
             self.image_size,
             self.steps,
             options,
+            self.num_classes if options.class_source == "head" else 1,
             self.in_channels,
             map_width=0 if self.preprocessor is None else self.preprocessor.out_width,
-            num_classes=self.num_classes if options.class_source == "head" else 1,
         )
         scores = dict.fromkeys(("score_head", "box_score_head"), weights.score)
         freeze_heads_without_loss(network, {**scores, "class_head": weights.cls})

@@ -46,7 +46,7 @@ class ConvLSTMDecoder(nn.Module):
     """
 
     def __init__(
-        self, feature_widths: Sequence[int], options: ConvLSTMOptions, num_classes: int = 1
+        self, feature_widths: Sequence[int], options: ConvLSTMOptions, num_classes: int
     ) -> None:
         super().__init__()
         hidden_widths, levels = options.hidden_widths, len(feature_widths)
@@ -65,7 +65,7 @@ class ConvLSTMDecoder(nn.Module):
                 0 if i == 0 else below[i],
                 self._static_width(i, below[i]),
                 width,
-                forget_bias=options.forget_bias,
+                options.forget_bias,
             )
             for i, width in enumerate(hidden_widths)
         )

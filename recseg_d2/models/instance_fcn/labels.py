@@ -96,7 +96,7 @@ def mask_targets(
     sample: WindowSample,
     geometry: WindowGeometry,
     mask_side: int,
-    soft: bool = False,
+    soft: bool,
 ) -> torch.Tensor:
     """Target masks of the positive windows of one image.
 

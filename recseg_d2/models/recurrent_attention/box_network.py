@@ -43,26 +43,19 @@ class GlimpseLSTM(nn.Module):
     Args:
         feature_width: L.
         map_size: h and w.
-        hidden_width: D; also of the hidden layer that the weights are computed with.
-        glimpses: G, at least 1.
-        content: weights also grow with the product of a feature and a query from the hidden state.
+        options: of them D, also the width of the hidden layer that the weights are computed with;
+            G; and whether weights also grow with the product of a feature and a query.
     """
 
-    def __init__(
-        self,
-        feature_width: int,
-        map_size: tuple[int, int],
-        hidden_width: int,
-        glimpses: int,
-        content: bool = False,
-    ) -> None:
+    def __init__(self, feature_width: int, map_size: tuple[int, int], options: BoxOptions) -> None:
         super().__init__()
+        hidden_width, glimpses = options.hidden_width, options.glimpses
         self.map_size = map_size
         self.glimpses = glimpses
         self.hidden_width = hidden_width
         self.cell = nn.LSTMCell(feature_width, hidden_width)
         self.attend = self.query = None
-        if glimpses > 1 and content:
+        if glimpses > 1 and options.content:
             self.query = nn.Linear(hidden_width, feature_width)
         if glimpses > 1:
             self.attend = nn.Sequential(
@@ -120,13 +113,7 @@ class BoxNetwork(nn.Module):
         widths, pools = options.widths, options.pools
         self.cnn = SplitInputConv(in_width + extra, int(canvas), widths, pools, make_norm)
         self.map_size = pooled_size(image_size, pools)
-        self.glimpse = GlimpseLSTM(
-            widths[-1] + extra,
-            self.map_size,
-            options.hidden_width,
-            options.glimpses,
-            options.content,
-        )
+        self.glimpse = GlimpseLSTM(widths[-1] + extra, self.map_size, options)
         self.linear = nn.Linear(options.hidden_width, num_outputs)
 
     def prepare(self, image: torch.Tensor) -> torch.Tensor:

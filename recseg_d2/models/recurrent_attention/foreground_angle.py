@@ -73,9 +73,7 @@ class ForegroundAngle(nn.Module):
         in_width: channels of the image.
     """
 
-    def __init__(
-        self, options: PreprocessorOptions, num_classes: int = 1, in_width: int = 3
-    ) -> None:
+    def __init__(self, options: PreprocessorOptions, num_classes: int, in_width: int = 3) -> None:
         super().__init__()
         widths = options.widths
         self.foreground_width = num_classes + 1 if options.semantic else 1

@@ -43,9 +43,9 @@ class RecurrentAttention(nn.Module):
         image_size: H and W.
         steps: most steps that are run.
         options: of the networks, the windows and the canvas; their stage is box or full.
+        num_classes: C; with 1 there is no class head.
         image_width: channels of the image.
         map_width: channels that the pre-processor made of it; 0 is none.
-        num_classes: C; with 1 there is no class head.
     """
 
     score_head: nn.Linear
@@ -56,9 +56,9 @@ class RecurrentAttention(nn.Module):
         image_size: tuple[int, int],
         steps: int,
         options: RecurrentAttentionOptions,
+        num_classes: int,
         image_width: int = 3,
         map_width: int = 0,
-        num_classes: int = 1,
     ) -> None:
         super().__init__()
         box, canvas = options.box, options.canvas

@@ -55,7 +55,7 @@ def test_equals_the_literal_decoder_in_training_mode():
 
 
 def test_papers_widths_give_the_papers_convolutions():
-    decoder = ConvLSTMDecoder((2048, 1024, 512, 256, 64), ConvLSTMOptions())
+    decoder = ConvLSTMDecoder((2048, 1024, 512, 256, 64), ConvLSTMOptions(), num_classes=1)
     assert [c.hidden_width for c in decoder.cells] == [128, 128, 64, 32, 16]
     assert {c.gates.kernel_size for c in decoder.cells} == {(3, 3)}
     assert decoder.mask_head.kernel_size == (1, 1)
@@ -65,7 +65,7 @@ def test_papers_widths_give_the_papers_convolutions():
 
 def test_codes_widths_give_its_skip_widths():
     options = ConvLSTMOptions(hidden_widths=(128, 64, 32, 16, 8))
-    decoder = ConvLSTMDecoder((2048, 1024, 512, 256, 64), options)
+    decoder = ConvLSTMDecoder((2048, 1024, 512, 256, 64), options, num_classes=1)
     assert [s[0].out_channels for s in decoder.skips] == [128, 128, 64, 32, 16]
 
 
@@ -122,4 +122,4 @@ def test_a_width_for_each_level_is_needed(widths):
     with pytest.raises(
         OptionError, match=r"hidden_widths is .*; expected one for each of 1 feature"
     ):
-        ConvLSTMDecoder((4,), ConvLSTMOptions(hidden_widths=widths))
+        ConvLSTMDecoder((4,), ConvLSTMOptions(hidden_widths=widths), 1)

@@ -139,7 +139,7 @@ def test_mask_targets_are_covered_shares(stride, cells, mask_side):
         [literal.mask_target(masks[n], stride, cells, r, c, mask_side) for r, c, n in places]
     )
     torch.testing.assert_close(soft, expected)
-    hard = mask_targets(masks, sample, geometry, mask_side)
+    hard = mask_targets(masks, sample, geometry, mask_side, soft=False)
     known = expected >= 0
     assert torch.equal(hard[known], (expected[known] >= 0.5).float())
     assert (hard[~known] == NO_TARGET).all()
@@ -149,9 +149,9 @@ def test_mask_targets_are_covered_shares(stride, cells, mask_side):
 def test_no_positive_no_target():
     sample = WindowSample(torch.tensor([[1, 1]]), torch.zeros(0, dtype=torch.int64))
     geometry = WindowGeometry(4, 9)
-    assert mask_targets(random_scene(0), sample, geometry, 9).shape == (0, 9, 9)
+    assert mask_targets(random_scene(0), sample, geometry, 9, True).shape == (0, 9, 9)
     empty = torch.zeros(0, 12, 12, dtype=torch.bool)
-    assert mask_targets(empty, sample, geometry, 9).shape == (0, 9, 9)
+    assert mask_targets(empty, sample, geometry, 9, True).shape == (0, 9, 9)
 
 
 @pytest.mark.parametrize("cells", [9, 10])

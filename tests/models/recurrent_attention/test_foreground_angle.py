@@ -33,7 +33,7 @@ def small(num_classes=1, **options):
 
 def test_the_layers_are_those_of_table_6():
     options = PreprocessorOptions()
-    model = ForegroundAngle(options)
+    model = ForegroundAngle(options, num_classes=1)
     found = []
     for block in model.down:
         found += [(layer[0].in_channels, layer[0].out_channels) for layer in block]

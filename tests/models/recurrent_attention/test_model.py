@@ -28,7 +28,7 @@ def make(box=None, patch=PATCH, window=None, steps=3, map_width=0, num_classes=1
         window=WindowOptions(**(window or {})),
         **{"init_std": 0.3, **options},
     )
-    network = RecurrentAttention(SIZE, steps, options, map_width=map_width, num_classes=num_classes)
+    network = RecurrentAttention(SIZE, steps, options, num_classes, map_width=map_width)
     return network.double()
 
 
@@ -174,7 +174,7 @@ def test_trace():
 
 
 def test_paper_sizes():
-    network = RecurrentAttention((224, 224), 21, RecurrentAttentionOptions(), map_width=9)
+    network = RecurrentAttention((224, 224), 21, RecurrentAttentionOptions(), 1, map_width=9)
     convs = [m for m in network.box_network.cnn.modules() if isinstance(m, torch.nn.Conv2d)]
     assert [(c.in_channels, c.out_channels) for c in convs] == [
         (10, 16), (16, 16), (16, 32), (32, 32), (32, 64), (64, 64), (64, 64), (64, 64),
@@ -195,5 +195,5 @@ def test_paper_sizes():
 
 @pytest.mark.parametrize(("size", "maps"), [((128, 448), (4, 14)), ((256, 512), (8, 16))])
 def test_other_sizes_of_the_paper(size, maps):
-    network = RecurrentAttention(size, 2, RecurrentAttentionOptions(), map_width=9)
+    network = RecurrentAttention(size, 2, RecurrentAttentionOptions(), 1, map_width=9)
     assert network.box_network.map_size == maps

@@ -14,7 +14,7 @@ MAKE_NORM = norm_maker("per_step", 3)
 
 def test_first_glimpse_is_uniform_and_all_sum_to_one():
     torch.manual_seed(0)
-    glimpse = GlimpseLSTM(feature_width=3, map_size=(2, 4), hidden_width=5, glimpses=4)
+    glimpse = GlimpseLSTM(3, (2, 4), BoxOptions(hidden_width=5, glimpses=4))
     state, attention = glimpse(torch.randn(2, 3, 2, 4), None)
     assert attention.shape == (2, 4, 2, 4)
     assert torch.equal(attention[:, 0], torch.full((2, 2, 4), 1 / 8))
@@ -25,7 +25,7 @@ def test_first_glimpse_is_uniform_and_all_sum_to_one():
 
 def test_one_glimpse_sees_the_mean_and_a_state_can_go_on():
     torch.manual_seed(0)
-    glimpse = GlimpseLSTM(3, (2, 4), 5, glimpses=1)
+    glimpse = GlimpseLSTM(3, (2, 4), BoxOptions(hidden_width=5, glimpses=1))
     features = torch.randn(2, 3, 2, 4)
     first, _ = glimpse(features, None)
     torch.testing.assert_close(first, glimpse.cell(features.mean((2, 3))))
