@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +21,6 @@ from detectron2.structures import Instances
 from recseg_d2.data.image_io import read_bgr
 from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
-
-Item = TypeVar("Item")
 
 
 class Predictor:
@@ -65,7 +63,8 @@ class Predictor:
         Raises:
             UserError: a file cannot be read as an image, or an array is of another kind.
         """
-        for batch in batched(images, self.batch_size):
+        iterator = iter(images)
+        while batch := list(itertools.islice(iterator, self.batch_size)):
             inputs = [self.model_input(image) for image in batch]
             with torch.no_grad():
                 outputs = self.model(inputs)
@@ -90,10 +89,3 @@ class Predictor:
         array = self._resize.get_transform(array).apply_image(array)
         tensor = torch.as_tensor(array.astype("float32").transpose(2, 0, 1))
         return {"image": tensor, "height": height, "width": width}
-
-
-def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Lists of ``size`` items, the last one maybe shorter."""
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
