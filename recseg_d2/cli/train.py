@@ -87,7 +87,7 @@ def setup(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
     for phase in phases.values():
         check_config(phase)
         if args.resume:
-            check_resumable(phase)
+            check_resumable(phase, cfg)
     check_named_data(cfg, args.eval_only)
     weights = next(iter(phases.values())).MODEL.WEIGHTS
     if args.phase and not args.eval_only:

@@ -74,29 +74,34 @@ def check_data(cfg: CfgNode) -> None:
         evaluator_type(cfg, name)
 
 
-def check_resumable(cfg: CfgNode) -> None:
+def check_resumable(phase: CfgNode, whole: CfgNode) -> None:
     """Refuse to resume another model's run, before anything in its folder is overwritten.
+
+    Args:
+        phase: the config of a phase.
+        whole: of the run, whose OUTPUT_DIR has its config.yaml until the last phase begins.
 
     Raises:
         UserError: OUTPUT_DIR has checkpoints, and its config.yaml is missing or of another model.
     """
-    checkpointer = DetectionCheckpointer(torch.nn.Module(), save_dir=cfg.OUTPUT_DIR)
+    checkpointer = DetectionCheckpointer(torch.nn.Module(), save_dir=phase.OUTPUT_DIR)
     if not checkpointer.has_checkpoint():
         return
-    path = Path(cfg.OUTPUT_DIR) / "config.yaml"
-    if not path.is_file():
+    path = Path(phase.OUTPUT_DIR) / "config.yaml"
+    try:
+        before = yaml.safe_load(path.read_text())
+        cfg = whole if before["SOLVER"]["PHASES"] else phase
+        known = dict(_leaves(before["MODEL"], "MODEL"))
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise UserError(
-            f"--resume: there is no {path}, which says what model the checkpoints beside it are "
-            "of; train to another OUTPUT_DIR, from MODEL.WEIGHTS."
-        )
-    before = yaml.safe_load(path.read_text())["MODEL"]
-    now = dict(_leaves(yaml.safe_load(cfg.dump())["MODEL"], "MODEL"))
-    for key, value in _leaves(before, "MODEL"):
-        wanted = now.get(key, value)
-        if value != wanted:
+            f"--resume: {path} cannot be read, which says what model the checkpoints beside it are "
+            f"of ({error}); train to another OUTPUT_DIR, from MODEL.WEIGHTS."
+        ) from error
+    for key, value in _leaves(yaml.safe_load(cfg.dump())["MODEL"], "MODEL"):
+        if known.get(key, value) != value:
             raise UserError(
-                f"--resume: {key} is {wanted}, but {value} in {path}; go on with the config that "
-                "the run began with, or train to another OUTPUT_DIR, from MODEL.WEIGHTS."
+                f"--resume: {key} is {value}, but {known[key]} in {path}; go on with the config "
+                "that the run began with, or train to another OUTPUT_DIR, from MODEL.WEIGHTS."
             )
 
 

@@ -201,14 +201,18 @@ def test_another_model_is_not_resumed_or_evaluated_and_the_run_stays_as_it_was(
 
 def test_whether_a_run_can_be_resumed_is_said_by_its_config_alone(tmp_path):
     cfg = load_config("rsis_synthetic.yaml", ["OUTPUT_DIR", str(tmp_path)])
-    check_resumable(cfg)  # nothing there yet
+    check_resumable(cfg, cfg)  # nothing there yet
     (tmp_path / "last_checkpoint").write_text("model_final.pth")
-    with pytest.raises(UserError, match=r"there is no .*config\.yaml"):
-        check_resumable(cfg)
+    with pytest.raises(UserError, match=r"config\.yaml cannot be read"):
+        check_resumable(cfg, cfg)
     (tmp_path / "config.yaml").write_text(cfg.dump())
     cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = 0.1  # no parameter depends on it
     cfg.MODEL.PRECISION, cfg.MODEL.WEIGHTS, cfg.SOLVER.MAX_ITER = "bfloat16", "other.pth", 9
-    check_resumable(cfg)
-    cfg.MODEL.SEQUENTIAL.STEPS = 3
+    check_resumable(cfg, cfg)
+    phase = cfg.clone()
+    phase.MODEL.SEQUENTIAL.STEPS = 3
     with pytest.raises(UserError, match=r"MODEL\.SEQUENTIAL\.STEPS is 3, but 9 in"):
-        check_resumable(cfg)
+        check_resumable(phase, cfg)
+    cfg.SOLVER.PHASES = ({"NAME": "last", "MODEL": {"SEQUENTIAL": {"STEPS": 3}}},)
+    (tmp_path / "config.yaml").write_text(cfg.dump())  # as it is before the last phase
+    check_resumable(phase, cfg)
