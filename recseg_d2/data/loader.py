@@ -189,7 +189,7 @@ def _load(
         for name, part in zip(names, parts, strict=True)
         for record in add_proposals(cfg, part, name, split)
     ]
-    check_dataset_dicts(dicts, where, cfg.MODEL.RECURRENT.NUM_CLASSES)
+    check_dataset_dicts(dicts, where, cfg.MODEL.NUM_CLASSES)
     return dicts
 
 

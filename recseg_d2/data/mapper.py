@@ -79,7 +79,7 @@ class InstanceMapper:
             "augmentations": build_augmentations(cfg) if is_train else [],
             "image_format": cfg.INPUT.FORMAT,
             "resize": build_resize(cfg, is_train),
-            "num_classes": cfg.MODEL.RECURRENT.NUM_CLASSES,
+            "num_classes": cfg.MODEL.NUM_CLASSES,
             "max_instances": max_instances(cfg),
             "with_annotations": with_annotations,
         }
@@ -151,8 +151,7 @@ class InstanceMapper:
     def _category(self, annotation: dict[str, Any], name: str) -> int:
         if wrong := wrong_category(annotation["category_id"], self.num_classes):
             raise UserError(
-                f"{name}: {wrong} Set MODEL.RECURRENT.NUM_CLASSES to the data set's number of "
-                "classes."
+                f"{name}: {wrong} Set MODEL.NUM_CLASSES to the data set's number of classes."
             )
         return annotation["category_id"]
 

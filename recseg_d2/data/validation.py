@@ -100,8 +100,7 @@ def check_dataset_dicts(dicts: Sequence[Record], name: str, num_classes: int) ->
                 continue
             if wrong := wrong_category(annotation["category_id"], num_classes):
                 raise UserError(
-                    f"{where}: {wrong} Set MODEL.RECURRENT.NUM_CLASSES to the data set's number of "
-                    "classes."
+                    f"{where}: {wrong} Set MODEL.NUM_CLASSES to the data set's number of classes."
                 )
             if {"height", "width"} <= record.keys():  # else the mapper knows when it has read it
                 shape = (record["height"], record["width"])
@@ -122,7 +121,7 @@ def report_oddities(dicts: Sequence[Record], name: str, max_instances: int | Non
     if max_instances is not None and most > max_instances:
         logger.warning(
             "%s: %d of %d images have more than %d objects (up to %d, %s); only the largest are "
-            "used. MODEL.RECURRENT.STEPS sets the limit.",
+            "used. MODEL.SEQUENTIAL.STEPS sets the limit.",
             name, sum(c > max_instances for c in counts), len(dicts), max_instances, most,
             dicts[counts.index(most)]["file_name"],
         )  # fmt: skip

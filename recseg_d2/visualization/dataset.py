@@ -109,8 +109,8 @@ def draw_dataset_attention(
             image,
             trace_of(sequence),
             truth,
-            score_threshold=model.options.score_threshold,
-            mask_threshold=model.options.mask_threshold,
+            score_threshold=model.test_options.score_thresh,
+            mask_threshold=model.test_options.mask_thresh,
             all_glimpses=all_glimpses,
             side=side,
         )

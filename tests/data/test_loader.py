@@ -29,7 +29,7 @@ def cfg(new_name):
     name = new_name()
     Rosettes(name, 5, first_seed=50, size=SIZE).register()
     cfg.DATASETS.TRAIN = (name,)
-    cfg.MODEL.RECURRENT.IMAGE_SIZE = (SIZE, SIZE)
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = (SIZE, SIZE)
     cfg.INPUT.AUGS = ["hflip", "affine", "color"]
     cfg.SOLVER.IMS_PER_BATCH = 2
     cfg.SEED = 3

@@ -48,7 +48,7 @@ def cfg(tmp_path, new_name):
     cfg = get_recseg_cfg()
     cfg.DATASETS.TRAIN = cfg.DATASETS.TEST = (name,)
     cfg.DATASETS.PROPOSAL_FILES_TRAIN = cfg.DATASETS.PROPOSAL_FILES_TEST = (str(path),)
-    cfg.MODEL.RECURRENT.NUM_CLASSES = 6
+    cfg.MODEL.NUM_CLASSES = 6
     cfg.INPUT.RESIZE = "shortest_edge"
     cfg.INPUT.MIN_SIZE_TRAIN = (48,)
     cfg.INPUT.AUGS = []

@@ -50,8 +50,8 @@ def test_callers_may_change_what_they_get(name):
 
 def test_the_mapper_takes_them(name):
     cfg = get_recseg_cfg()
-    cfg.MODEL.RECURRENT.IMAGE_SIZE = (48, 64)
-    cfg.MODEL.RECURRENT.NUM_CLASSES = len(MetadataCatalog.get(name).thing_classes)
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = (48, 64)
+    cfg.MODEL.NUM_CLASSES = len(MetadataCatalog.get(name).thing_classes)
     mapped = InstanceMapper(cfg, is_train=True)(DatasetCatalog.get(name)[0])
     assert mapped["image"].shape == (3, 48, 64)
     assert mapped["instances"].gt_masks.tensor.shape[1:] == (48, 64)

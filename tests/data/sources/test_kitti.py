@@ -38,9 +38,9 @@ def copy(root, tmp_path):
 def small_config():
     cfg = get_recseg_cfg()
     cfg.INPUT.FORMAT = "RGB"
-    cfg.MODEL.RECURRENT.IMAGE_SIZE = SIZE
-    cfg.MODEL.RECURRENT.NUM_CLASSES = 1
-    cfg.MODEL.RECURRENT.STEPS = 50
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = SIZE
+    cfg.MODEL.NUM_CLASSES = 1
+    cfg.MODEL.SEQUENTIAL.STEPS = 50
     return cfg
 
 

@@ -10,23 +10,22 @@ from detectron2.engine import DefaultPredictor
 from detectron2.modeling import build_model
 from torch import nn
 
-from recseg_d2.config import get_recseg_cfg, load_config
+from recseg_d2.backbones.single import SmallPyramidBackbone
+from recseg_d2.config import get_recseg_cfg, load_config, read_options
+from recseg_d2.config.options import ModelOptions
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 from recseg_d2.layers.boxes import box_iou, masks_to_boxes
-from recseg_d2.meta_arch.proposal_inference import (
-    InstanceOptions,
-    infer,
-    options_from_config,
-    to_instances,
-)
-from recseg_d2.models.instance_fcn import HeadOptions, InstanceFCN, ProposalMaps
-from recseg_d2.models.instance_fcn.proposals import ProposalOptions
+from recseg_d2.layers.small_pyramid import SmallPyramidOptions
+from recseg_d2.meta_arch import InstanceFCNProposal
+from recseg_d2.meta_arch.instance_fcn_proposal import to_instances
+from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
+from recseg_d2.models.instance_fcn.options import HeadOptions, InstanceFCNOptions, ProposalOptions
 
 STRIDE, CELLS = 4, 15
 TINY = [
     *("MODEL.BACKBONE.NAME", "build_small_pyramid_backbone"),
-    *("MODEL.INSTANCE_FCN.BRANCH_WIDTH", "8", "MODEL.DEVICE", "cpu"),
+    *("MODEL.INSTANCE_FCN.HEAD.BRANCH_WIDTH", "8", "MODEL.DEVICE", "cpu"),
     *("MODEL.INSTANCE_FCN.TEST.SCALES", "(24, 40)", "MODEL.INSTANCE_FCN.TEST.TOPK", "30"),
 ]
 
@@ -35,11 +34,28 @@ class BrightThings(InstanceFCN):
     """Knows the answer: a mask is where the image is bright, a window is good on bright cells."""
 
     def __init__(self) -> None:
-        super().__init__(nn.Identity(), 3, STRIDE, HeadOptions(parts=1, cells=CELLS, width=4))
+        super().__init__(
+            nn.Identity(), 3, STRIDE, HeadOptions(parts=1, window=CELLS, branch_width=4)
+        )
 
     def forward(self, images: torch.Tensor) -> ProposalMaps:
         cells = F.avg_pool2d(images[:, :1], STRIDE)
         return ProposalMaps(20 * (cells - 0.5), 20 * (F.avg_pool2d(cells, 5, 1, 2) - 0.5))
+
+
+@torch.no_grad()
+def infer(image, size, **options):
+    """What the model returns for an image in 0..1, at a size."""
+    model = InstanceFCNProposal(
+        backbone=SmallPyramidBackbone(SmallPyramidOptions()),
+        options=InstanceFCNOptions(test=ProposalOptions(**options)),
+        model_options=ModelOptions(),
+        pixel_mean=[0.0] * 3,
+        pixel_std=[1.0] * 3,
+    )
+    model.network = BrightThings()
+    (output,) = model.eval()([{"image": image, "height": size[0], "width": size[1]}])
+    return output
 
 
 def bright_image(size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -55,8 +71,7 @@ def test_masks_come_back_with_the_precision_of_pixels(scales, zoom):
     """Cells are up to 6 pixels wide; the border is found between them."""
     image, mask = bright_image((75, 100))
     size = (75 * zoom, 100 * zoom)
-    options = ProposalOptions(scales=scales, mask_threshold=0.5, top=20)
-    found = infer(BrightThings(), image, size, options, InstanceOptions())["proposals"].pred_masks
+    found = infer(image, size, scales=scales, mask_thresh=0.5, topk=20)["proposals"].pred_masks
     truth = mask.repeat_interleave(zoom, 0).repeat_interleave(zoom, 1)
     assert found.shape[1:] == size
     overlap = (found & truth).flatten(1).sum(1) / (found | truth).flatten(1).sum(1)
@@ -65,8 +80,8 @@ def test_masks_come_back_with_the_precision_of_pixels(scales, zoom):
 
 def test_what_comes_out():
     image, _ = bright_image((75, 100))
-    options = ProposalOptions(scales=(50, 70), mask_threshold=0.5, nms_threshold=0.7, top=9)
-    output = infer(BrightThings(), image, (75, 100), options, InstanceOptions(0.5, 0.4, 3))
+    proposals = {"scales": (50, 70), "mask_thresh": 0.5, "nms_thresh": 0.7, "topk": 9}
+    output = infer(image, (75, 100), **proposals, instance_nms_thresh=0.4, instance_topk=3)
     proposals, instances = output["proposals"], output["instances"]
     assert 1 < len(proposals) <= 9
     assert proposals.image_size == instances.image_size == (75, 100)
@@ -84,11 +99,10 @@ def test_what_comes_out():
 
 
 def test_nothing_found():
-    options = ProposalOptions(scales=(50,), mask_threshold=0.5)
-    output = infer(BrightThings(), torch.zeros(3, 30, 40), (30, 40), options, InstanceOptions())
+    output = infer(torch.zeros(3, 30, 40), (30, 40), scales=(50,), mask_thresh=0.5)
     assert len(output["proposals"]) == len(output["instances"]) == 0
     assert output["proposals"].pred_masks.shape == (0, 30, 40)
-    assert len(to_instances(output["proposals"], InstanceOptions(score_threshold=0))) == 0
+    assert len(to_instances(output["proposals"], ProposalOptions(instance_score_thresh=0))) == 0
 
 
 def tiny_config(*more: str):
@@ -124,11 +138,9 @@ def test_a_batch_of_other_sizes():
 
 
 def test_options_come_from_the_config():
-    cfg = get_recseg_cfg()
-    proposals, instances = options_from_config(cfg)
-    assert proposals == ProposalOptions()
-    assert instances == InstanceOptions()
-    assert [round(scale) for scale in proposals.scales] == [119, 178, 267, 400, 600, 900]
+    options = read_options(get_recseg_cfg(), InstanceFCNOptions)
+    assert options == InstanceFCNOptions()
+    assert [round(scale) for scale in options.test.scales] == [119, 178, 267, 400, 600, 900]
 
 
 @pytest.mark.parametrize(
@@ -150,4 +162,4 @@ def test_values_out_of_range_are_refused(key, value):
     cfg = get_recseg_cfg()
     cfg.MODEL.INSTANCE_FCN.TEST[key] = value
     with pytest.raises(UserError, match=rf"MODEL\.INSTANCE_FCN\.TEST\.{key} is "):
-        options_from_config(cfg)
+        read_options(cfg, InstanceFCNOptions)
