@@ -118,7 +118,8 @@ def run_lengths(rle: RLE, source: str = "RLE") -> np.ndarray:
 
 def areas(rles: Sequence[RLE]) -> np.ndarray:
     """(N,) int64, pixels of each mask."""
-    return np.asarray(coco_mask.area(list(rles)), dtype=np.int64)
+    # One by one: pycocotools fails on lists of more than 255.
+    return np.array([int(coco_mask.area(rle)) for rle in rles], dtype=np.int64)
 
 
 def boxes(rles: Sequence[RLE]) -> np.ndarray:

@@ -27,7 +27,6 @@ from recseg_d2.analysis.ordering import tau_series
 from recseg_d2.analysis.predictions import AnalysisInput, RunPredictions
 from recseg_d2.analysis.result import AnalysisResult, Table, by_run
 from recseg_d2.analysis.run_folder import MissingResultsError
-from recseg_d2.config.device import resolve_device
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.engine.weights import check_weights_file, readable
 from recseg_d2.meta_arch.sequential import SequentialModel
@@ -67,7 +66,6 @@ def before_and_after(predictions: RunPredictions) -> tuple[CfgNode, CfgNode]:
     began_with = trained.MODEL.WEIGHTS if run.was_trained_here() else ""
     first.MODEL.WEIGHTS = predictions.options.before or began_with
     trained.MODEL.WEIGHTS = str(run.weights())
-    trained.MODEL.DEVICE = first.MODEL.DEVICE = resolve_device(trained)
     return trained, first
 
 

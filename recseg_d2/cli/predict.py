@@ -24,7 +24,7 @@ from recseg_d2.cli.model_options import (
     parse_arguments,
 )
 from recseg_d2.data.coco_results import categories_of
-from recseg_d2.data.image_io import read_bgr
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.engine.outputs import DEFAULT_OUTPUTS, PredictedImage, PredictionWriter
 from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.errors import UserError

@@ -18,9 +18,9 @@ from recseg_d2.cli.model_options import (
     log_to_terminal,
     parse_arguments,
 )
-from recseg_d2.data.cvppp_submission import FORMATS, H5_NAME, CvpppSubmission
+from recseg_d2.data.catalog import check_registered
 from recseg_d2.engine.predictor import Predictor
-from recseg_d2.errors import UserError
+from recseg_d2.evaluation.cvppp_submission import FORMATS, H5_NAME, CvpppSubmission
 from recseg_d2.postprocess import label_map_of
 
 TEST_SET = "cvppp2017_a1_test"
@@ -75,7 +75,5 @@ def _records(names: Sequence[str]) -> list[dict[str, Any]]:
         UserError: a data set is not registered, or its files are not there.
     """
     for name in names:
-        if name not in DatasetCatalog.list():
-            cvppp = sorted(n for n in DatasetCatalog.list() if n.startswith("cvppp"))
-            raise UserError(f"--dataset: found {name!r}, expected one of {', '.join(cvppp)}.")
+        check_registered(name, "--dataset", prefix="cvppp")
     return [record for name in names for record in DatasetCatalog.get(name)]

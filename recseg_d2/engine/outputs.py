@@ -22,7 +22,7 @@ import numpy as np
 from detectron2.structures import Instances
 
 from recseg_d2.data.coco_results import image_of, results_of_instances, save_results
-from recseg_d2.data.label_io import write_label_map
+from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.files import make_folder
 from recseg_d2.postprocess import label_map_of
 from recseg_d2.visualization import draw_overlay, draw_sequence

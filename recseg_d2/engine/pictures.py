@@ -14,6 +14,8 @@ from detectron2.engine import HookBase
 from detectron2.evaluation import inference_context
 from torch import nn
 
+from recseg_d2.config import read_options
+from recseg_d2.config.options import EvaluationOptions
 from recseg_d2.data.proposals import TEST, ProposalTestMapper, add_proposals
 from recseg_d2.engine.hooks import at_evaluation, unwrap
 from recseg_d2.engine.predictor import traced_inference
@@ -35,6 +37,7 @@ class SamplePictures(HookBase):
         self, cfg: CfgNode, model: nn.Module, context: Callable[[], AbstractContextManager[None]]
     ) -> None:
         self._cfg = cfg
+        self._options = read_options(cfg, EvaluationOptions)
         self._model = model
         self._context = context
 
@@ -47,7 +50,7 @@ class SamplePictures(HookBase):
         """Predict and draw; returns the paths written."""
         name = self._cfg.DATASETS.TEST[0]
         dicts = add_proposals(self._cfg, DatasetCatalog.get(name), name, TEST)
-        dicts = dicts[: self._cfg.TEST.NUM_PICTURES]
+        dicts = dicts[: self._options.num_pictures]
         mapper = ProposalTestMapper(self._cfg)
         model = unwrap(self._model)
         run = traced_inference(model)
@@ -58,4 +61,4 @@ class SamplePictures(HookBase):
 
     def _certain(self, output: dict[str, Any]) -> dict[str, Any]:
         found = output["instances"]
-        return {**output, "instances": found[found.scores >= self._cfg.TEST.PICTURE_SCORE_THRESH]}
+        return {**output, "instances": found[found.scores >= self._options.picture_score_thresh]}

@@ -19,8 +19,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import Instances
 from torch import nn
 
-from recseg_d2.config.device import resolve_device
-from recseg_d2.data.image_io import read_bgr
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
 
@@ -36,8 +35,7 @@ class Predictor:
         ...     print(path, len(instances))
 
     Args:
-        cfg: a complete config with ``MODEL.WEIGHTS``; it is not changed. ``MODEL.DEVICE`` "auto"
-            takes the best device there is.
+        cfg: a complete config with ``MODEL.WEIGHTS``; it is not changed.
         batch_size: images that go through the model together, 1 or more.
 
     Raises:
@@ -50,8 +48,6 @@ class Predictor:
             raise UserError(f"Batch size is {batch_size}; expected 1 or more.")
         self.batch_size = batch_size
         self.cfg = cfg.clone()
-        self.cfg.defrost()
-        self.cfg.MODEL.DEVICE = str(resolve_device(cfg))
         self.model = build_model(self.cfg)
         self.model.eval()
         load_weights(self.model, self.cfg.MODEL.WEIGHTS)

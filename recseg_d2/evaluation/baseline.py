@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
 from recseg_d2.baselines.classical import METHODS
-from recseg_d2.data.image_io import read_bgr
+from recseg_d2.data.catalog import check_registered
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.ground_truth import GroundTruth
 from recseg_d2.metrics import ImageScores
@@ -36,11 +36,7 @@ def score_baseline(dataset_name: str, method: str) -> ImageScores:
     """
     if method not in METHODS:
         raise UserError(f"method: found {method!r}, expected one of {', '.join(METHODS)}.")
-    if dataset_name not in DatasetCatalog.list():
-        raise UserError(
-            f"data set: found {dataset_name!r}, expected a registered one: "
-            f"{', '.join(sorted(DatasetCatalog.list()))}."
-        )
+    check_registered(dataset_name, "data set")
     truth = GroundTruth(dataset_name)
     scores = ImageScores()
     for record in tqdm(truth.records, desc=f"{method} on {dataset_name}", disable=None):

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from detectron2.data import MetadataCatalog
-from PIL import Image
 
-from recseg_d2.data.instance_ids import read_instance_ids
+from recseg_d2.data.io.images import read_image
+from recseg_d2.data.sources.instance_ids import read_instance_ids
 from recseg_d2.errors import UserError
 from recseg_d2.files import read_json
 from recseg_d2.metrics.cityscapes_matching import TrueScene, read_scene
@@ -52,11 +52,7 @@ def read_distances(disparity_file: str | Path, camera_file: str | Path) -> np.nd
         focal = float(camera["intrinsic"]["fx"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{camera_file}: found {error!r}, expected {form}.") from error
-    try:
-        with Image.open(disparity_file) as file:
-            disparity = np.asarray(file).astype(np.uint16)
-    except (OSError, SyntaxError, ValueError) as error:  # PIL raises each of them on broken files
-        raise UserError(f"{disparity_file}: cannot be read ({error}); copy it again.") from error
+    disparity = read_image(disparity_file)[..., 0].astype(np.uint16)
     return distances_from_disparity(disparity, baseline, focal)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 
 from recseg_d2.data.annotations import label_map_from_dict
-from recseg_d2.data.image_io import read_bgr
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.files import make_folder
 from recseg_d2.layers.nms import greedy_nms
 from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal
@@ -103,8 +103,8 @@ def draw_workings(
             image,
             attention_trace(output["trace"]),
             truth,
-            score_threshold=model.options.score_threshold,
-            mask_threshold=model.options.mask_threshold,
+            score_threshold=model.test_options.score_thresh,
+            mask_threshold=model.test_options.mask_thresh,
             all_glimpses=all_glimpses,
             side=side,
         )
@@ -127,9 +127,9 @@ def proposal_trace(model: InstanceFCNProposal, output: dict[str, Any]) -> Propos
     maps, objectness = level.maps.mask_maps[0], level.maps.objectness[0, 0]
     cells = [side * model.network.stride for side in objectness.shape]
     best = _instances(found, model)
-    threshold = model.proposal_options.mask_threshold
+    threshold = model.options.test.mask_thresh
     masks = paste_masks(best.mask_logits, best.windows, best.size, threshold)
-    assembled = model.network.options.mask_head == "assembling"
+    assembled = model.options.head.mask_head == "assembling"
     return ProposalTrace(
         masks=output["proposals"].pred_masks.cpu().numpy(),
         objectness=objectness.sigmoid().cpu().numpy(),
@@ -157,7 +157,7 @@ def image_and_truth(record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | No
 
 def _instances(found: MaskProposals, model: InstanceFCNProposal) -> MaskProposals:
     """The best proposals without near copies of each other, however unsure the model is."""
-    threshold = model.instance_options.nms_threshold
+    threshold = model.options.test.instance_nms_thresh
     return found.take(greedy_nms(found.boxes, found.objectness, threshold, INSTANCES))
 
 

@@ -72,14 +72,14 @@ def test_score_thresh_no_overlays_and_opts(trained, images, tmp_path):
     assert counts(out)[1:] == [["three.png", "2"]]
     files = ["counts.csv", "labels", "predictions.json", "predictions_images.json"]
     assert sorted(p.name for p in out.iterdir()) == files
-    more = ["MODEL.RECURRENT.SCORE_THRESH_TEST", "0.85"]
+    more = ["MODEL.SEQUENTIAL.TEST.SCORE_THRESH", "0.85"]
     assert predict(trained, path, output=out, more=more) == 0
     assert counts(out)[1:] == [["three.png", "1"]]
 
 
 def test_config_keys_may_stand_between_options_that_take_several_values(trained, images, tmp_path):
     out, images = tmp_path / "out", [str(p) for p in sorted(images.glob("*.png"))]
-    more = ["MODEL.RECURRENT.SCORE_THRESH_TEST", "0.85", "--no-overlays"]
+    more = ["MODEL.SEQUENTIAL.TEST.SCORE_THRESH", "0.85", "--no-overlays"]
     arguments = ["--weights", str(trained), "--output", str(out), "--input", *images, *more]
     assert run(main, arguments) == 0
     assert counts(out)[1:] == [["none.png", "0"], ["three.png", "1"], ["two.png", "1"]]

@@ -74,7 +74,7 @@ def red_pixels(figure: Image.Image) -> int:
 
 
 def tiny_model(*more: str):
-    options = ["MODEL.INSTANCE_FCN.BRANCH_WIDTH", "8", "MODEL.INSTANCE_FCN.PARTS", "3"]
+    options = ["MODEL.INSTANCE_FCN.HEAD.BRANCH_WIDTH", "8", "MODEL.INSTANCE_FCN.HEAD.PARTS", "3"]
     scales = ["MODEL.INSTANCE_FCN.TEST.SCALES", "(24, 40)", "MODEL.DEVICE", "cpu"]
     torch.manual_seed(0)
     return build_model(load_config("instancefcn_synthetic.yaml", [*options, *scales, *more])).eval()
@@ -114,8 +114,9 @@ def test_files_of_a_data_set(image, tmp_path, head):
     labels[3:20, 5:30] = 1
     record = {"file_name": str(tmp_path / "one.png"), "image_id": "a/1"}
     with_truth = {**record, "image_id": 2, "annotations": label_map_to_annotations(labels)}
-    sides = ["MODEL.INSTANCE_FCN.WINDOW", "14", "MODEL.INSTANCE_FCN.MASK_SIDE", "28"]
-    model = tiny_model("MODEL.INSTANCE_FCN.MASK_HEAD", head, *(sides if head == "deepmask" else []))
+    sides = ["MODEL.INSTANCE_FCN.HEAD.WINDOW", "14", "MODEL.INSTANCE_FCN.HEAD.MASK_SIDE", "28"]
+    more = sides if head == "deepmask" else []
+    model = tiny_model("MODEL.INSTANCE_FCN.HEAD.MASK_HEAD", head, *more)
     outputs = [traced(model, image)] * 2
     files = draw_pictures(model, [record, with_truth], outputs, tmp_path / "out", side=48)
     names = ["montage", "sequence_a_1", "sequence_2", "proposals_a_1", "proposals_2"]
