@@ -19,6 +19,11 @@ settings.register_profile("any_machine", deadline=None)  # however busy it is
 settings.load_profile("any_machine")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their length: packed bytes hold the time, and workers must agree on names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture
 def root() -> Path:
     """The folder of the checkout."""
