@@ -32,6 +32,7 @@ from recseg_d2.cli.own_data import (
     add_own_data_options,
     register_given,
 )
+from recseg_d2.data.catalog import check_registered
 from recseg_d2.data.coco_results import PROPOSAL_CATEGORY, image_of, results_of, save_results
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_place
@@ -95,11 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.val_data:
         register_given(FOLDER_VAL, args.val_data, args)
     name = FOLDER_VAL if args.val_data else args.dataset
-    if name not in DatasetCatalog.list():
-        raise UserError(
-            f"--dataset: found {name!r}, expected a registered data set: "
-            f"{', '.join(sorted(DatasetCatalog.list()))}."
-        )
+    check_registered(name, "--dataset")
     path = make_place(args.output / f"proposals_{name}.json")
     results, images = [], []
     for record in tqdm(DatasetCatalog.get(name), desc="random boxes", disable=None):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from detectron2.config import CfgNode
@@ -26,8 +26,13 @@ class MetaArchitecture(nn.Module):
 
     Raises:
         UserError: mean and standard deviation differ in their number of channels.
+
+    Attributes:
+        finds_in_order: whether the "step" of instances is the order in which the model discovered
+            them, which analyses of that order need; for other models it is no more than a rank.
     """
 
+    finds_in_order: ClassVar[bool] = False
     pixel_mean: torch.Tensor
     pixel_std: torch.Tensor
 

@@ -64,8 +64,8 @@ class RankedWindows:
 
 def propose(
     network: InstanceFCN, image: torch.Tensor, size: tuple[int, int], options: ProposalOptions
-) -> MaskProposals:
-    """Ranked proposals of an image.
+) -> tuple[MaskProposals, PyramidLevel]:
+    """Ranked proposals of an image, and the scale that the best window is of.
 
     Args:
         network: in evaluation mode.
@@ -74,7 +74,8 @@ def propose(
         options: of the pyramid, the suppression, and the number of proposals.
     """
     levels = build_pyramid(network, image, options)
-    return select(network, levels, rank_windows(levels, options.pre_nms_topk), size, options)
+    ranked = rank_windows(levels, options.pre_nms_topk)
+    return select(network, levels, ranked, size, options), levels[int(ranked.level[0])]
 
 
 def build_pyramid(
