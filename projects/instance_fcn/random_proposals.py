@@ -44,7 +44,7 @@ class BoxRange:
 
     Attributes:
         smallest: geometric mean of a box's sides, at least, as a share of the image's shorter side.
-        largest: the same, at most.
+        largest: geometric mean of a box's sides, at most, as a share of the image's shorter side.
         aspect: width over height is in [1 / aspect, aspect], log-uniform.
     """
 
@@ -118,10 +118,10 @@ def random_boxes(
     """Boxes that lie in an image, uniform in place.
 
     Args:
-        rng: to draw with.
-        shape: the image's height and width in pixels.
-        number: of boxes.
-        given: their sizes and proportions.
+        rng: the generator that boxes are drawn with.
+        shape: height and width of the image in pixels.
+        number: how many boxes to draw.
+        given: the range of sides and aspect ratios.
 
     Returns:
         (number, 4) int64 x1 y1 x2 y2, the last pixel's far edge included; each at least a pixel

@@ -59,7 +59,7 @@ def _dilate(block: nn.Module, hole: int) -> int:
     """Take a block's stride away; what comes after the convolution that had it is dilated more.
 
     Args:
-        block: of a ResNet.
+        block: a residual block of torchvision's or Detectron2's ResNets.
         hole: cells from one that its input's convolutions read to the next.
 
     Returns:

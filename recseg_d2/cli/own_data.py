@@ -30,9 +30,9 @@ def register_given(name: str, place: str, args: argparse.Namespace) -> None:
     """Register data of the command line, in place of that of an earlier call in this process.
 
     Args:
-        name: ``FOLDER_TRAIN``, ``FOLDER_VAL`` or a tool's own.
-        place: the folder or file.
-        args: with the options of ``add_own_data_options``.
+        name: name to register the data set by: ``FOLDER_TRAIN``, ``FOLDER_VAL`` or a tool's own.
+        place: the folder or file that the user gave.
+        args: parsed arguments, with the options of ``add_own_data_options``.
 
     Raises:
         UserError: see ``open_own_data``.

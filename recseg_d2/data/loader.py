@@ -41,7 +41,7 @@ def build_train_loader(cfg: CfgNode, start_iteration: int = 0) -> DataLoader:
     Args:
         cfg: ``SOLVER.IMS_PER_BATCH`` images an iteration over all processes. A negative
             ``SEED`` (Detectron2's "not seeded") counts as 0: the stream is always reproducible.
-        start_iteration: where a resumed run goes on.
+        start_iteration: iteration from which a resumed run goes on, 0 for a new one.
 
     Returns:
         A loader that yields lists of what ``InstanceMapper`` returns.

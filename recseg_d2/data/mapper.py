@@ -59,8 +59,8 @@ class InstanceMapper:
         Args:
             augmentations: applied in this order, before the resize.
             image_format: "RGB" or "BGR".
-            resize: applied last.
-            num_classes: category ids must be under it.
+            resize: the resize to the model's resolution, applied last.
+            num_classes: number of classes C; category ids are in [0, C).
             max_instances: the most objects to keep; None keeps all.
             with_annotations: whether to produce "instances".
         """

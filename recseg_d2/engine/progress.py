@@ -29,7 +29,7 @@ class Plateau:
 
     Args:
         patience: evaluations without improvement that make a plateau.
-        higher_is_better: direction.
+        higher_is_better: whether a greater value of the metric is an improvement.
     """
 
     def __init__(self, patience: int, higher_is_better: bool) -> None:
@@ -74,11 +74,11 @@ class Curriculum(HookBase):
     Has to come after the hooks that produce the metric.
 
     Args:
-        model: has ``steps`` and ``step_limit``.
-        start: objects at first.
+        model: a model with ``steps`` and ``step_limit``.
+        start: number of objects to predict at first.
         every: iterations between two raises; 0 waits for a plateau of the metric instead.
-        plateau: of the metric.
-        metric: name in the storage.
+        plateau: tells when the metric no longer improves.
+        metric: name of the metric in the event storage.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class BestCheckpoint(HookBase):
 
     Args:
         metric: name in the storage; a warning says so if no evaluation produced it.
-        plateau: of the metric; a patience of 0 never ends training.
+        plateau: tells when the metric no longer improves; a patience of 0 never ends training.
         save_best: stores the model as the best one so far.
         finish: called before training ends early, with the best model stored.
     """

@@ -41,9 +41,10 @@ def build_evaluator(
     """The evaluator for a data set, see ``evaluator_type``.
 
     Args:
-        cfg: gives ``TEST.EVALUATOR``, and the default of ``output_dir``.
-        dataset_name: a registered data set.
-        output_dir: where evaluators write their files; None is ``cfg.OUTPUT_DIR/inference``.
+        cfg: a config, which gives ``TEST.EVALUATOR`` and the default of ``output_dir``.
+        dataset_name: a name in ``DatasetCatalog``.
+        output_dir: folder that the evaluator writes its files to; None is
+            ``cfg.OUTPUT_DIR/inference``.
 
     Raises:
         UserError: as ``evaluator_type``.

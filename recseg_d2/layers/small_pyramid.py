@@ -68,7 +68,7 @@ class SmallPyramid(nn.Module):
     ones, and a residual block follows at the output.
 
     Args:
-        options: of the levels and of the output.
+        options: channels and blocks of the levels, and the width and stride of the output.
         in_width: channels of the image.
     """
 

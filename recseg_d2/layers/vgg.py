@@ -62,7 +62,7 @@ class Conv5VGG16(nn.Module):
     stride give features of exactly side / stride cells.
 
     Args:
-        options: the stride.
+        options: the stride of the last features.
         in_width: channels of the image.
     """
 

@@ -31,8 +31,8 @@ class SingleFeature(nn.Module):
     """One of a backbone's feature maps.
 
     Args:
-        backbone: any.
-        name: of the feature map.
+        backbone: any of Detectron2's or this package's.
+        name: name of the feature map that is taken.
     """
 
     def __init__(self, backbone: Backbone, name: str) -> None:
@@ -55,9 +55,9 @@ class InstanceFCNProposal(MetaArchitecture):
     (K,) in [0, 1], ``pred_classes`` (all 0), ``pred_masks`` and ``step``, the rank.
 
     Args:
-        backbone: any with a feature map of the wanted stride.
-        options: of the branches, the training, the proposals and the instances.
-        shared: arguments of ``MetaArchitecture``.
+        backbone: any backbone that has a feature map of the wanted stride.
+        options: MODEL.INSTANCE_FCN: the branches, the training, the proposals and the instances.
+        shared: arguments of ``MetaArchitecture``, passed on.
 
     Raises:
         UserError: the backbone lacks the wanted feature map, or sizes do not fit its stride.

@@ -18,7 +18,7 @@ class Frame:
 
     Attributes:
         image: (h, w, 3) uint8 RGB.
-        given: H and W of the image before.
+        given: H and W, height and width of the image before in pixels.
     """
 
     image: np.ndarray

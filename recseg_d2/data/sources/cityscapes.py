@@ -43,7 +43,7 @@ class Cityscapes(LabelledImages):
     """A split of Cityscapes, by city and name.
 
     Attributes:
-        root: has leftImg8bit/ and gtFine/.
+        root: the folder that has leftImg8bit/ and gtFine/.
         split: one of ``SPLITS``; "test" gives dicts without annotations.
     """
 

@@ -45,9 +45,9 @@ class CocoImage(NamedTuple):
     """An image of an annotation file.
 
     Attributes:
-        image: its entry in "images".
-        annotations: entries in "annotations" whose category is kept.
-        category_of: category of each "category_id".
+        image: the image's entry in the file's list "images".
+        annotations: the image's entries in "annotations" whose category is kept.
+        category_of: contiguous number of the category, from 0, by "category_id".
     """
 
     image: dict[str, Any]
@@ -61,12 +61,12 @@ class Coco(DataSource[CocoImage]):
 
     Attributes:
         json_file: annotations in COCO's format.
-        image_root: the folder of the images.
+        image_root: the folder that "file_name" of the images is relative to.
         categories: names of the categories to keep; they become 0, 1, ... in this order.
         only_with_objects: leave out images without an object of these categories (a crowd is none).
         first: keep so many images, those of the smallest ids; None keeps all.
         sample: keep so many images, drawn by ``seed``; fewer where there are fewer; None keeps all.
-        seed: of that draw.
+        seed: seed that the images are drawn with.
         evaluation: fields of ``MetadataCatalog`` that say how predictions are scored.
     """
 

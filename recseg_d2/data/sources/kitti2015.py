@@ -42,7 +42,7 @@ class Kitti2015(LabelledImages):
     """A split of the training images, or the test images, by name.
 
     Attributes:
-        root: has training/ and testing/.
+        root: the folder that has training/ and testing/.
         split: one of ``SPLITS``; "test" gives dicts without annotations.
         cars_only: keep the cars, scored as ``KittiCars``; else the eight classes of Cityscapes,
             with COCO's scores.

@@ -36,7 +36,7 @@ class Synthetic(DataSource[int]):
     """Drawn images, one for each seed of a range.
 
     Attributes:
-        num_images: how many.
+        num_images: number of images.
         first_seed: keep the ranges of a training and a test set apart.
         size: side of the images in pixels.
     """

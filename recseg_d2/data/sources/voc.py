@@ -64,8 +64,9 @@ class Voc(VocImages):
     """Images with Pascal VOC's masks.
 
     Attributes:
-        root: has JPEGImages, SegmentationObject and SegmentationClass.
-        image_set: see ``voc_splits.voc_images``; None takes every image that has masks.
+        root: the folder that has JPEGImages, SegmentationObject and SegmentationClass.
+        image_set: name of a list of images, see ``voc_splits.voc_images``; None takes every image
+            that has masks.
     """
 
     root: Path
@@ -95,7 +96,7 @@ class VocSbd(VocImages):
 
     Attributes:
         voc_root: the folder of VOC 2012.
-        sbd_root: SBD's folder.
+        sbd_root: the folder of SBD that has img/, cls/ and inst/.
         split: "sds" or "rsis", see ``voc_splits``.
         part: "train" or "val".
     """

@@ -18,9 +18,9 @@ def matching_iou_loss(
     no gradient; the result is the mean over all images.
 
     Args:
-        iou: (B, T, N).
-        assignment: (B, T) int64 from ``layers.matching.assign``.
-        counts: (B,) int64, n of each image.
+        iou: (B, T, N) in [0, 1], soft IoU of each step's mask with each true one.
+        assignment: (B, T) int64 from ``layers.matching.assign``, the object of each step.
+        counts: (B,) int64, number of objects n of each image.
     """
     matched = iou.gather(2, assignment.clamp(min=0)[..., None])[..., 0]
     total = (matched * (assignment >= 0)).sum(dim=1)
@@ -35,8 +35,8 @@ def monotonic_score_loss(score_logits: torch.Tensor, found: torch.Tensor) -> tor
     and maximum are taken of the logits, where nothing saturates.
 
     Args:
-        score_logits: (B, T).
-        found: (B, T) bool, s* of the paper.
+        score_logits: (B, T), logit of the score of each step.
+        found: (B, T) bool, s* of the paper: whether the step is assigned to an object.
 
     Returns:
         The mean over steps and images.
