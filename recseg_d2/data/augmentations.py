@@ -92,7 +92,7 @@ class TransposeTransform(Transform):
         return coords[:, ::-1]
 
     def inverse(self) -> Transform:
-        """Itself."""
+        """The transposition is its own inverse."""
         return self
 
 
@@ -111,11 +111,11 @@ class ColorTransform(Transform):
         return np.clip(np.rint(moved), 0, 255).astype(img.dtype)
 
     def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
-        """Nothing moves."""
+        """Objects stay where they are."""
         return segmentation
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
-        """Nothing moves."""
+        """Points stay where they are."""
         return coords
 
 
@@ -123,7 +123,7 @@ class RandomAffine(T.Augmentation):
     """The RSIS jitter: rotation, shear and zoom of each axis about the centre, then a shift."""
 
     def __init__(self, options: AffineOptions):
-        """Keep the ranges."""
+        """Draw from the ranges of the options."""
         super().__init__()
         self.options = options
 
@@ -146,7 +146,7 @@ class RandomTranspose(T.Augmentation):
     """Swaps rows and columns with probability one half."""
 
     def get_transform(self, image: np.ndarray) -> Transform:
-        """Draw a transform."""
+        """Draw whether an image of any size is transposed."""
         return TransposeTransform() if self._rand_range() < 0.5 else NoOpTransform()
 
 

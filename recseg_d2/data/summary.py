@@ -102,11 +102,11 @@ class Summary:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The attributes by name, as JSON can hold them."""
         return asdict(self)
 
     def table(self) -> str:
-        """For the terminal; classes without an object are left out."""
+        """The summary as text for the terminal; classes without an object are left out."""
         fewest, mean, most = self.objects_range
         rows = [
             ("images", str(self.images)),

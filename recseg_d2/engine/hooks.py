@@ -39,11 +39,11 @@ class StepSeed(HookBase):
         self._handle: RemovableHandle | None = None
 
     def before_train(self) -> None:
-        """Begin."""
+        """Set the seed of every forward pass in training from here on."""
         self._handle = self._model.register_forward_pre_hook(self._set)
 
     def after_train(self) -> None:
-        """End."""
+        """Leave the model's forward pass as it was before."""
         if self._handle is not None:
             self._handle.remove()
 
@@ -60,7 +60,7 @@ class TellIteration(HookBase):
         self._model = unwrap(model)
 
     def before_step(self) -> None:
-        """See the class."""
+        """Set the model's ``iteration``."""
         self._model.iteration = self.trainer.iter
 
 

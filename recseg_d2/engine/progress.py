@@ -54,11 +54,11 @@ class Plateau:
         self.best, self.waited = None, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """What a checkpoint keeps, so that a resumed run goes on as if never stopped."""
         return {"best": self.best, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+        """Go on from what ``state_dict`` gave."""
         self.best, self.waited = state["best"], state["waited"]
 
 
@@ -119,11 +119,11 @@ class Curriculum(HookBase):
         return self._start + self._raised >= self._model.steps
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """What a checkpoint keeps, so that a resumed run goes on as if never stopped."""
         return {"raised": self._raised, **self._plateau.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+        """Go on from what ``state_dict`` gave."""
         self._raised = state["raised"]
         self._plateau.load_state_dict(state)
 
@@ -182,9 +182,9 @@ class BestCheckpoint(HookBase):
             self._save_best()
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """What a checkpoint keeps, so that a resumed run goes on as if never stopped."""
         return self._plateau.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+        """Go on from what ``state_dict`` gave."""
         self._plateau.load_state_dict(state)

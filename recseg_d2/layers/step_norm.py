@@ -87,5 +87,5 @@ class StepBatchNorm2d(nn.BatchNorm2d):
         )
 
     def extra_repr(self) -> str:
-        """For ``print(model)``."""
+        """Number of channels and of steps, as ``print(model)`` shows them."""
         return f"{self.num_features}, steps={self.steps}"

@@ -81,7 +81,7 @@ class Coco(DataSource[CocoImage]):
 
     @property
     def place(self) -> Path:
-        """The annotation file."""
+        """The file of annotations, which messages name."""
         return self.json_file
 
     def find(self) -> list[CocoImage]:
@@ -102,7 +102,7 @@ class Coco(DataSource[CocoImage]):
         }
 
     def file_of(self, item: CocoImage) -> str:
-        """The image."""
+        """Path of the image file."""
         return str(self.image_root / item.image["file_name"])
 
     def metadata(self) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from typing import Any
 
 from recseg_d2.data.sources.base import DataSource, check_choice
 from recseg_d2.data.sources.instance_ids import (
-    CLASSES,
     KITTI_DIVISOR,
     LABEL_IDS,
+    STREET_CLASSES,
     InstanceIdRule,
     read_instance_ids,
 )
@@ -34,7 +34,7 @@ SPLITS = ("train", "val", "trainval", "test")
 
 _VAL_EVERY = 5
 _ALL = InstanceIdRule(LABEL_IDS, KITTI_DIVISOR)
-_CARS = InstanceIdRule([LABEL_IDS[CLASSES.index("car")]], KITTI_DIVISOR)
+_CARS = InstanceIdRule([LABEL_IDS[STREET_CLASSES.index("car")]], KITTI_DIVISOR)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Kitti2015(LabelledImages):
 
     def metadata(self) -> dict[str, Any]:
         """Cars as in ``kitti``, or the eight classes."""
-        every = {"thing_classes": CLASSES, "evaluator_type": "coco"}
+        every = {"thing_classes": STREET_CLASSES, "evaluator_type": "coco"}
         return CAR_METADATA if self.cars_only else every
 
 

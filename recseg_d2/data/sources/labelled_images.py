@@ -109,7 +109,7 @@ class LabelledImages(DataSource[LabelledImage]):
         return {**record, "annotations": annotations}
 
     def file_of(self, item: LabelledImage) -> str:
-        """The image."""
+        """Path of the image file."""
         return str(item.image)
 
 

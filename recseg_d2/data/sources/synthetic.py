@@ -47,7 +47,7 @@ class Synthetic(DataSource[int]):
     drawing: ClassVar[str]  # one of ``synthetic.files.DRAWINGS``
 
     def find(self) -> range:
-        """The seeds."""
+        """The seeds that images are drawn from, an image each."""
         return range(self.first_seed, self.first_seed + self.num_images)
 
     def read(self, item: int) -> Record:
@@ -103,7 +103,7 @@ class Scenes(Synthetic):
     def metadata(self) -> dict[str, Any]:
         """The six classes, or one."""
         if self.with_classes:
-            return {"thing_classes": scenes.CLASSES, "evaluator_type": "voc_segm"}
+            return {"thing_classes": scenes.SHAPE_CLASSES, "evaluator_type": "voc_segm"}
         return {"thing_classes": ("object",), "evaluator_type": "segment_proposal"}
 
 

@@ -30,9 +30,9 @@ def matching_iou_loss(
 def monotonic_score_loss(score_logits: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
     """Eq. 27: scores are to fall along the sequence.
 
-    A step that found an object answers for the lowest score up to it, a step that did not for the
-    highest from it on; each with cross entropy. The sigmoid is monotonic, so that running minimum
-    and maximum are taken of the logits, where nothing saturates.
+    A step that found an object pays the cross entropy, to 1, of the lowest score up to it; a step
+    that found none that of the highest score from it on, to 0. The sigmoid is monotonic, so that
+    running minimum and maximum are taken of the logits, where nothing saturates.
 
     Args:
         score_logits: (B, T), logit of the score of each step.
