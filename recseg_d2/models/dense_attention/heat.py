@@ -74,3 +74,12 @@ class HeatMap(nn.Module):
         x = features.fine + self.fine_canvas(shrunk)
         x = x + F.interpolate(coarse, scale_factor=float(_RATIO), mode="nearest")
         return self.out(x)[:, 0]
+
+
+_NEIGHBOURHOOD = 7  # cells; a peak is the largest value among so many along each axis
+
+
+def heat_peaks(heat: torch.Tensor, least: float) -> torch.Tensor:
+    """Bool (h, w): the largest value around it, and at least ``least``."""
+    around = F.max_pool2d(heat[None, None], _NEIGHBOURHOOD, 1, _NEIGHBOURHOOD // 2)[0, 0]
+    return (heat == around) & (heat >= least)

@@ -51,4 +51,6 @@ class SearchOptions:
     heat_threshold: float = 0.12  # the search ends where no place of the heat map exceeds it
     score_threshold: float = 0.4  # least sqrt(heat * score) of an object that is kept
     min_area: int = 12  # least pixels of an object that is kept
+    duplicate_iou: float = 0.6  # a mask with this IoU with an object found before is that object
     max_objects: int = 1000  # most objects of an image
+    looks_per_round: int = 64  # most places looked at together; 1: strictly one after another

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from recseg_d2.models.dense_attention.batch import TargetBatch
 from recseg_d2.models.dense_attention.canvas_sampling import Canvas
+from recseg_d2.models.dense_attention.heat import heat_peaks
 from recseg_d2.models.dense_attention.model import boxes_at, place_of
 
 NOTHING = -1
 _CORE = 0.55  # places of true windows are drawn where the depth is above this
-_NEIGHBOURHOOD = 7  # cells; a maximum is the largest value among so many along each axis
 _LEAST_HEAT = 0.03  # of a maximum to train on
 _MIN_BOX = 2.0  # pixels
 
@@ -101,8 +100,3 @@ def own_windows(
     rows, columns, objects = rows[clear], columns[clear], objects[clear]
     return WindowSample(place_of(rows, columns), boxes_at(distances, rows, columns), objects)
 
-
-def heat_peaks(heat: torch.Tensor, least: float) -> torch.Tensor:
-    """Bool (h, w): the largest value around, and at least ``least``."""
-    around = F.max_pool2d(heat[None, None], _NEIGHBOURHOOD, 1, _NEIGHBOURHOOD // 2)[0, 0]
-    return (heat == around) & (heat >= least)
