@@ -19,20 +19,22 @@ from recseg_d2.errors import UserError
 
 
 class AffineTransform(Transform):
-    """Moves each point p = (x, y) to ``linear @ p + offset``; the frame keeps its size.
+    """Moves each point p = (x, y) to ``linear @ p + offset``; the frame keeps its size, or gets one.
 
     What comes in from outside the frame is the image's mean colour, and 0, that is background, in
     segmentations. (Continuing the edge would smear objects there into shapes without a mask.)
     """
 
-    def __init__(self, linear: np.ndarray, offset: np.ndarray):
+    def __init__(self, linear: np.ndarray, offset: np.ndarray, size: tuple[int, int] | None = None):
         """Keep the map.
 
         Args:
             linear: (2, 2), invertible, for points (x, y).
             offset: (2,) pixels.
+            size: height and width of the frame afterwards; None keeps them.
         """
         super().__init__()
+        self.size = size
         self.linear = np.asarray(linear, dtype=np.float64)
         self.offset = np.asarray(offset, dtype=np.float64)
 
@@ -57,19 +59,20 @@ class AffineTransform(Transform):
         self, array: np.ndarray, resampling: Image.Resampling, fill_with_mean: bool
     ) -> np.ndarray:
         """Sample an (H, W, ...) array channel by channel."""
-        height, width = array.shape[:2]
+        height, width = self.size or array.shape[:2]
         back = np.linalg.inv(self.linear)
         start = -back @ self.offset
         data = (back[0, 0], back[0, 1], start[0], back[1, 0], back[1, 1], start[1])
         working = _PIL_DTYPES.get(array.dtype.kind + str(array.dtype.itemsize), array.dtype)
         moved = np.empty((height, width, math.prod(array.shape[2:])), working)
-        for c, channel in enumerate(np.moveaxis(array.reshape(moved.shape), 2, 0)):
+        channels = array.reshape(*array.shape[:2], moved.shape[2])
+        for c, channel in enumerate(np.moveaxis(channels, 2, 0)):
             plane = Image.fromarray(np.ascontiguousarray(channel, dtype=working))
             fill = moved.dtype.type(channel.mean() if fill_with_mean else 0).item()
             moved[..., c] = plane.transform(
                 (width, height), Image.Transform.AFFINE, data, resampling, fillcolor=fill
             )
-        return moved.reshape(array.shape).astype(array.dtype)
+        return moved.reshape(height, width, *array.shape[2:]).astype(array.dtype)
 
 
 # PIL warps 8-bit, 32-bit integer and 32-bit float planes; others are widened for it.

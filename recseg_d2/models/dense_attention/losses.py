@@ -25,9 +25,12 @@ def foreground_loss(logits: torch.Tensor, batch: TargetBatch) -> torch.Tensor:
     """
     truth, known = batch.foreground, batch.known.float()
     entropy = F.binary_cross_entropy_with_logits(logits, truth, weight=known, reduction="sum")
-    return entropy / known.sum().clamp(min=1) + dice_loss(
-        (logits.sigmoid() * known).flatten()[None], (truth * known).flatten()[None]
-    ).mean()
+    return (
+        entropy / known.sum().clamp(min=1)
+        + dice_loss(
+            (logits.sigmoid() * known).flatten()[None], (truth * known).flatten()[None]
+        ).mean()
+    )
 
 
 def direction_loss(logits: torch.Tensor, batch: TargetBatch) -> torch.Tensor:

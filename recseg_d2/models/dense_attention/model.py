@@ -66,7 +66,7 @@ class DenseAttention(nn.Module):
         super().__init__()
         self.options = options
         widths, coarse, head = options.widths, options.coarse_width, options.head_width
-        self.encoder = ResidualEncoder(in_channels, widths)
+        self.encoder = ResidualEncoder(in_channels, widths, options.stem_blocks)
         self.decoder = UNetDecoder(widths, coarse)
         self.auxiliary = nn.Conv2d(widths[0], 1 + DIRECTIONS, 1)
         self.box = nn.Sequential(conv_norm_relu(widths[0], head), nn.Conv2d(head, 4, 1))

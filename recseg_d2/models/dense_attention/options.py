@@ -10,6 +10,7 @@ class NetworkOptions:
     """Sizes of the networks."""
 
     widths: tuple[int, ...] = (24, 48, 80, 112, 128)  # channels at strides 2, 4, 8, 16, 32
+    stem_blocks: int = 1  # residual blocks of the encoder at stride 2, where they cost most
     coarse_width: int = 48  # channels of the decoder's features at stride 8
     head_width: int = 24  # channels of the heads that make the heat map and the boxes
     window_widths: tuple[int, ...] = (24, 40, 64)  # channels of the window network's three levels

@@ -192,7 +192,9 @@ class Search:
         x1, y1, x2, y2 = found.boxes[k]
         place = (found.places[k][0], found.places[k][1])
         self.result.looks.append(
-            Look(self.rounds, place, (x1, y1, x2, y2), found.heat[k], found.scores[k], number, drawn)
+            Look(
+                self.rounds, place, (x1, y1, x2, y2), found.heat[k], found.scores[k], number, drawn
+            )
         )
 
     def _close(self, drawn: DrawnObject) -> None:

@@ -26,14 +26,15 @@ class ResidualEncoder(nn.Module):
     Args:
         in_channels: of the image.
         widths: channels at strides 2, 4, 8, ...
+        stem_blocks: residual blocks at stride 2; the other levels have one each.
     """
 
-    def __init__(self, in_channels: int, widths: Sequence[int]) -> None:
+    def __init__(self, in_channels: int, widths: Sequence[int], stem_blocks: int = 1) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(FINE_STRIDE),  # each 2 x 2 block of pixels becomes channels
             conv_norm_relu(in_channels * FINE_STRIDE**2, widths[0]),
-            ResidualBlock(widths[0]),
+            *(ResidualBlock(widths[0]) for _ in range(stem_blocks)),
         )
         self.levels = nn.ModuleList(
             nn.Sequential(conv_norm_relu(before, width, stride=2), ResidualBlock(width))

@@ -34,7 +34,12 @@ class WindowSample:
 
 
 def true_windows(
-    rng: np.random.Generator, batch: TargetBatch, image: int, canvas: Canvas, most: int, jitter: float
+    rng: np.random.Generator,
+    batch: TargetBatch,
+    image: int,
+    canvas: Canvas,
+    most: int,
+    jitter: float,
 ) -> WindowSample:
     """Windows around objects that are not on the canvas, their boxes jittered.
 
@@ -99,4 +104,3 @@ def own_windows(
     objects = torch.where(done[objects], NOTHING, objects)
     rows, columns, objects = rows[clear], columns[clear], objects[clear]
     return WindowSample(place_of(rows, columns), boxes_at(distances, rows, columns), objects)
-

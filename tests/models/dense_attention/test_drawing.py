@@ -25,7 +25,9 @@ def test_duplicates_are_refused():
 
 def test_small_objects_and_windows_outside_are_refused():
     drawing = Drawing((10, 10), (16, 16))
-    assert drawing.add(square(9, 9, 8), 2, 0.6) == -1  # one pixel in the image, the rest in the padding
+    assert (
+        drawing.add(square(9, 9, 8), 2, 0.6) == -1
+    )  # one pixel in the image, the rest in the padding
     assert drawing.add(square(9, 9, 8), 1, 0.6) == 0
     assert drawing.add(square(40, 40, 8), 1, 0.6) == -1
 

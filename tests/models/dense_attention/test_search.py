@@ -90,7 +90,9 @@ def test_heat_maps_are_kept_where_asked_for():
 
 
 def test_boxes_apart():
-    boxes = np.array([[0, 0, 8, 8], [9, 0, 17, 8], [30, 0, 38, 8], [31, 1, 33, 3], [50, 50, 52, 52]])
+    boxes = np.array(
+        [[0, 0, 8, 8], [9, 0, 17, 8], [30, 0, 38, 8], [31, 1, 33, 3], [50, 50, 52, 52]]
+    )
     assert boxes_apart(boxes.astype(float), 9).tolist() == [0, 2, 4]
     assert boxes_apart(boxes.astype(float), 2).tolist() == [0, 2]
     assert boxes_apart(np.zeros((0, 4)), 3).tolist() == []

@@ -75,7 +75,9 @@ def test_no_windows():
 
 def test_place_and_box_are_where_they_should_be():
     windows = torch.tensor([[0.0, 0.0, 28.0]])
-    maps = place_maps(windows, torch.tensor([[10.5, 18.5]]), torch.tensor([[2.0, 10.0, 18.0, 26.0]]), 28)
+    maps = place_maps(
+        windows, torch.tensor([[10.5, 18.5]]), torch.tensor([[2.0, 10.0, 18.0, 26.0]]), 28
+    )
     assert divmod(int(maps[0, 0].argmax()), 28) == (18, 10)
     assert maps[0, 0].max() == pytest.approx(1.0)
     assert maps[0, 1, 18, 10] > 0.6
