@@ -62,11 +62,13 @@ class DenseAttention(nn.Module):
         options: NetworkOptions = NetworkOptions(),  # noqa: B008  (frozen)
         in_channels: int = 3,
         num_classes: int = 1,
+        encoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.options = options
-        widths, coarse, head = options.widths, options.coarse_width, options.head_width
-        self.encoder = ResidualEncoder(in_channels, widths, options.stem_blocks)
+        coarse, head = options.coarse_width, options.head_width
+        widths = options.widths if encoder is None else encoder.widths
+        self.encoder = encoder or ResidualEncoder(in_channels, widths, options.stem_blocks)
         self.decoder = UNetDecoder(widths, coarse)
         self.auxiliary = nn.Conv2d(widths[0], 1 + DIRECTIONS, 1)
         self.box = nn.Sequential(conv_norm_relu(widths[0], head), nn.Conv2d(head, 4, 1))
