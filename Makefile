@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test benchmark lint format types clean
+.PHONY: demo test benchmark docs lint format types clean
 
 demo: $(READY)
 	$(BIN)/recseg demo --output output/demo
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/run.py
+
+docs: $(READY)
+	$(BIN)/python -m recseg_d2.config.reference > docs/configs.md
 
 test: lint types
 	$(BIN)/python -m pytest -n 2

@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from benchmarks.models import interleaved_seconds
-from recseg_d2.data.instance_ids import CLASSES, LABEL_IDS, read_instance_ids
+from recseg_d2.data.sources.instance_ids import CLASSES, LABEL_IDS, read_instance_ids
 from recseg_d2.evaluation.cityscapes import match_files
 from recseg_d2.evaluation.cityscapes_results import write_submission
 from recseg_d2.files import make_folder

@@ -87,8 +87,8 @@ def random_batch(cfg: CfgNode, batch_size: int) -> list[dict[str, Any]]:
 
     Images have the model's working resolution; objects are rectangles anywhere in it.
     """
-    height, width = cfg.MODEL.RECURRENT.IMAGE_SIZE
-    count = max(1, cfg.MODEL.RECURRENT.STEPS - 1)
+    height, width = cfg.MODEL.SEQUENTIAL.IMAGE_SIZE
+    count = max(1, cfg.MODEL.SEQUENTIAL.STEPS - 1)
     generator = torch.Generator().manual_seed(0)
     batch = []
     for _ in range(batch_size):

@@ -13,19 +13,19 @@ from typing import Any
 
 import torch
 
+from recseg_d2.layers.images import resize_image
 from recseg_d2.layers.nms import BLOCK, greedy_nms
 from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal
 from recseg_d2.models.instance_fcn.network import ProposalMaps
+from recseg_d2.models.instance_fcn.options import ProposalOptions
 from recseg_d2.models.instance_fcn.pasting import paste_masks
 from recseg_d2.models.instance_fcn.proposals import (
-    ProposalOptions,
     PyramidLevel,
     RankedWindows,
     assemble_windows,
     level_of,
     pad_to_cells,
     rank_windows,
-    resize_to,
     scaled_size,
     tight_boxes,
 )
@@ -65,21 +65,21 @@ def build_scene(
     model: InstanceFCNProposal, scales: tuple[float, ...], size: tuple[int, int]
 ) -> Scene:
     """Run all stages once, on noise."""
-    options = replace(model.proposal_options, scales=scales)
+    options = replace(model.options.test, scales=scales)
     network, noise = model.network, torch.randn(3, *size, device=model.device)
     images, features, levels = [], [], []
     for scale in scales:
-        resized = resize_to(noise, scaled_size(noise.shape[1:], scale, options.max_side))
+        resized = resize_image(noise, scaled_size(noise.shape[1:], scale, options.max_side))
         images.append(pad_to_cells(resized, network.stride)[None])
         features.append(network.backbone(images[-1]))
         maps = network.branches(features[-1]).float()
         spread = maps.mask_maps - maps.mask_maps.mean()
         maps = ProposalMaps(spread / spread.std(), maps.objectness)
         levels.append(level_of(maps, (resized.shape[1], resized.shape[2])))
-    ranked = rank_windows(levels, options.pre_top)
-    proposals = assemble_windows(network, levels, ranked, size, options.mask_threshold)
-    scores, threshold = proposals.objectness, options.nms_threshold
-    kept = proposals.take(greedy_nms(proposals.boxes, scores, threshold, options.top))
+    ranked = rank_windows(levels, options.pre_nms_topk)
+    proposals = assemble_windows(network, levels, ranked, size, options.mask_thresh)
+    scores, threshold = proposals.objectness, options.nms_thresh
+    kept = proposals.take(greedy_nms(proposals.boxes, scores, threshold, options.topk))
     return Scene(model, options, size, images, features, levels, ranked, proposals, kept)
 
 
@@ -92,13 +92,11 @@ def stages(scene: Scene) -> dict[str, Work]:
         "heads": lambda: [network.branches(features) for features in scene.features],
         "assembling": lambda: assembled(scene),
         "boxes": lambda: tight_boxes(
-            found.mask_logits, found.windows, scene.size, options.mask_threshold
+            found.mask_logits, found.windows, scene.size, options.mask_thresh
         ),
-        "NMS": lambda: greedy_nms(
-            found.boxes, found.objectness, options.nms_threshold, options.top
-        ),
+        "NMS": lambda: greedy_nms(found.boxes, found.objectness, options.nms_thresh, options.topk),
         "pasting": lambda: paste_masks(
-            kept.mask_logits, kept.windows, scene.size, options.mask_threshold
+            kept.mask_logits, kept.windows, scene.size, options.mask_thresh
         ),
     }
 

@@ -49,7 +49,6 @@ from benchmarks.stages import StageSettings, stage_rows
 from recseg_d2.cli import run
 from recseg_d2.cli.model_options import add_config_options
 from recseg_d2.config import load_config
-from recseg_d2.config.device import resolve_device
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.errors import UserError
 from recseg_d2.files import save_scores
@@ -165,11 +164,11 @@ def benchmark_config(file: str, opts: Sequence[str]) -> CfgNode:
     Raises:
         UserError: see ``cli.train.load_config``.
     """
-    cfg = phase_configs(load_config(file, opts))[-1].clone()
+    *_, last = phase_configs(load_config(file, opts)).values()
+    cfg = last.clone()
     cfg.defrost()
     cfg.MODEL.WEIGHTS = ""
-    cfg.MODEL.DEVICE = resolve_device(cfg)
-    cfg.MODEL.RECURRENT.SCORE_THRESH_TEST = 0.0
+    cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = 0.0
     cfg.MODEL.RIS.SAMPLING.MODE = "never"
     cfg.freeze()
     return cfg

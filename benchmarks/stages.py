@@ -61,7 +61,7 @@ def stage_rows(cfg: CfgNode, settings: StageSettings) -> list[dict[str, Any]]:
             f"--stages needs a config of InstanceFCNProposal, found "
             f"{cfg.MODEL.META_ARCHITECTURE}; name one with --config-file."
         )
-    scales = model.proposal_options.scales
+    scales = model.options.test.scales
     rows = []
     for chosen in ((scales[len(scales) // 2],), scales):
         with torch.inference_mode():
@@ -71,7 +71,7 @@ def stage_rows(cfg: CfgNode, settings: StageSettings) -> list[dict[str, Any]]:
 
 def literal_stages(scene: Scene) -> dict[str, Work]:
     """The same stages by the references, where they have them."""
-    network, threshold = scene.model.network, scene.options.mask_threshold
+    network, threshold = scene.model.network, scene.options.mask_thresh
     found = scene.proposals
     masks, windows = found.mask_logits.double().cpu().numpy(), found.windows.cpu().numpy()
     boxes, scores = found.boxes.tolist(), found.objectness.tolist()
@@ -80,7 +80,7 @@ def literal_stages(scene: Scene) -> dict[str, Work]:
     pairs = list(zip(masks, windows, strict=True))
     works: dict[str, Work] = {
         "boxes": lambda: [tight_box(m, w, scene.size, threshold) for m, w in pairs],
-        "NMS": lambda: greedy_nms(boxes, scores, scene.options.nms_threshold),
+        "NMS": lambda: greedy_nms(boxes, scores, scene.options.nms_thresh),
         "pasting": lambda: [paste_mask(m, w, scene.size, threshold) for m, w in pairs],
     }
     if network.options.mask_head == "assembling":

@@ -13,4 +13,4 @@ BACKEND = _seam.install()
 if BACKEND != "none":
     from recseg_d2 import backbones as _backbones  # noqa: F401  (registration)
     from recseg_d2 import meta_arch as _meta_arch  # noqa: F401  (registration)
-    from recseg_d2.data import datasets as _datasets  # noqa: F401  (registration)
+    from recseg_d2.data import sources as _sources  # noqa: F401  (registration)

@@ -41,10 +41,8 @@ class InstanceSequence:
     def float(self) -> Self:
         """The same in float32, as after a model that ran in a shorter type."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        tensors: dict[str, Any] = {
-            k: v.float() for k, v in values.items() if isinstance(v, torch.Tensor)
-        }
-        return replace(self, **tensors)
+        parts: dict[str, Any] = {k: v.float() for k, v in values.items() if hasattr(v, "float")}
+        return replace(self, **parts)
 
     @property
     def steps(self) -> int:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from recseg_d2.data.datasets import cityscapes, coco_subset, cvppp, kitti, kitti2015, voc
-from recseg_d2.data.layouts import LAYOUTS
+from recseg_d2.data.catalog import unregister
+from recseg_d2.data.sources import builtin_sources
+from recseg_d2.data.synthetic.layouts import LAYOUTS
 
 # layout: its place in $DETECTRON2_DATASETS, and its optional library
 PLACES = {
@@ -59,8 +60,9 @@ def registered_at(root: Path) -> Iterator[None]:
     old = os.environ.get("DETECTRON2_DATASETS")
     os.environ["DETECTRON2_DATASETS"] = str(root)
     try:
-        for module in (cityscapes, coco_subset, cvppp, kitti, kitti2015, voc):
-            module.register_builtin()
+        for source in builtin_sources(root):
+            if source.name in before:
+                source.register()
         yield
     finally:
         if old is None:
@@ -74,5 +76,4 @@ def registered_at(root: Path) -> Iterator[None]:
 
 def _remove() -> None:
     for name in official_names():
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
+        unregister(name)

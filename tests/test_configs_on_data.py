@@ -7,20 +7,21 @@ key is noted, so that a key that a config sets and nothing looks at is found.
 from __future__ import annotations
 
 import math
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 from detectron2.modeling import build_backbone
 from official import missing_library
+from option_reads import note_reads
 
 from recseg_d2.cli.train import run_phase
 from recseg_d2.cli.train_checks import check_config
-from recseg_d2.config import load_config
+from recseg_d2.config import load_config, read_options
+from recseg_d2.config.options import SolverOptions
 from recseg_d2.data.annotations import decode_segmentation
 from recseg_d2.data.proposal_files import proposals_to_results, save_proposals
 from recseg_d2.engine.phases import phase_configs
@@ -32,10 +33,11 @@ STAND_IN = ("cvppp_a1_train", "cvppp_a1_val")  # where the command line names a 
 
 SMALL = [
     *("MODEL.WEIGHTS", "", "MODEL.DEVICE", "cpu", "SOLVER.IMS_PER_BATCH", 2),
-    *("MODEL.RECURRENT.IMAGE_SIZE", (64, 64), "MODEL.RECURRENT.STEPS", 3),
+    *("MODEL.SEQUENTIAL.IMAGE_SIZE", (64, 64), "MODEL.SEQUENTIAL.STEPS", 3),
+    *("MODEL.SEQUENTIAL.TEST.SCORE_THRESH", 0.0),
     *("MODEL.RESNETS.DEPTH", 18, "MODEL.RESNETS.RES2_OUT_CHANNELS", 64),
     *("MODEL.INSTANCE_FCN.TEST.SCALES", (48, 64), "MODEL.INSTANCE_FCN.TEST.TOPK", 5),
-    *("MODEL.INSTANCE_FCN.CROP_SIZE", 0, "MODEL.INSTANCE_FCN.NUM_WINDOWS", 16),
+    *("MODEL.INSTANCE_FCN.SAMPLING.CROP_SIZE", 0, "MODEL.INSTANCE_FCN.SAMPLING.NUM_WINDOWS", 16),
     *("MODEL.PROPOSAL_CLASSIFIER.FC_WIDTH", 32),
     *("INPUT.MIN_SIZE_TRAIN", (64,), "INPUT.MIN_SIZE_TEST", 64),
     *("TEST.NUM_PICTURES", 1),
@@ -46,6 +48,8 @@ REPLACED = {
     "SOLVER.LR_SCHEDULER_NAME": ("SOLVER.STEPS", "SOLVER.GAMMA", "SOLVER.NUM_DECAYS"),
     "MODEL.BACKBONE.NAME": ("MODEL.BACKBONE.FREEZE_AT", "MODEL.RESNETS."),
     "MODEL.RIS.PREPROCESSOR.ENABLED": ("MODEL.RIS.PREPROCESSOR.",),
+    "MODEL.RIS.BOX.ENABLED": ("MODEL.RIS.BOX.", "MODEL.RIS.SAMPLING.BOX_START"),
+    "MODEL.RIS.SAMPLING.MODE": ("MODEL.RIS.SAMPLING.",),
 }
 # What says how the file itself is to be read, not what the program is to do.
 ABOUT_THE_FILE = {"VERSION"}
@@ -58,20 +62,7 @@ def identify(path):
 @pytest.fixture
 def reads(monkeypatch):
     """Dotted names of the config keys that are read, from now on."""
-    found: set[str] = set()
-    original = CfgNode.__getattr__
-
-    def noting(node, name):
-        value = original(node, name)
-        path = [*node.__dict__.get("_test_path", []), name]
-        if isinstance(value, CfgNode):
-            value.__dict__["_test_path"] = path
-        else:
-            found.add(".".join(path))
-        return value
-
-    monkeypatch.setattr(CfgNode, "__getattr__", noting)
-    return found
+    return note_reads(monkeypatch)
 
 
 def keys(node, prefix=""):
@@ -116,8 +107,7 @@ def on_small_data(cfg, tmp_path):
 def few(name):
     """Data sets that are drawn have hundreds of images, those in files few already."""
     if name.startswith("synthetic"):
-        source = DatasetCatalog[name]
-        DatasetCatalog[name] = partial(source.func, FEW, *source.args[1:])
+        DatasetCatalog[name] = replace(DatasetCatalog[name], num_images=FEW)
         assert len(DatasetCatalog.get(name)) == FEW
     return name
 
@@ -135,7 +125,7 @@ def true_masks(name):
 
 def phases_to_run(cfg, path):
     """All; of an ablation the last alone, since it has the phases of the config that it varies."""
-    phases = phase_configs(cfg)
+    phases = list(phase_configs(cfg).values())
     if path.parent.parent.parent.name == "projects":
         phases = phases[-1:]
         phases[0].MODEL.WEIGHTS = ""
@@ -173,9 +163,9 @@ def test_a_key_that_nothing_reads_would_be_found(reads):
     cfg = load_config("", [])
     _ = cfg.MODEL.RSIS.HIDDEN_WIDTHS
     clone = cfg.clone()
-    _ = clone.SOLVER.CURRICULUM.START
+    _ = read_options(clone, SolverOptions).curriculum.start
     assert {"MODEL.RSIS.HIDDEN_WIDTHS", "SOLVER.CURRICULUM.START"} <= reads
     assert "MODEL.RSIS.SKIP_MODE" not in reads
     unread = set_keys(ROOT / "configs" / "rsis_cvppp.yaml") - reads
-    assert {"SOLVER.PLATEAU.PATIENCE", "MODEL.RSIS.STOP_WEIGHT", "SOLVER.OPTIMIZER"} <= unread
+    assert {"SOLVER.PLATEAU.PATIENCE", "MODEL.RSIS.LOSS_WEIGHTS.STOP", "SOLVER.OPTIMIZER"} <= unread
     assert "SOLVER.CURRICULUM.START" not in unread

@@ -27,7 +27,6 @@ from tqdm import tqdm
 from recseg_d2.analysis.report import Report, Table, grouped_bars
 from recseg_d2.analysis.run_folder import MissingResultsError
 from recseg_d2.analysis.subjects import Subject, check_order, of_each
-from recseg_d2.config.device import resolve_device
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.engine.weights import check_weights_file, readable
 from recseg_d2.meta_arch.sequential import SequentialModel
@@ -65,7 +64,6 @@ def before_and_after(subject: Subject) -> tuple[CfgNode, CfgNode]:
     began_with = trained.MODEL.WEIGHTS if subject.run.was_trained_here() else ""
     first.MODEL.WEIGHTS = subject.options.before or began_with
     trained.MODEL.WEIGHTS = str(subject.run.weights())
-    trained.MODEL.DEVICE = first.MODEL.DEVICE = resolve_device(trained)
     return trained, first
 
 

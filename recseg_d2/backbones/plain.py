@@ -7,7 +7,8 @@ from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone
 
-from recseg_d2.layers.small_encoder import SmallEncoder
+from recseg_d2.config import read_options
+from recseg_d2.layers.small_encoder import SmallEncoder, SmallEncoderOptions
 from recseg_d2.layers.vgg import VGG16
 
 
@@ -38,8 +39,8 @@ class VGG16Backbone(VGG16, Backbone):
 @BACKBONE_REGISTRY.register()
 def build_small_encoder_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
     """The small encoder of MODEL.SMALL_ENCODER."""
-    node = cfg.MODEL.SMALL_ENCODER
-    return SmallEncoderBackbone(node.WIDTHS, input_shape.channels or 3, node.COORDINATES)
+    options = read_options(cfg, SmallEncoderOptions)
+    return SmallEncoderBackbone(options, input_shape.channels or 3)
 
 
 @BACKBONE_REGISTRY.register()

@@ -10,8 +10,9 @@ from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone
 from torch import nn
 
-from recseg_d2.layers.small_pyramid import SmallPyramid
-from recseg_d2.layers.vgg import Conv5VGG16, torchvision_name
+from recseg_d2.config import read_options
+from recseg_d2.layers.small_pyramid import SmallPyramid, SmallPyramidOptions
+from recseg_d2.layers.vgg import Conv5VGG16, Conv5VGG16Options, torchvision_name
 
 
 class Conv5VGG16Backbone(Conv5VGG16, Backbone):
@@ -50,17 +51,16 @@ class SmallPyramidBackbone(SmallPyramid, Backbone):
 @BACKBONE_REGISTRY.register()
 def build_vgg16_conv5_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
     """VGG-16 at MODEL.VGG16.STRIDE (8 or 16), with torchvision's state-dict names."""
-    model = Conv5VGG16Backbone(input_shape.channels or 3, cfg.MODEL.VGG16.STRIDE)
+    options = read_options(cfg, Conv5VGG16Options)
+    model = Conv5VGG16Backbone(options, input_shape.channels or 3)
     return model.freeze(cfg.MODEL.BACKBONE.FREEZE_AT)
 
 
 @BACKBONE_REGISTRY.register()
 def build_small_pyramid_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
     """The small pyramid of MODEL.SMALL_PYRAMID."""
-    node = cfg.MODEL.SMALL_PYRAMID
-    return SmallPyramidBackbone(
-        node.WIDTHS, node.BLOCKS, node.OUT_WIDTH, node.STRIDE, input_shape.channels or 3
-    )
+    options = read_options(cfg, SmallPyramidOptions)
+    return SmallPyramidBackbone(options, input_shape.channels or 3)
 
 
 def accept_imagenet_names(model: nn.Module) -> None:

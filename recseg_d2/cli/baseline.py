@@ -17,7 +17,7 @@ from recseg_d2.cli.own_data import (
     add_own_data_options,
     register_given,
 )
-from recseg_d2.data.label_io import write_label_map
+from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.baseline import method_by_name, read_rgb, score_baseline
 from recseg_d2.files import make_folder, make_place, save_scores

@@ -19,9 +19,10 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from recseg_d2.cli.model_options import log_to_terminal
 from recseg_d2.cli.own_data import OWN_DATA_HELP, add_own_data_options, register_given
 from recseg_d2.cli.visualize import spread
-from recseg_d2.data.problems import survey
+from recseg_d2.data.catalog import check_registered
+from recseg_d2.data.io.lists import write_list
+from recseg_d2.data.sources.base import survey
 from recseg_d2.data.validation import Report, validate_dicts
-from recseg_d2.data.voc_splits import write_stems
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
 from recseg_d2.visualization.samples import draw_samples
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = Report([*problems, *report.problems], report.summary)
     print(_text(report))
     if args.write_list:
-        write_stems(args.write_list, (str(record["image_id"]) for record in dicts))
+        write_list(args.write_list, (str(record["image_id"]) for record in dicts))
     if args.output:
         _write(make_folder(args.output), report, dicts, classes, args.num)
     return 1 if report.problems else 0
@@ -82,9 +83,7 @@ def _name(args: argparse.Namespace) -> str:
     if args.data is not None:
         register_given(OWN, args.data, args)
         return OWN
-    if args.name not in DatasetCatalog.list():
-        known = ", ".join(sorted(DatasetCatalog.list()))
-        raise UserError(f"{args.name!r} is not registered; registered are {known}.")
+    check_registered(args.name, "data set")
     return args.name
 
 

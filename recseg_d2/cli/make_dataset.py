@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from recseg_d2.data.export import export_dataset
-from recseg_d2.data.layouts import LAYOUTS
-from recseg_d2.data.rosettes import MIN_SIZE, REFERENCE_SIZE
+from recseg_d2.data.synthetic.layouts import LAYOUTS, export_dataset
+from recseg_d2.data.synthetic.rosettes import MIN_SIZE, REFERENCE_SIZE
 from recseg_d2.errors import UserError
 
 VAL_SHARE = 4  # by default one image for validation for so many for training

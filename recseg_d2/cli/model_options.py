@@ -66,7 +66,7 @@ def load_model_config(args: argparse.Namespace) -> CfgNode:
     if args.score_thresh is not None:
         if not 0 <= args.score_thresh <= 1:
             raise UserError(f"--score-thresh is {args.score_thresh}; expected 0 to 1.")
-        cfg.MODEL.RECURRENT.SCORE_THRESH_TEST = args.score_thresh
+        cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = args.score_thresh
         cfg.MODEL.INSTANCE_FCN.TEST.INSTANCE_SCORE_THRESH = args.score_thresh
     cfg.freeze()
     return cfg

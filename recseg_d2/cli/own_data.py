@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from detectron2.data import DatasetCatalog, MetadataCatalog
-
-from recseg_d2.data.datasets.own_data import FORMS, register_own_data
+from recseg_d2.data.catalog import unregister
+from recseg_d2.data.sources.own_data import open_own_data, words_for_forms
 from recseg_d2.errors import UserError
 
 # The names under which --train-data and --val-data are registered.
 FOLDER_TRAIN, FOLDER_VAL = "folder_train", "folder_val"
-OWN_DATA_HELP = f"your own: {FORMS}"
+OWN_DATA_HELP = f"your own: {words_for_forms()}"
 
 
 def add_own_data_options(parser: argparse.ArgumentParser) -> None:
@@ -36,14 +35,14 @@ def register_given(name: str, place: str, args: argparse.Namespace) -> None:
         args: with the options of ``add_own_data_options``.
 
     Raises:
-        UserError: see ``register_own_data``.
+        UserError: see ``open_own_data``.
     """
     if args.min_objects < 0 or (args.max_objects is not None and args.max_objects < 0):
         raise UserError(
             f"--min-objects is {args.min_objects} and --max-objects {args.max_objects}; expected 0 "
             "or more."
         )
-    if name in DatasetCatalog.list():
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
-    register_own_data(name, place, args.min_objects, args.max_objects, args.one_class)
+    names = ("min_objects", "max_objects", "one_class")
+    source = open_own_data(name, place, **{key: getattr(args, key) for key in names})
+    unregister(name)
+    source.register()

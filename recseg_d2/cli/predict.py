@@ -6,6 +6,7 @@ What it writes is described in ``recseg_d2.engine.outputs``.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,9 +20,9 @@ from recseg_d2.cli.model_options import (
     load_model_config,
     log_to_terminal,
 )
-from recseg_d2.data.image_io import read_bgr
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.engine.outputs import PredictionWriter
-from recseg_d2.engine.predictor import Predictor, batched
+from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 
 
@@ -54,12 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     writer = PredictionWriter(args.output, overlays=not args.no_overlays, sequences=args.sequences)
     unreadable: list[Path] = []
     with tqdm(total=len(paths), unit="image", desc="predict") as progress:
-        readable = _read(paths, unreadable, progress)
-        for batch in batched(readable, args.batch_size):
-            found = predictor(image for _, image in batch)
-            for (path, image), instances in zip(batch, found, strict=True):
-                writer.add(path, image, instances)
-                progress.update()
+        readable, images = itertools.tee(_read(paths, unreadable, progress))
+        found = predictor(image for _, image in images)
+        for instances, (path, image) in zip(found, readable, strict=True):
+            writer.add(path, image, instances)
+            progress.update()
     writer.finish()
     print(f"{writer.num_images} images, {writer.num_instances} objects: {args.output}")
     return _report(unreadable, len(paths))

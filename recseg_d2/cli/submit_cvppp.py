@@ -13,9 +13,9 @@ from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
 from recseg_d2.cli.model_options import add_model_arguments, load_model_config, log_to_terminal
-from recseg_d2.data.cvppp_submission import FORMATS, H5_NAME, CvpppSubmission
+from recseg_d2.data.catalog import check_registered
 from recseg_d2.engine.predictor import Predictor
-from recseg_d2.errors import UserError
+from recseg_d2.evaluation.cvppp_submission import FORMATS, H5_NAME, CvpppSubmission
 from recseg_d2.postprocess import instances_to_label_map
 
 TEST_SET = "cvppp2017_a1_test"
@@ -71,7 +71,5 @@ def _records(names: Sequence[str]) -> list[dict[str, Any]]:
         UserError: a data set is not registered, or its files are not there.
     """
     for name in names:
-        if name not in DatasetCatalog.list():
-            cvppp = sorted(n for n in DatasetCatalog.list() if n.startswith("cvppp"))
-            raise UserError(f"--dataset: found {name!r}, expected one of {', '.join(cvppp)}.")
+        check_registered(name, "--dataset", prefix="cvppp")
     return [record for name in names for record in DatasetCatalog.get(name)]

@@ -32,9 +32,8 @@ from recseg_d2.cli.own_data import (
 )
 from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
 from recseg_d2.config import get_config_file, load_config
-from recseg_d2.config.device import resolve_device
 from recseg_d2.engine.launch import launch
-from recseg_d2.engine.phases import phase_configs, run_phases
+from recseg_d2.engine.phases import phase_configs, run_phases, select_phase
 from recseg_d2.engine.trainer import Trainer
 from recseg_d2.engine.weights import check_weights_file, load_weights, readable
 from recseg_d2.errors import UserError
@@ -63,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def train(args: argparse.Namespace) -> dict[str, Any]:
     """What each process does: set up, then evaluate or run the phases."""
     register_folders(args)
-    cfg = setup(args)
+    cfg, phases = setup(args)
     if args.eval_only:
         return evaluate(cfg, args.resume)
-    return run_phases(cfg, run_phase, resume=args.resume, only=args.phase)
+    return run_phases(phases, run_phase, resume=args.resume)
 
 
 def register_folders(args: argparse.Namespace) -> None:
@@ -76,30 +75,32 @@ def register_folders(args: argparse.Namespace) -> None:
             register_given(name, place, args)
 
 
-def setup(args: argparse.Namespace) -> CfgNode:
-    """The complete config of a run, checked and frozen."""
+def setup(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
+    """The complete config of a run, checked and frozen, and those of the phases to run."""
     cfg = load_config(args.config_file, args.opts)
     if args.train_data:
         cfg.DATASETS.TRAIN = (FOLDER_TRAIN,)
         cfg.DATASETS.TEST = ()
     if args.val_data:
         cfg.DATASETS.TEST = (FOLDER_VAL,)
-    cfg.MODEL.DEVICE = resolve_device(cfg)
     phases = phase_configs(cfg)
-    for phase in phases:
+    for phase in phases.values():
         check_config(phase)
         if args.resume:
-            check_resumable(phase)
+            check_resumable(phase, cfg)
     check_named_data(cfg, args.eval_only)
-    if phases[0].MODEL.WEIGHTS and not args.phase:
-        check_weights_file(phases[0].MODEL.WEIGHTS)
+    weights = next(iter(phases.values())).MODEL.WEIGHTS
+    if args.phase and not args.eval_only:
+        phases = select_phase(phases, args.phase)
+    elif weights:
+        check_weights_file(weights)
     make_folder(cfg.OUTPUT_DIR)
     cfg.freeze()
     if args.config_file:
         args.config_file = str(get_config_file(args.config_file))
     default_setup(cfg, args)
     setup_logger(output=cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="recseg_d2")
-    return cfg
+    return cfg, phases
 
 
 def check_named_data(cfg: CfgNode, eval_only: bool) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
-from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY, build_model
+from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY
 from detectron2.utils import comm
 
 from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL
 from recseg_d2.data.loader import check_val_data
-from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.build import evaluator_type
 
@@ -22,20 +23,14 @@ _CLASSES_SHOWN = 5  # of a data set, in a message
 _Rule = tuple[str, Callable[[Any], bool]]
 _POSITIVE: _Rule = ("1 or more", lambda value: value >= 1)
 
-_RULES: dict[str, _Rule] = {
+_RULES: dict[str, _Rule] = {  # of Detectron2's own keys
     "SOLVER.MAX_ITER": _POSITIVE,
     "SOLVER.IMS_PER_BATCH": _POSITIVE,
     "SOLVER.CHECKPOINT_PERIOD": _POSITIVE,
     "SOLVER.BASE_LR": ("above 0", lambda value: value > 0),
-    "SOLVER.FLAT_FRACTION": ("0 to 1", lambda value: 0 <= value <= 1),
-    "SOLVER.EMA_DECAY": ("0 or more, below 1", lambda value: 0 <= value < 1),
-    "MODEL.RECURRENT.STEPS": _POSITIVE,
-    "MODEL.RECURRENT.NUM_CLASSES": _POSITIVE,
-    "MODEL.RECURRENT.IMAGE_SIZE": (
-        "(height, width) in pixels",
-        lambda value: len(value) == 2 and min(value) >= 1,
-    ),
 }
+# Keys of MODEL that a run may go on with changed; its parameters do not depend on them.
+_FREE_TO_CHANGE = ("DEVICE", "WEIGHTS", "PRECISION", "TEST")
 
 
 def check_config(cfg: CfgNode) -> None:
@@ -63,7 +58,7 @@ def check_config(cfg: CfgNode) -> None:
     if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
         raise UserError(
             f"SOLVER.AMP.ENABLED needs CUDA, MODEL.DEVICE is {cfg.MODEL.DEVICE}: use "
-            "MODEL.RECURRENT.PRECISION bfloat16, which works on any device."
+            "MODEL.PRECISION bfloat16, which works on any device."
         )
     _check_classes(cfg)
 
@@ -79,18 +74,46 @@ def check_data(cfg: CfgNode) -> None:
         evaluator_type(cfg, name)
 
 
-def check_resumable(cfg: CfgNode) -> None:
+def check_resumable(phase: CfgNode, whole: CfgNode) -> None:
     """Refuse to resume another model's run, before anything in its folder is overwritten.
 
+    Args:
+        phase: the config of a phase.
+        whole: of the run, whose OUTPUT_DIR has its config.yaml until the last phase begins.
+
     Raises:
-        UserError: the last checkpoint in OUTPUT_DIR is damaged, or not of the config's model.
+        UserError: OUTPUT_DIR has checkpoints, and its config.yaml is missing or of another model.
     """
-    own = cfg.clone()
-    own.defrost()
-    own.MODEL.DEVICE = "cpu"
-    checkpointer = DetectionCheckpointer(torch.nn.Module(), save_dir=cfg.OUTPUT_DIR)
-    if checkpointer.has_checkpoint():
-        load_weights(build_model(own), checkpointer.get_checkpoint_file())
+    checkpointer = DetectionCheckpointer(torch.nn.Module(), save_dir=phase.OUTPUT_DIR)
+    if not checkpointer.has_checkpoint():
+        return
+    path = Path(phase.OUTPUT_DIR) / "config.yaml"
+    try:
+        before = yaml.safe_load(path.read_text())
+        cfg = whole if before["SOLVER"]["PHASES"] else phase
+        known = dict(_leaves(before["MODEL"], "MODEL"))
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise UserError(
+            f"--resume: {path} cannot be read, which says what model the checkpoints beside it are "
+            f"of ({error}); train to another OUTPUT_DIR, from MODEL.WEIGHTS."
+        ) from error
+    for key, value in _leaves(yaml.safe_load(cfg.dump())["MODEL"], "MODEL"):
+        if known.get(key, value) != value:
+            raise UserError(
+                f"--resume: {key} is {value}, but {known[key]} in {path}; go on with the config "
+                "that the run began with, or train to another OUTPUT_DIR, from MODEL.WEIGHTS."
+            )
+
+
+def _leaves(node: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of what decides on a model's parameters."""
+    for name, value in node.items():
+        if name in _FREE_TO_CHANGE:
+            continue
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}.{name}")
+        else:
+            yield f"{prefix}.{name}", value
 
 
 def _check_architecture(cfg: CfgNode) -> None:
@@ -109,7 +132,7 @@ def _check_architecture(cfg: CfgNode) -> None:
 
 
 def _check_classes(cfg: CfgNode) -> None:
-    wanted = cfg.MODEL.RECURRENT.NUM_CLASSES
+    wanted = cfg.MODEL.NUM_CLASSES
     named: dict[str, list[str]] = {}
     for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
         classes = getattr(MetadataCatalog.get(name), "thing_classes", None)
@@ -122,7 +145,7 @@ def _check_classes(cfg: CfgNode) -> None:
             own = name in (FOLDER_TRAIN, FOLDER_VAL) and wanted == 1
             hint = ", or give --one-class to take them as one" if own else ""
             raise UserError(
-                f"MODEL.RECURRENT.NUM_CLASSES is {wanted}, but data set {name!r} has "
+                f"MODEL.NUM_CLASSES is {wanted}, but data set {name!r} has "
                 f"{len(classes)} ({shown}{more}): set it to {len(classes)}{hint}."
             )
     if wanted > 1:  # the name of a single class does not matter

@@ -26,6 +26,7 @@ from recseg_d2.cli.own_data import (
     add_own_data_options,
     register_given,
 )
+from recseg_d2.data.catalog import check_registered
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
@@ -114,9 +115,7 @@ def dataset_dicts(name: str) -> list[dict[str, Any]]:
     Raises:
         UserError: no data set of that name is registered, or it has no image.
     """
-    if name not in DatasetCatalog.list():
-        known = ", ".join(sorted(DatasetCatalog.list()))
-        raise UserError(f"--dataset: {name!r} is not registered; registered are {known}.")
+    check_registered(name, "--dataset")
     dicts = DatasetCatalog.get(name)
     if not dicts:
         raise UserError(f"--dataset: {name!r} has no image.")

@@ -1,67 +1,131 @@
-"""Every config key that the package adds.
+"""Every config key that the package adds, and the one way to a complete config.
 
-One file a node. ``get_recseg_cfg()`` is the one way to a complete config, so that no key is ever
-"non-existent".
+A group of keys is declared once, as a dataclass of options beside what it belongs to, and has its
+place in ``NODES``. ``docs/configs.md`` lists all keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
-from detectron2.config import CfgNode as CN
-from detectron2.config import get_cfg
+from detectron2.config import CfgNode, get_cfg
 
-from recseg_d2.config.data import add_data
-from recseg_d2.config.device import available_device
-from recseg_d2.config.encoders import add_encoders
-from recseg_d2.config.instance_fcn import add_instance_fcn
-from recseg_d2.config.proposal_classifier import add_proposal_classifier
-from recseg_d2.config.recurrent import add_recurrent
-from recseg_d2.config.ris import add_ris
-from recseg_d2.config.rsis import add_rsis
-from recseg_d2.config.solver import add_solver
+from recseg_d2.config import nodes
+from recseg_d2.config.device import available_device, usable_device
+from recseg_d2.config.nodes import add_options, build_options
+from recseg_d2.config.options import (
+    EvaluationOptions,
+    InputOptions,
+    ModelOptions,
+    SequentialOptions,
+    SolverOptions,
+)
 from recseg_d2.errors import UserError
+from recseg_d2.layers.small_encoder import SmallEncoderOptions
+from recseg_d2.layers.small_pyramid import SmallPyramidOptions
+from recseg_d2.layers.vgg import Conv5VGG16Options
+from recseg_d2.models.convlstm.options import ConvLSTMOptions
+from recseg_d2.models.instance_fcn.options import InstanceFCNOptions
+from recseg_d2.models.mask_proposal_classifier.options import ClassifierOptions
+from recseg_d2.models.recurrent_attention.options import RecurrentAttentionOptions
 
 PACKAGE = Path(__file__).parent.parent
 CONFIG_FOLDERS = (PACKAGE / "configs", PACKAGE.parent / "configs")  # installed; in a checkout
 
+# Where each class of options stands; those within them follow by the names of their fields.
+NODES: dict[str, type] = {
+    "MODEL": ModelOptions,
+    "MODEL.SEQUENTIAL": SequentialOptions,
+    "MODEL.RIS": RecurrentAttentionOptions,
+    "MODEL.RSIS": ConvLSTMOptions,
+    "MODEL.INSTANCE_FCN": InstanceFCNOptions,
+    "MODEL.PROPOSAL_CLASSIFIER": ClassifierOptions,
+    "MODEL.SMALL_ENCODER": SmallEncoderOptions,
+    "MODEL.SMALL_PYRAMID": SmallPyramidOptions,
+    "MODEL.VGG16": Conv5VGG16Options,
+    "INPUT": InputOptions,
+    "SOLVER": SolverOptions,
+    "TEST": EvaluationOptions,
+}
 
-def get_recseg_cfg() -> CN:
+# Detectron2's keys whose defaults are others here, and why.
+CHANGED_DEFAULTS = (
+    ("SEED", 0, "a run is repeatable unless asked otherwise; -1 draws a seed"),
+    ("MODEL.DEVICE", "auto", "what this machine has: cuda, mps or cpu"),
+    ("MODEL.MASK_ON", True, "all models predict masks"),
+    ("INPUT.MASK_FORMAT", "bitmask", "masks are drawn, not outlined"),
+    ("INPUT.MIN_SIZE_TEST", 0, "images come as they are; a model that works at one size resizes"),
+    ("DATALOADER.ASPECT_RATIO_GROUPING", False, "the order of images is that of the seed"),
+    ("DATALOADER.NUM_WORKERS", 0, "images are loaded by the process that trains"),
+)
+
+T = TypeVar("T")
+
+
+def get_recseg_cfg() -> CfgNode:
     """Detectron2's default config with this package's keys and defaults."""
     cfg = get_cfg()
     add_recseg_config(cfg)
     return cfg
 
 
-def add_recseg_config(cfg: CN) -> None:
+def add_recseg_config(cfg: CfgNode) -> None:
     """Add the package's keys to a Detectron2 config, in place."""
-    _change_detectron2_defaults(cfg)
-    add_recurrent(cfg)
-    add_rsis(cfg)
-    add_ris(cfg)
-    add_instance_fcn(cfg)
-    add_proposal_classifier(cfg)
-    add_encoders(cfg)
-    add_solver(cfg)
-    add_data(cfg)
+    for key, value, _ in CHANGED_DEFAULTS:
+        *parents, name = key.split(".")
+        _node(cfg, parents)[name] = value
+    cfg.MODEL.DEVICE = available_device()
+    for key, kind in NODES.items():
+        *parents, name = key.split(".")
+        parent = _node(cfg, parents)
+        if name not in parent:
+            parent[name] = CfgNode()
+        add_options(parent[name], kind())
 
 
-def load_config(config_file: str | Path, opts: Sequence[str] = ()) -> CN:
+def read_options(cfg: CfgNode, kind: type[T]) -> T:
+    """The options of one of the classes of ``NODES`` as a config has them.
+
+    Raises:
+        UserError: a value is of the wrong type, not one of its choices, or cannot work.
+    """
+    (key,) = (key for key, of_key in NODES.items() if of_key is kind)
+    return build_options(kind, _node(cfg, key.split(".")), key)
+
+
+def check_options(cfg: CfgNode) -> None:
+    """Refuse a value of any of the package's keys that cannot work; raises as ``read_options``."""
+    for kind in NODES.values():
+        read_options(cfg, kind)
+
+
+def naming_keys() -> AbstractContextManager[None]:
+    """Inside, an option that a model refuses becomes a ``UserError`` that names its key."""
+    return nodes.naming_keys(NODES)
+
+
+def load_config(config_file: str | Path, opts: Sequence[str] = ()) -> CfgNode:
     """Defaults, then a file (or a shipped config's name), then KEY VALUE pairs.
+
+    MODEL.DEVICE becomes a device that this machine has.
 
     Raises:
         UserError: no such file, or a key or value that the config refuses.
     """
     cfg = get_recseg_cfg()
+    where = " with ".join(filter(None, [str(config_file), " ".join(map(str, opts))]))
     try:
         if config_file:
             cfg.merge_from_file(str(get_config_file(str(config_file))))
         cfg.merge_from_list(list(opts))
+        check_options(cfg)
     except (OSError, KeyError, ValueError, AssertionError, yaml.YAMLError) as error:  # yacs'
-        where = " with ".join(filter(None, [str(config_file), " ".join(map(str, opts))]))
         raise UserError(f"{where}: {error}") from error
+    cfg.MODEL.DEVICE = usable_device(cfg.MODEL.DEVICE)
     return cfg
 
 
@@ -78,12 +142,7 @@ def get_config_file(name: str) -> Path:
     raise FileNotFoundError(f"No config {name!r}; shipped are {', '.join(shipped) or 'none'}.")
 
 
-def _change_detectron2_defaults(cfg: CN) -> None:
-    cfg.SEED = 0  # a run is repeatable unless asked otherwise; -1 draws a seed
-    cfg.MODEL.DEVICE = available_device()  # what this machine has: cuda, mps or cpu
-    cfg.MODEL.WEIGHTS = ""
-    cfg.MODEL.MASK_ON = True
-    cfg.INPUT.MASK_FORMAT = "bitmask"
-    cfg.INPUT.MIN_SIZE_TEST = 0  # the model itself resizes to its working resolution
-    cfg.DATALOADER.ASPECT_RATIO_GROUPING = False
-    cfg.DATALOADER.NUM_WORKERS = 0
+def _node(cfg: CfgNode, path: Sequence[str]) -> CfgNode:
+    for name in path:
+        cfg = cfg[name]
+    return cfg

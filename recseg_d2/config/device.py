@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import torch
 
@@ -17,13 +16,12 @@ def available_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def resolve_device(cfg: Any) -> str:
-    """The device to use for a config's MODEL.DEVICE.
+def usable_device(wanted: str) -> str:
+    """The device to use where a config's MODEL.DEVICE is ``wanted``.
 
     "auto" is the best there is. A config that was written on a machine with a GPU works on one
     without: a device that is not there is replaced, and a log line says so.
     """
-    wanted = cfg.MODEL.DEVICE
     if wanted == "auto":
         return available_device()
     kind = wanted.split(":")[0]

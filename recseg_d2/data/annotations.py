@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from detectron2.structures import BoxMode
-from pycocotools import mask as coco_mask
 
+from recseg_d2 import rle
 from recseg_d2.errors import UserError
 
 
@@ -28,64 +29,71 @@ def label_map_to_annotations(
         (compressed RLE whose counts are a str, hence JSON-ready) and "iscrowd", 1 for crowds.
     """
     annotations = []
-    for label, rle in _encode(labels).items():
+    for label, mask in rle.encode_labels(labels).items():
         if classes is None or label in classes:
             category = 0 if classes is None else classes[label]
-            annotations.append(_annotation(rle, category, label in crowds))
+            annotations.append(_annotation(mask, category, label in crowds))
     return annotations
+
+
+def count_objects(record: Mapping[str, Any]) -> int:
+    """Objects of a standard dict; crowds are none."""
+    return sum(not a.get("iscrowd", 0) for a in record.get("annotations", []))
+
+
+def wrong_category(category: Any, num_classes: int) -> str | None:
+    """What is wrong with a category id, which has to be in [0, num_classes); None if nothing is."""
+    if isinstance(category, Integral) and 0 <= int(category) < num_classes:
+        return None
+    return f"found category_id {category!r}, expected 0 to {num_classes - 1}."
+
+
+def check_segmentation(segmentation: Any, shape: tuple[int, int], source: str) -> None:
+    """Refuse what is no mask, at the cost of a look at the numbers.
+
+    Args:
+        segmentation: list of polygons [x0, y0, x1, y1, ...], RLE dict (compressed or not), or an
+            (H, W) array.
+        shape: the image's height and width, pixels.
+        source: file name for the error message.
+
+    Raises:
+        UserError: the form is unknown, the mask's size is not the image's, an RLE is damaged, or a
+            polygon has less than three points.
+    """
+    _check_form(segmentation, shape, source)
+    if isinstance(segmentation, dict):
+        rle.run_lengths(segmentation, source)
+
+
+def segmentation_to_rle(segmentation: Any, shape: tuple[int, int], source: str) -> rle.RLE:
+    """Bring a segmentation in any of Detectron2's forms to compressed RLE, ready for JSON.
+
+    The arguments and errors are those of ``check_segmentation``.
+    """
+    _check_form(segmentation, shape, source)
+    if isinstance(segmentation, np.ndarray):
+        return rle.encode(segmentation.astype(bool))
+    if isinstance(segmentation, dict):
+        return rle.checked(segmentation, source)
+    polygons = [np.asarray(p, dtype=float).ravel().tolist() for p in segmentation]
+    return rle.encode_polygons(polygons, shape)
 
 
 def decode_segmentation(segmentation: Any, shape: tuple[int, int], source: str) -> np.ndarray:
     """Rasterise a segmentation in any of Detectron2's forms.
 
-    Args:
-        segmentation: list of polygons [x0, y0, x1, y1, ...], RLE dict (compressed or not), or an
-            (H, W) array.
-        shape: the image's height and width, pixels.
-        source: file name for the error message.
+    The arguments and errors are those of ``check_segmentation``.
 
     Returns:
         (H, W) uint8, 0 or 1.
-
-    Raises:
-        UserError: the form is unknown, or the mask's size is not the image's.
     """
-    if isinstance(segmentation, np.ndarray):  # spares the way to RLE and back
-        _check_size(segmentation.shape, shape, source)
-        return segmentation.astype(bool).astype(np.uint8)
-    return coco_mask.decode(segmentation_to_rle(segmentation, shape, source))
-
-
-def segmentation_to_rle(segmentation: Any, shape: tuple[int, int], source: str) -> dict[str, Any]:
-    """Bring a segmentation in any of Detectron2's forms to compressed RLE.
-
-    Args:
-        segmentation: list of polygons [x0, y0, x1, y1, ...], RLE dict (compressed or not), or an
-            (H, W) array.
-        shape: the image's height and width, pixels.
-        source: file name for the error message.
-
-    Returns:
-        {"size": [H, W], "counts": bytes or str}, as pycocotools takes it.
-
-    Raises:
-        UserError: the form is unknown, or the mask's size is not the image's.
-    """
+    _check_form(segmentation, shape, source)
     if isinstance(segmentation, np.ndarray):
-        _check_size(segmentation.shape, shape, source)
-        return coco_mask.encode(np.asfortranarray(segmentation.astype(bool).astype(np.uint8)))
+        return segmentation.astype(bool).astype(np.uint8)
     if isinstance(segmentation, dict):
-        _check_size(tuple(segmentation["size"]), shape, source)
-        return _compressed(segmentation, source)
-    if isinstance(segmentation, list) and segmentation:
-        polygons = [np.asarray(p, dtype=float).ravel().tolist() for p in segmentation]
-        if any(len(p) < 6 or len(p) % 2 for p in polygons):
-            raise UserError(f"{source}: a polygon needs at least 3 points, x and y of each.")
-        return coco_mask.merge(coco_mask.frPyObjects(polygons, *shape))
-    raise UserError(
-        f"{source}: found an annotation whose segmentation is {type(segmentation).__name__!r}, "
-        "expected polygons, an RLE dict or a mask array; boxes alone cannot train masks."
-    )
+        return rle.decode(segmentation, source)
+    return rle.decode(segmentation_to_rle(segmentation, shape, source))
 
 
 def label_map_from_dict(record: dict[str, Any]) -> np.ndarray:
@@ -157,6 +165,22 @@ def label_areas(planes: np.ndarray, plane: np.ndarray, value: np.ndarray) -> np.
     return np.stack(counts)[plane, value] if counts else np.zeros(0, np.int64)
 
 
+def _check_form(segmentation: Any, shape: tuple[int, int], source: str) -> None:
+    """``check_segmentation`` without the counts of an RLE."""
+    if isinstance(segmentation, np.ndarray):
+        _check_size(segmentation.shape, shape, source)
+    elif isinstance(segmentation, dict) and {"size", "counts"} <= segmentation.keys():
+        _check_size(tuple(segmentation["size"]), shape, source)
+    elif isinstance(segmentation, list) and segmentation:
+        if any(np.size(p) < 6 or np.size(p) % 2 for p in segmentation):
+            raise UserError(f"{source}: a polygon needs at least 3 points, x and y of each.")
+    else:
+        raise UserError(
+            f"{source}: found an annotation whose segmentation is {type(segmentation).__name__!r}, "
+            "expected polygons, an RLE dict or a mask array; boxes alone cannot train masks."
+        )
+
+
 def _check_size(found: tuple[int, ...], expected: tuple[int, int], source: str) -> None:
     if tuple(found) != tuple(expected):
         raise UserError(
@@ -165,47 +189,11 @@ def _check_size(found: tuple[int, ...], expected: tuple[int, int], source: str) 
         )
 
 
-def _compressed(rle: dict[str, Any], source: str) -> dict[str, Any]:
-    if not isinstance(rle["counts"], list):
-        return rle
-    height, width = rle["size"]
-    if sum(rle["counts"]) != height * width:
-        raise UserError(
-            f"{source}: found an RLE of {sum(rle['counts'])} pixels in all, expected the "
-            f"{height * width} of {width}x{height}; its counts are damaged."
-        )
-    return coco_mask.frPyObjects(rle, height, width)
-
-
-def _encode(labels: np.ndarray) -> dict[int, dict[str, Any]]:
-    """Compressed RLE, counts as str, of each label above 0, in increasing order of the labels.
-
-    All masks come out of one pass over the runs of the label map, however many objects there are.
-    """
-    flat = labels.ravel(order="F")  # RLE runs down the columns
-    starts = np.flatnonzero(np.r_[True, flat[1:] != flat[:-1]]) if flat.size else np.zeros(0, int)
-    ends = np.r_[starts[1:], flat.size]
-    order = np.argsort(flat[starts], kind="stable")
-    values, first = np.unique(flat[starts][order], return_index=True)
-    rles = {}
-    for value, runs in zip(values, np.split(order, first[1:]), strict=True):
-        if value > 0:
-            edges = np.stack([starts[runs], ends[runs]], axis=1).ravel()
-            counts = np.diff(np.r_[0, edges, flat.size])  # lengths of background, object, ...
-            rles[int(value)] = _compress(counts[: len(counts) - (counts[-1] == 0)], labels.shape)
-    return rles
-
-
-def _compress(counts: np.ndarray, shape: tuple[int, ...]) -> dict[str, Any]:
-    rle = coco_mask.frPyObjects({"size": list(shape), "counts": counts.tolist()}, *shape)
-    return {"size": list(shape), "counts": rle["counts"].decode("ascii")}
-
-
-def _annotation(rle: dict[str, Any], category: int, is_crowd: bool) -> dict[str, Any]:
+def _annotation(mask: rle.RLE, category: int, is_crowd: bool) -> dict[str, Any]:
     return {
-        "bbox": [float(v) for v in coco_mask.toBbox(rle)],
+        "bbox": rle.boxes([mask])[0].tolist(),
         "bbox_mode": BoxMode.XYWH_ABS,
         "category_id": category,
-        "segmentation": rle,
+        "segmentation": mask,
         "iscrowd": int(is_crowd),
     }

@@ -15,7 +15,8 @@ from detectron2.data import transforms as T
 from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image
 
-from recseg_d2.errors import UserError
+from recseg_d2.config import read_options
+from recseg_d2.config.options import AffineOptions, InputOptions
 
 
 class AffineTransform(Transform):
@@ -124,32 +125,19 @@ class ColorTransform(Transform):
 class RandomAffine(T.Augmentation):
     """The RSIS jitter: rotation, shear and zoom of each axis about the centre, then a shift."""
 
-    def __init__(
-        self, rotation: float, translation: float, shear: float, zoom: tuple[float, float]
-    ):
-        """Set the ranges, all uniform.
-
-        Args:
-            rotation: degrees, either way.
-            translation: share of the image's side, either way, for each axis.
-            shear: degrees, either way.
-            zoom: smallest and largest magnification.
-        """
+    def __init__(self, options: AffineOptions):
+        """Keep the ranges."""
         super().__init__()
-        if not 0 < zoom[0] <= zoom[1]:
-            raise UserError(
-                f"INPUT.AFFINE.ZOOM: found {tuple(zoom)}, expected (smallest, largest) "
-                "magnification, above 0."
-            )
-        self.rotation, self.translation, self.shear, self.zoom = rotation, translation, shear, zoom
+        self.options = options
 
     def get_transform(self, image: np.ndarray) -> Transform:
         """Draw a transform for an (H, W, ...) image."""
         side = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
-        angle = math.radians(self._rand_range(-self.rotation, self.rotation))
-        shear = math.radians(self._rand_range(-self.shear, self.shear))
-        zoom = self._rand_range(*self.zoom, size=2)
-        shift = self._rand_range(-self.translation, self.translation, size=2) * side
+        most = self.options
+        angle = math.radians(self._rand_range(-most.rotation, most.rotation))
+        shear = math.radians(self._rand_range(-most.shear, most.shear))
+        zoom = self._rand_range(*most.zoom, size=2)
+        shift = self._rand_range(-most.translation, most.translation, size=2) * side
         cos, sin = math.cos(angle), math.sin(angle)
         linear = (
             np.array([[cos, -sin], [sin, cos]]) @ [[1, math.tan(shear)], [0, 1]] @ np.diag(zoom)
@@ -191,30 +179,16 @@ class RandomColor(T.Augmentation):
         return ColorTransform(matrix, brightness + (1 - contrast) * 127.5)
 
 
-_BUILDERS: dict[str, Callable[[CfgNode], T.Augmentation]] = {
-    "hflip": lambda cfg: T.RandomFlip(prob=0.5, horizontal=True, vertical=False),
-    "vflip": lambda cfg: T.RandomFlip(prob=0.5, horizontal=False, vertical=True),
-    "transpose": lambda cfg: RandomTranspose(),
-    "affine": lambda cfg: RandomAffine(
-        cfg.INPUT.AFFINE.ROTATION,
-        cfg.INPUT.AFFINE.TRANSLATION,
-        cfg.INPUT.AFFINE.SHEAR,
-        tuple(cfg.INPUT.AFFINE.ZOOM),
-    ),
-    "color": lambda cfg: RandomColor(),
+_BUILDERS: dict[str, Callable[[InputOptions], T.Augmentation]] = {
+    "hflip": lambda options: T.RandomFlip(prob=0.5, horizontal=True, vertical=False),
+    "vflip": lambda options: T.RandomFlip(prob=0.5, horizontal=False, vertical=True),
+    "transpose": lambda options: RandomTranspose(),
+    "affine": lambda options: RandomAffine(options.affine),
+    "color": lambda options: RandomColor(),
 }
 
 
 def build_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
-    """The augmentations that ``cfg.INPUT.AUGS`` names, in that order.
-
-    Raises:
-        UserError: a name is unknown.
-    """
-    unknown = [name for name in cfg.INPUT.AUGS if name not in _BUILDERS]
-    if unknown:
-        raise UserError(
-            f"INPUT.AUGS: found {', '.join(map(repr, unknown))}, expected any of "
-            f"{', '.join(_BUILDERS)}."
-        )
-    return [_BUILDERS[name](cfg) for name in cfg.INPUT.AUGS]
+    """The augmentations that INPUT.AUGS names, in that order."""
+    options = read_options(cfg, InputOptions)
+    return [_BUILDERS[name](options) for name in options.augs]

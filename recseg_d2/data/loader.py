@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import (
-    DatasetCatalog,
     DatasetFromList,
     build_detection_test_loader,
     build_detection_train_loader,
@@ -26,10 +25,11 @@ from detectron2.data import (
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from recseg_d2.data.checks import check_dataset_dicts, report_oddities
+from recseg_d2.data.catalog import check_registered
 from recseg_d2.data.mapper import InstanceMapper
 from recseg_d2.data.proposals import TEST, TRAIN, ProposalTestMapper, add_proposals
 from recseg_d2.data.resolution import max_instances
+from recseg_d2.data.validation import check_dataset_dicts, report_oddities
 from recseg_d2.errors import UserError
 
 _ORDER_STREAM, _SAMPLE_STREAM = 0, 1  # independent random streams of one seed
@@ -176,11 +176,7 @@ def _load(
     """The checked dicts of some data sets of DATASETS.TRAIN or TEST, with their proposals."""
     where = ", ".join(names)
     for name in names:
-        if name not in DatasetCatalog.list():
-            raise UserError(
-                f"DATASETS: found {name!r}, expected a registered data set: "
-                f"{', '.join(sorted(DatasetCatalog.list()))}."
-            )
+        check_registered(name, "DATASETS")
     try:
         parts = [get_detection_dataset_dicts([name], filter_empty=filter_empty) for name in names]
     except AssertionError as error:  # how Detectron2 says that nothing is left
@@ -193,7 +189,7 @@ def _load(
         for name, part in zip(names, parts, strict=True)
         for record in add_proposals(cfg, part, name, split)
     ]
-    check_dataset_dicts(dicts, where, cfg.MODEL.RECURRENT.NUM_CLASSES)
+    check_dataset_dicts(dicts, where, cfg.MODEL.NUM_CLASSES)
     return dicts
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 from detectron2.structures import BitMasks, Instances
 from fvcore.transforms.transform import Transform
@@ -21,8 +20,10 @@ from recseg_d2.data.annotations import (
     label_areas,
     pack_label_planes,
     unpack_label_planes,
+    wrong_category,
 )
 from recseg_d2.data.augmentations import build_augmentations
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.data.proposals import decode_proposals, move_proposals
 from recseg_d2.data.resolution import build_resize, max_instances
 from recseg_d2.errors import UserError
@@ -78,7 +79,7 @@ class InstanceMapper:
             "augmentations": build_augmentations(cfg) if is_train else [],
             "image_format": cfg.INPUT.FORMAT,
             "resize": build_resize(cfg, is_train),
-            "num_classes": cfg.MODEL.RECURRENT.NUM_CLASSES,
+            "num_classes": cfg.MODEL.NUM_CLASSES,
             "max_instances": max_instances(cfg),
             "with_annotations": with_annotations,
         }
@@ -112,19 +113,14 @@ class InstanceMapper:
     def _read(self, dataset_dict: dict[str, Any]) -> np.ndarray:
         """The image, (H, W, 3) uint8."""
         name = dataset_dict["file_name"]
-        try:
-            image = utils.read_image(name, format=self.image_format)
-        except (OSError, SyntaxError) as error:  # PIL raises either on broken files
-            raise UserError(
-                f"{name}: cannot be read as an image ({error}); copy or export it again."
-            ) from error
+        image = read_bgr(name)
         expected = (dataset_dict.get("height"), dataset_dict.get("width"))
         if any(e not in (None, f) for e, f in zip(expected, image.shape, strict=False)):
             raise UserError(
                 f"{name}: found an image of {image.shape[1]}x{image.shape[0]} pixels, expected the "
                 f"{expected[1]}x{expected[0]} of its annotation; annotate it at its own size."
             )
-        return np.require(image, requirements="W")  # fvcore's flips warn of read-only arrays
+        return image if self.image_format == "BGR" else np.ascontiguousarray(image[..., ::-1])
 
     def _instances(
         self,
@@ -153,13 +149,11 @@ class InstanceMapper:
         return instances
 
     def _category(self, annotation: dict[str, Any], name: str) -> int:
-        category = annotation["category_id"]
-        if not 0 <= category < self.num_classes:
+        if wrong := wrong_category(annotation["category_id"], self.num_classes):
             raise UserError(
-                f"{name}: found category_id {category}, expected 0 to {self.num_classes - 1}; set "
-                "MODEL.RECURRENT.NUM_CLASSES to the data set's number of classes."
+                f"{name}: {wrong} Set MODEL.NUM_CLASSES to the data set's number of classes."
             )
-        return category
+        return annotation["category_id"]
 
     def _choose(self, areas: np.ndarray) -> np.ndarray:
         """Indices, in order, of the objects to keep: visible ones, the largest if too many."""

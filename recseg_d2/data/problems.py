@@ -1,7 +1,4 @@
-"""What is wrong with the files of a data set.
-
-Loading a data set stops at its first bad file; checking it goes on and names them all.
-"""
+"""What is wrong with the files of a data set, and how they are read."""
 
 from __future__ import annotations
 
@@ -9,14 +6,15 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from recseg_d2.errors import UserError
 
 MOST_THREADS = 8  # decoding releases the interpreter lock; more threads only fight for memory
 
 Item = TypeVar("Item")
-Record = dict[str, Any]
+Result = TypeVar("Result")
+Record = dict[str, Any]  # one of Detectron2's standard dicts
 
 
 @dataclass(frozen=True)
@@ -31,59 +29,13 @@ class Problem:
     file: str
     message: str
 
-
-@runtime_checkable
-class Surveyable(Protocol):
-    """A source of standard dicts that can go on after a bad file."""
-
-    def survey(self) -> tuple[list[Record], list[Problem]]:
-        """The dicts of the good files, and what is wrong with the others."""
-        ...
+    @classmethod
+    def of(cls, file: str, error: UserError) -> Problem:
+        """The problem of which an error tells, without the file's name at its start."""
+        return cls(file, str(error).removeprefix(f"{file}: "))
 
 
-def survey(source: Callable[[], list[Record]]) -> tuple[list[Record], list[Problem]]:
-    """What ``Surveyable`` sources say of themselves; others have dicts, or are refused, as a whole.
-
-    Raises:
-        UserError: the data is refused as a whole.
-    """
-    if isinstance(source, Surveyable):
-        return source.survey()
-    return source(), []
-
-
-def read_all(read: Callable[[Item], Record], items: Iterable[Item]) -> list[Record]:
-    """``read`` of each item in order, by several threads.
-
-    Raises:
-        UserError: the first that ``read`` raises.
-    """
-    with _pool() as pool:
-        return list(pool.map(read, items))
-
-
-def survey_all(
-    read: Callable[[Item], Record], items: Iterable[Item], name: Callable[[Item], str]
-) -> tuple[list[Record], list[Problem]]:
-    """As ``read_all``, but items that are refused become problems.
-
-    Args:
-        read: raises ``UserError`` for an item that is no good.
-        items: what to read.
-        name: the file to name in an item's problem.
-    """
-
-    def attempt(item: Item) -> Record | Problem:
-        try:
-            return read(item)
-        except UserError as error:
-            return Problem(name(item), str(error))
-
-    with _pool() as pool:
-        results = list(pool.map(attempt, items))
-    problems = [r for r in results if isinstance(r, Problem)]
-    return [r for r in results if not isinstance(r, Problem)], problems
-
-
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1))
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The function of each item in order, by several threads."""
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        return list(pool.map(function, items))

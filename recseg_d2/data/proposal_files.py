@@ -19,29 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_place
+from recseg_d2.rle import boxes, encode_masks
 
 CATEGORY = 1  # of every proposal: they have no class, and COCO's ids count from 1
 KEYS = ("image_id", "bbox", "segmentation", "score")
-_MASKS_AT_A_TIME = 64  # pycocotools wants another memory order, hence a copy of each block
-
-
-def encode_masks(masks: np.ndarray) -> list[dict[str, Any]]:
-    """Compressed RLE, counts as text, of each mask.
-
-    Args:
-        masks: (P, H, W) bool or 0 and 1.
-    """
-    rles: list[dict[str, Any]] = []
-    for first in range(0, len(masks), _MASKS_AT_A_TIME):
-        block = masks[first : first + _MASKS_AT_A_TIME].transpose(1, 2, 0)
-        for rle in coco_mask.encode(np.asfortranarray(block, dtype=np.uint8)):
-            size = [int(side) for side in rle["size"]]
-            rles.append({"size": size, "counts": rle["counts"].decode("ascii")})
-    return rles
 
 
 def proposals_to_results(
@@ -55,16 +39,15 @@ def proposals_to_results(
         scores: (P,).
     """
     rles = encode_masks(masks)
-    boxes = coco_mask.toBbox(rles).tolist() if rles else []
     return [
         {
             "image_id": image_id,
             "category_id": CATEGORY,
             "bbox": box,
-            "segmentation": rle,
+            "segmentation": mask,
             "score": float(score),
         }
-        for box, rle, score in zip(boxes, rles, scores, strict=True)
+        for box, mask, score in zip(boxes(rles).tolist(), rles, scores, strict=True)
     ]
 
 

@@ -27,8 +27,8 @@ from detectron2.config import CfgNode
 from detectron2.data import DatasetMapper
 from detectron2.structures import Boxes, Instances
 from fvcore.transforms.transform import Transform
-from pycocotools import mask as coco_mask
 
+from recseg_d2 import rle
 from recseg_d2.data.proposal_files import load_proposals
 from recseg_d2.errors import UserError
 from recseg_d2.layers.boxes import masks_to_boxes
@@ -105,7 +105,7 @@ def decode_proposals(
     """
     masks = np.zeros((len(entries), *shape), bool)
     for n, entry in enumerate(entries):
-        mask = coco_mask.decode(entry["segmentation"])
+        mask = rle.decode(entry["segmentation"])
         if mask.shape != shape:
             raise UserError(
                 f"{source}: found a proposal of {mask.shape[1]}x{mask.shape[0]} pixels, expected "

@@ -1,27 +1,36 @@
 """Whether standard dicts are good to train and evaluate on.
 
-The one check that the dicts of every data set pass, whatever they come from. Loaders refuse bad
-files one by one; this looks at what they return.
+The one check that the dicts of every data set pass, whatever they come from: sources refuse bad
+files one by one, this looks at what they return. Before training it stops at the first problem and
+opens no image (``check_dataset_dicts``); a report names all that there are (``validate_dicts``).
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from detectron2.structures import BoxMode
+from detectron2.structures import Boxes, BoxMode, pairwise_iou
 from detectron2.utils.file_io import PathManager
-from pycocotools import mask as coco_mask
 
-from recseg_d2.data.annotations import segmentation_to_rle
-from recseg_d2.data.image_io import probe_image
-from recseg_d2.data.problems import Problem, Record, read_all
+from recseg_d2 import rle
+from recseg_d2.data.annotations import (
+    check_segmentation,
+    count_objects,
+    segmentation_to_rle,
+    wrong_category,
+)
+from recseg_d2.data.io.images import probe_image
+from recseg_d2.data.problems import Problem, Record, in_threads
 from recseg_d2.data.summary import ImageFacts, Summary
 from recseg_d2.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 _KEYS: dict[str, Any] = {"file_name": str, "image_id": (int, str), "height": int, "width": int}
 # Boxes of polygons are not exactly those of the pixels drawn from them: thin ends vanish. A box is
@@ -58,15 +67,75 @@ def validate_dicts(
         open_images: read each image's header too, which finds missing files and wrong sizes.
     """
     check = partial(_check_record, classes=len(classes), open_images=open_images)
-    checked = read_all(check, dicts)
-    problems = [Problem(c["file"], message) for c in checked for message in c["messages"]]
+    checked = in_threads(check, dicts)
+    problems = [Problem(c.file, message) for c in checked for message in c.messages]
     problems += _repeated_ids(dicts)
-    facts = [c["facts"] for c in checked if c["facts"] is not None]
+    facts = [c.facts for c in checked if c.facts is not None]
     return Report(problems, Summary.of(facts, classes))
 
 
-def _check_record(record: Record, classes: int, open_images: bool) -> dict[str, Any]:
-    """The file to name, messages, and ``ImageFacts`` unless the dict's own keys are wrong."""
+def check_dataset_dicts(dicts: Sequence[Record], name: str, num_classes: int) -> None:
+    """Refuse a data set that cannot be used for training.
+
+    Args:
+        dicts: Detectron2's standard dicts.
+        name: of the data set, for the messages.
+        num_classes: category ids must be in [0, num_classes).
+
+    Raises:
+        UserError: no image at all, an image file is missing, an object without a mask, a mask whose
+            size is not the image's, or a class out of range.
+    """
+    if not dicts:
+        raise UserError(
+            f"{name}: found no image to use; check the folder, and the filters (number of objects, "
+            "DATALOADER.FILTER_EMPTY_ANNOTATIONS)."
+        )
+    for record in dicts:
+        where = f"{name}: {record['file_name']}"
+        if not PathManager.isfile(record["file_name"]):
+            raise UserError(f"{where}: no such image file; check the path in the annotations.")
+        for annotation in record.get("annotations", []):
+            if annotation.get("iscrowd", 0):
+                continue
+            if wrong := wrong_category(annotation["category_id"], num_classes):
+                raise UserError(
+                    f"{where}: {wrong} Set MODEL.NUM_CLASSES to the data set's number of classes."
+                )
+            if {"height", "width"} <= record.keys():  # else the mapper knows when it has read it
+                shape = (record["height"], record["width"])
+                check_segmentation(annotation.get("segmentation"), shape, where)
+
+
+def report_oddities(dicts: Sequence[Record], name: str, max_instances: int | None) -> None:
+    """Log what is odd about a data set that can be used.
+
+    That is images without an object, and images with more than ``max_instances``, the most that the
+    model can find (None: any number). Crowds do not count.
+    """
+    counts = [count_objects(record) for record in dicts]
+    empty = counts.count(0)
+    if empty:
+        logger.warning("%s: %d of %d images have no object.", name, empty, len(dicts))
+    most = max(counts, default=0)
+    if max_instances is not None and most > max_instances:
+        logger.warning(
+            "%s: %d of %d images have more than %d objects (up to %d, %s); only the largest are "
+            "used. MODEL.SEQUENTIAL.STEPS sets the limit.",
+            name, sum(c > max_instances for c in counts), len(dicts), max_instances, most,
+            dicts[counts.index(most)]["file_name"],
+        )  # fmt: skip
+
+
+class _Checked(NamedTuple):
+    """The file to name, messages, and facts unless the dict's own keys are wrong."""
+
+    file: str
+    messages: list[str]
+    facts: ImageFacts | None
+
+
+def _check_record(record: Record, classes: int, open_images: bool) -> _Checked:
     messages = [
         f"found {key} {record.get(key)!r}, expected {_words(kind)}."
         for key, kind in _KEYS.items()
@@ -74,7 +143,7 @@ def _check_record(record: Record, classes: int, open_images: bool) -> dict[str, 
     ]
     file = str(record.get("file_name", "?"))
     if messages:
-        return {"file": file, "messages": messages, "facts": None}
+        return _Checked(file, messages, None)
     if open_images:
         messages += _check_image(record)
     shape = (record["height"], record["width"])
@@ -87,7 +156,7 @@ def _check_record(record: Record, classes: int, open_images: bool) -> dict[str, 
         elif not found:
             facts.categories.append(annotation["category_id"])
             facts.areas.append(area)
-    return {"file": file, "messages": messages, "facts": facts}
+    return _Checked(file, messages, facts)
 
 
 def _words(kind: Any) -> str:
@@ -100,10 +169,9 @@ def _check_image(record: Record) -> list[str]:
     if not PathManager.isfile(name):
         return ["no such image file."]
     try:
-        with PathManager.open(name, "rb") as stream:
-            height, width = probe_image(name, decode=False, stream=stream)
+        height, width = probe_image(name, decode=False)
     except UserError as error:
-        return [str(error)]
+        return [Problem.of(name, error).message]
     if (height, width) != (record["height"], record["width"]):
         expected = f"{record['width']}x{record['height']}"
         return [f"found an image of {width}x{height} pixels, its dict says {expected}."]
@@ -114,23 +182,21 @@ def _check_annotation(
     annotation: dict[str, Any], shape: tuple[int, int], classes: int
 ) -> tuple[list[str], int]:
     """Messages, and the mask's area in pixels."""
-    messages = []
-    category = annotation.get("category_id")
-    if not isinstance(category, int) or not 0 <= category < classes:
-        messages.append(f"found category_id {category!r}, expected 0 to {classes - 1}.")
+    wrong_class = wrong_category(annotation.get("category_id"), classes)
+    messages = [] if wrong_class is None else [wrong_class]
     if annotation.get("iscrowd", 0) not in (0, 1):
         messages.append(f"found iscrowd {annotation['iscrowd']!r}, expected 0 or 1.")
     box, wrong = _corners(annotation, shape)
     messages += wrong
     try:
-        rle = segmentation_to_rle(annotation.get("segmentation"), shape, "segmentation")
+        mask = segmentation_to_rle(annotation.get("segmentation"), shape, "segmentation")
     except UserError as error:
         return [*messages, str(error)], 0
-    area = int(coco_mask.area(rle))
+    area = int(rle.areas([mask])[0])
     if area == 0:
         messages.append("found a mask without a pixel.")
     elif box is not None:
-        messages += _compare(box, [float(v) for v in coco_mask.toBbox(rle)])
+        messages += _compare(box, rle.boxes([mask])[0].tolist())
     return messages, area
 
 
@@ -161,13 +227,15 @@ def _compare(box: list[float], mask_box: list[float]) -> list[str]:
     """A box (corners) against that around the mask (x, y, width, height)."""
     x, y, width, height = mask_box
     around = [x, y, x + width, y + height]
-    extents = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
-    iou = float(coco_mask.iou([extents], [mask_box], [0])[0, 0])
     off = max(abs(a - b) for a, b in zip(box, around, strict=True))
-    if off <= BOX_SLACK or iou >= LEAST_BOX_IOU:
+    if off <= BOX_SLACK or _box_iou(box, around) >= LEAST_BOX_IOU:
         return []
     found, expected = (", ".join(f"{v:g}" for v in values) for values in (box, around))
     return [f"found a box of corners {found} around a mask of corners {expected}."]
+
+
+def _box_iou(one: list[float], other: list[float]) -> float:
+    return float(pairwise_iou(Boxes([one]), Boxes([other])))
 
 
 def _repeated_ids(dicts: Sequence[Record]) -> list[Problem]:

@@ -22,7 +22,7 @@ import numpy as np
 from detectron2.structures import BoxMode, Instances
 from pycocotools import mask as mask_util
 
-from recseg_d2.data.label_io import write_label_map
+from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.files import make_folder
 from recseg_d2.postprocess import instances_to_label_map
 from recseg_d2.visualization import draw_overlay, draw_sequence

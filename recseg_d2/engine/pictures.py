@@ -14,6 +14,8 @@ from detectron2.evaluation import inference_context
 from detectron2.structures import Instances
 from torch import nn
 
+from recseg_d2.config import read_options
+from recseg_d2.config.options import EvaluationOptions
 from recseg_d2.data.proposals import TEST, ProposalTestMapper, add_proposals
 from recseg_d2.engine.hooks import at_evaluation, unwrap
 from recseg_d2.visualization.dataset import draw_dataset_attention, draw_dataset_predictions
@@ -35,6 +37,7 @@ class SamplePictures(HookBase):
         self, cfg: CfgNode, model: nn.Module, context: Callable[[], AbstractContextManager[None]]
     ) -> None:
         self._cfg = cfg
+        self._options = read_options(cfg, EvaluationOptions)
         self._model = model
         self._context = context
 
@@ -47,7 +50,7 @@ class SamplePictures(HookBase):
         """Predict and draw; returns the paths written."""
         name = self._cfg.DATASETS.TEST[0]
         dicts = add_proposals(self._cfg, DatasetCatalog.get(name), name, TEST)
-        dicts = dicts[: self._cfg.TEST.NUM_PICTURES]
+        dicts = dicts[: self._options.num_pictures]
         mapper = ProposalTestMapper(self._cfg)
         inputs = [mapper(dict_) for dict_ in dicts]
         model = unwrap(self._model)
@@ -59,4 +62,4 @@ class SamplePictures(HookBase):
         return draw_dataset_predictions(dicts, predictions, folder) + workings
 
     def _certain(self, instances: Instances) -> Instances:
-        return instances[instances.scores >= self._cfg.TEST.PICTURE_SCORE_THRESH]
+        return instances[instances.scores >= self._options.picture_score_thresh]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +18,9 @@ from detectron2.data import transforms as T
 from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
-from recseg_d2.config.device import resolve_device
-from recseg_d2.data.image_io import read_bgr
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
-
-Item = TypeVar("Item")
 
 
 class Predictor:
@@ -35,8 +32,7 @@ class Predictor:
         ...     print(path, len(instances))
 
     Args:
-        cfg: a complete config with ``MODEL.WEIGHTS``; it is not changed. ``MODEL.DEVICE`` "auto"
-            takes the best device there is.
+        cfg: a complete config with ``MODEL.WEIGHTS``; it is not changed.
         batch_size: images that go through the model together, 1 or more.
 
     Raises:
@@ -49,8 +45,6 @@ class Predictor:
             raise UserError(f"Batch size is {batch_size}; expected 1 or more.")
         self.batch_size = batch_size
         self.cfg = cfg.clone()
-        self.cfg.defrost()
-        self.cfg.MODEL.DEVICE = str(resolve_device(cfg))
         self.model = build_model(self.cfg)
         self.model.eval()
         load_weights(self.model, self.cfg.MODEL.WEIGHTS)
@@ -69,7 +63,8 @@ class Predictor:
         Raises:
             UserError: a file cannot be read as an image, or an array is of another kind.
         """
-        for batch in batched(images, self.batch_size):
+        iterator = iter(images)
+        while batch := list(itertools.islice(iterator, self.batch_size)):
             inputs = [self.model_input(image) for image in batch]
             with torch.no_grad():
                 outputs = self.model(inputs)
@@ -94,10 +89,3 @@ class Predictor:
         array = self._resize.get_transform(array).apply_image(array)
         tensor = torch.as_tensor(array.astype("float32").transpose(2, 0, 1))
         return {"image": tensor, "height": height, "width": width}
-
-
-def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Lists of ``size`` items, the last one maybe shorter."""
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch

@@ -32,7 +32,7 @@ class Plateau:
         higher_is_better: direction.
     """
 
-    def __init__(self, patience: int, higher_is_better: bool = False) -> None:
+    def __init__(self, patience: int, higher_is_better: bool) -> None:
         self.patience = patience
         self._sign = 1.0 if higher_is_better else -1.0
         self.best: float | None = None

@@ -20,9 +20,10 @@ from fvcore.common.param_scheduler import (
     StepWithFixedGammaParamScheduler,
 )
 
+from recseg_d2.config import read_options
+from recseg_d2.config.options import SolverOptions
 from recseg_d2.errors import UserError
 
-OPTIMIZERS = ("SGD", "ADAM", "ADAMW")
 SCHEDULERS = (
     "WarmupFlatCosineLR",
     "WarmupMultiStepLR",
@@ -38,13 +39,11 @@ def build_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Optimiz
     "full_model" clips the norm of all gradients together.
 
     Raises:
-        UserError: an unknown SOLVER.OPTIMIZER, or nothing left to train.
+        UserError: nothing is left to train.
     """
-    solver = cfg.SOLVER
-    if solver.OPTIMIZER not in OPTIMIZERS:
-        raise UserError(f"SOLVER.OPTIMIZER is {solver.OPTIMIZER!r}: expected one of {OPTIMIZERS}.")
+    solver, options = cfg.SOLVER, read_options(cfg, SolverOptions)
     if not any(p.requires_grad for p in model.parameters()):
-        raise UserError(f"SOLVER.TRAINABLE {list(solver.TRAINABLE)} leaves nothing to train.")
+        raise UserError(f"SOLVER.TRAINABLE {list(options.trainable)} leaves nothing to train.")
     groups = get_default_optimizer_params(
         model,
         base_lr=solver.BASE_LR,
@@ -53,25 +52,21 @@ def build_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Optimiz
         bias_lr_factor=solver.BIAS_LR_FACTOR,
         weight_decay_bias=solver.WEIGHT_DECAY_BIAS,
         lr_factor_func=lambda name: (
-            solver.BACKBONE_MULTIPLIER if "backbone" in name.split(".") else 1.0
+            options.backbone_multiplier if "backbone" in name.split(".") else 1.0
         ),
     )
-    return _optimizer_class(cfg)(groups, **_optimizer_arguments(cfg))
+    arguments: dict[str, Any] = {"lr": solver.BASE_LR, "fused": True}
+    if options.optimizer == "SGD":
+        arguments.update(momentum=solver.MOMENTUM, nesterov=solver.NESTEROV)
+    return _optimizer_class(cfg, options.optimizer)(groups, **arguments)
 
 
-def _optimizer_class(cfg: CfgNode) -> Any:
+def _optimizer_class(cfg: CfgNode, name: str) -> Any:
     names = {"SGD": torch.optim.SGD, "ADAM": torch.optim.Adam, "ADAMW": torch.optim.AdamW}
-    chosen, clip = names[cfg.SOLVER.OPTIMIZER], cfg.SOLVER.CLIP_GRADIENTS
+    chosen, clip = names[name], cfg.SOLVER.CLIP_GRADIENTS
     if clip.ENABLED and clip.CLIP_TYPE == "full_model":
         return _with_full_model_clipping(chosen, clip.CLIP_VALUE, clip.NORM_TYPE)
     return maybe_add_gradient_clipping(cfg, chosen)
-
-
-def _optimizer_arguments(cfg: CfgNode) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"lr": cfg.SOLVER.BASE_LR, "fused": True}
-    if cfg.SOLVER.OPTIMIZER == "SGD":
-        arguments.update(momentum=cfg.SOLVER.MOMENTUM, nesterov=cfg.SOLVER.NESTEROV)
-    return arguments
 
 
 def _with_full_model_clipping(base: Any, max_norm: float, norm_type: float) -> type:
@@ -136,7 +131,7 @@ def _fixed_gamma(cfg: CfgNode) -> ParamScheduler:
 def _flat_cosine(cfg: CfgNode) -> ParamScheduler:
     solver = cfg.SOLVER
     warmup = min(solver.WARMUP_ITERS / solver.MAX_ITER, 1.0)
-    flat = max(solver.FLAT_FRACTION - warmup, 0.0)
+    flat = max(read_options(cfg, SolverOptions).flat_fraction - warmup, 0.0)
     end = solver.BASE_LR_END / solver.BASE_LR
     pieces = [
         (warmup, LinearParamScheduler(solver.WARMUP_FACTOR, 1.0)),

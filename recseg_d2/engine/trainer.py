@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.utils import comm
 
+from recseg_d2.config import read_options
+from recseg_d2.config.options import EvaluationOptions, SolverOptions
 from recseg_d2.data.loader import build_test_loader, build_train_loader, build_val_loader
 from recseg_d2.engine import solver
 from recseg_d2.engine.hooks import (
@@ -50,7 +52,7 @@ class Trainer(DefaultTrainer):
         if cfg.SEED >= 0:
             torch.manual_seed(cfg.SEED)
         model = super().build_model(cfg)
-        freeze_except(model, cfg.SOLVER.TRAINABLE)
+        freeze_except(model, read_options(cfg, SolverOptions).trainable)
         return model
 
     @classmethod
@@ -78,7 +80,7 @@ class Trainer(DefaultTrainer):
         """By the data set's evaluator_type; per-image results go under OUTPUT_DIR/inference."""
         folder = Path(cfg.OUTPUT_DIR) / "inference" / dataset_name
         evaluator = build_evaluator(cfg, dataset_name, str(folder))
-        if not cfg.TEST.SAVE_PREDICTIONS:
+        if not read_options(cfg, EvaluationOptions).save_predictions:
             return evaluator
         model = META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE)
         recorder = PredictionRecorder(
@@ -110,7 +112,7 @@ class Trainer(DefaultTrainer):
 
     def build_hooks(self) -> list[HookBase | None]:
         """All hooks, in the order in which they need each other."""
-        cfg = self.cfg
+        cfg, options = self.cfg, read_options(self.cfg, SolverOptions)
         built: list[HookBase | None] = [
             hooks.IterationTimer(),
             hooks.LRScheduler(),
@@ -119,8 +121,8 @@ class Trainer(DefaultTrainer):
             FreezeNorms(self.model),
         ]
         averaged: Callable[[], AbstractContextManager[None]] = nullcontext
-        if cfg.SOLVER.EMA_DECAY > 0:
-            average = WeightAverage(self.model, cfg.SOLVER.EMA_DECAY, self._save_final)
+        if options.ema_decay > 0:
+            average = WeightAverage(self.model, options.ema_decay, self._save_final)
             built.append(average)
             averaged = average.applied
         built += self._evaluation_hooks(averaged)
@@ -129,13 +131,14 @@ class Trainer(DefaultTrainer):
             # after every hook that has state, or a resumed run would miss this step's part of it
             period = cfg.SOLVER.CHECKPOINT_PERIOD
             built.append(hooks.PeriodicCheckpointer(self.checkpointer, period))
-            built.append(hooks.PeriodicWriter(self.build_writers(), period=cfg.SOLVER.LOG_PERIOD))
+            built.append(hooks.PeriodicWriter(self.build_writers(), period=options.log_period))
         return built
 
     def _evaluation_hooks(
         self, averaged: Callable[[], AbstractContextManager[None]]
     ) -> list[HookBase | None]:
         cfg, period = self.cfg, self.cfg.TEST.EVAL_PERIOD
+        options = read_options(cfg, EvaluationOptions)
 
         def evaluate() -> dict[str, Any]:
             with averaged():
@@ -145,29 +148,30 @@ class Trainer(DefaultTrainer):
         built: list[HookBase | None] = []
         if not cfg.DATASETS.TEST:
             return built
-        if cfg.TEST.VAL_LOSS:
+        if options.val_loss:
             name = cfg.DATASETS.TEST[0]
             built.append(
                 ValidationLoss(period, self.model, lambda: build_val_loader(cfg, name), averaged)
             )
         built.append(hooks.EvalHook(period, evaluate))
-        if cfg.TEST.NUM_PICTURES > 0 and comm.is_main_process():
+        if options.num_pictures > 0 and comm.is_main_process():
             built.append(SamplePictures(cfg, self.model, averaged))
         return built
 
     def _progress_hooks(
         self, averaged: Callable[[], AbstractContextManager[None]]
     ) -> list[HookBase | None]:
-        cur, end = self.cfg.SOLVER.CURRICULUM, self.cfg.SOLVER.PLATEAU
+        options = read_options(self.cfg, SolverOptions)
+        cur, end = options.curriculum, options.plateau
         built: list[HookBase | None] = []
-        if cur.START > 0:
-            plateau = Plateau(cur.PATIENCE, end.HIGHER_IS_BETTER)
-            built.append(Curriculum(self.model, cur.START, cur.EVERY, plateau, end.METRIC))
-        if self.cfg.DATASETS.TEST and end.METRIC:
+        if cur.start > 0:
+            plateau = Plateau(cur.patience, end.higher_is_better)
+            built.append(Curriculum(self.model, cur.start, cur.every, plateau, end.metric))
+        if self.cfg.DATASETS.TEST and end.metric:
             built.append(
                 BestCheckpoint(
-                    end.METRIC,
-                    Plateau(end.PATIENCE, end.HIGHER_IS_BETTER),
+                    end.metric,
+                    Plateau(end.patience, end.higher_is_better),
                     save_best=lambda: self._save_best(averaged),
                     finish=self._finish_with_best,
                 )
@@ -194,7 +198,7 @@ class Trainer(DefaultTrainer):
         comm.synchronize()
 
 
-def freeze_except(model: torch.nn.Module, patterns: list[str]) -> None:
+def freeze_except(model: torch.nn.Module, patterns: Sequence[str]) -> None:
     """Freeze every parameter whose name none of the regular expressions matches at its start.
 
     Raises:

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
 from recseg_d2.baselines.classical import METHODS
-from recseg_d2.data.image_io import read_bgr
+from recseg_d2.data.catalog import check_registered
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.ground_truth import GroundTruth
 from recseg_d2.metrics import ImageScores
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB image; see ``data.image_io.read_bgr`` for what it refuses."""
+    """(H, W, 3) uint8 RGB image; see ``data.io.images.read_bgr`` for what it refuses."""
     return read_bgr(path)[..., ::-1]
 
 
@@ -43,11 +43,7 @@ def score_baseline(dataset_name: str, method: str) -> ImageScores:
         UserError: there is no such data set or method, or the data set has no image.
     """
     segment = method_by_name(method)
-    if dataset_name not in DatasetCatalog.list():
-        raise UserError(
-            f"data set: found {dataset_name!r}, expected a registered one: "
-            f"{', '.join(sorted(DatasetCatalog.list()))}."
-        )
+    check_registered(dataset_name, "data set")
     truth = GroundTruth(dataset_name)
     scores = ImageScores()
     for record in tqdm(truth.records, desc=f"{method} on {dataset_name}", disable=None):

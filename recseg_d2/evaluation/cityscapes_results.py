@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from recseg_d2.data.bit_png import read_bitmap, write_bitmap
+from recseg_d2.data.io.images import open_image
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation.bit_png import read_bitmap, write_bitmap
 from recseg_d2.files import make_folder
 from recseg_d2.metrics.cityscapes_matching import Crop, crop_mask
 
@@ -134,11 +134,8 @@ def read_mask(path: str | Path, shape: tuple[int, int]) -> Crop:
     Raises:
         UserError: the file cannot be read, or is of another size.
     """
-    try:
-        bitmap = read_bitmap(path)
-        size, crop = _from_pillow(path) if bitmap is None else _from_bitmap(*bitmap)
-    except (OSError, SyntaxError, ValueError) as error:  # PIL raises each of them on broken files
-        raise UserError(f"{path}: cannot be read as a mask ({error}); write it again.") from error
+    bitmap = read_bitmap(path) if os.path.isfile(path) else None
+    size, crop = _from_pillow(path) if bitmap is None else _from_bitmap(*bitmap)
     if size != shape:
         raise UserError(
             f"{path}: found {size[1]}x{size[0]} pixels, expected {shape[1]}x{shape[0]} as the "
@@ -157,7 +154,7 @@ def _from_bitmap(width: int, rows: np.ndarray) -> tuple[tuple[int, int], Crop]:
 
 
 def _from_pillow(path: str | Path) -> tuple[tuple[int, int], Crop]:
-    with Image.open(path) as file:
+    with open_image(path) as file:
         grey = file.convert("L")
     box = grey.getbbox() or (0, 0, 0, 0)
     pixels = np.asarray(grey.crop(box)) if box[2] else np.zeros((0, 0), np.uint8)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from detectron2.data import MetadataCatalog
-from PIL import Image
 
-from recseg_d2.data.instance_ids import read_instance_ids
+from recseg_d2.data.io.images import read_image
+from recseg_d2.data.sources.instance_ids import read_instance_ids
 from recseg_d2.errors import UserError
 from recseg_d2.metrics.cityscapes_matching import TrueScene, read_scene
 from recseg_d2.metrics.stereo_distance import distances_from_disparity
@@ -54,11 +54,7 @@ def read_distances(disparity_file: str | Path, camera_file: str | Path) -> np.nd
             f"{camera_file}: cannot be read as a camera ({error!r}); expected JSON with "
             "extrinsic.baseline (metres) and intrinsic.fx (pixels)."
         ) from error
-    try:
-        with Image.open(disparity_file) as file:
-            disparity = np.asarray(file).astype(np.uint16)
-    except (OSError, SyntaxError, ValueError) as error:  # PIL raises each of them on broken files
-        raise UserError(f"{disparity_file}: cannot be read ({error}); copy it again.") from error
+    disparity = read_image(disparity_file)[..., 0].astype(np.uint16)
     return distances_from_disparity(disparity, baseline, focal)
 
 

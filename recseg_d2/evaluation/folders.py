@@ -1,8 +1,7 @@
 """Scores of a folder of predicted label maps.
 
 A folder holds one label map an image. File names pair by stem, with or without the ending
-``_label`` on either side. Where a folder has ``X_label``, other files of the same image (``X``,
-``X_rgb``, ``X_fg``, as in the CVPPP folders) are no label maps and are passed over.
+``_label`` on either side, see ``find_label_maps``.
 """
 
 from __future__ import annotations
@@ -12,14 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from recseg_d2.data.label_io import LABEL_EXTENSIONS, read_label_map
+from recseg_d2.data.io.label_maps import LABEL_EXTENSIONS, read_label_map, resize_label_map
+from recseg_d2.data.io.pairing import find_label_maps
 from recseg_d2.errors import UserError
 from recseg_d2.metrics.registry import DEFAULT_METRICS
 from recseg_d2.metrics.scores import ImageScores
 
-LABEL_SUFFIX = "_label"
 _NAMES_SHOWN = 5  # in messages about many files
 
 logger = logging.getLogger(__name__)
@@ -64,40 +62,6 @@ def score_folders(
     return scores
 
 
-def find_label_maps(folder: str | Path) -> dict[str, Path]:
-    """Label maps of a folder by image name (the stem without ``_label``), sorted by name.
-
-    Raises:
-        UserError: there is no such folder, or two files belong to the same image.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder, expected one with label maps.")
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in LABEL_EXTENSIONS)
-    marked = {_image_name(p) for p in files if p.stem.endswith(LABEL_SUFFIX)}
-    found: dict[str, Path] = {}
-    for path in files:
-        image = _image_name(path)
-        if not path.stem.endswith(LABEL_SUFFIX) and _is_companion(path.stem, marked):
-            continue
-        if image in found:
-            raise UserError(
-                f"{folder}: found both {found[image].name} and {path.name} for image {image!r}, "
-                "expected one label map; remove one of them."
-            )
-        found[image] = path
-    return found
-
-
-def _image_name(path: Path) -> str:
-    return path.stem.removesuffix(LABEL_SUFFIX)
-
-
-def _is_companion(stem: str, marked: set[str]) -> bool:
-    """Whether an unmarked file belongs to an image of which there is a marked label map."""
-    return stem in marked or stem.rpartition("_")[0] in marked
-
-
 def _check_extra(
     extra: list[str], predictions: dict[str, Path], truth_dir: str | Path, allow_extra: bool
 ) -> None:
@@ -111,7 +75,7 @@ def _check_extra(
     logger.warning("%s; ignored.", found)
 
 
-def _prediction_for(truth_path: Path, path: Path | None, size: tuple[int, ...]) -> np.ndarray:
+def _prediction_for(truth_path: Path, path: Path | None, size: tuple[int, int]) -> np.ndarray:
     """The predicted label map at the ground truth's size."""
     if path is None:
         logger.warning("%s: no prediction, counted as all background.", truth_path.name)
@@ -122,7 +86,4 @@ def _prediction_for(truth_path: Path, path: Path | None, size: tuple[int, ...]) 
             "%s: found size %s, expected %s as the ground truth; resized (nearest neighbour).",
             path, labels.shape, size,
         )  # fmt: skip
-        height, width = size
-        image = Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST)
-        labels = np.asarray(image)
-    return labels
+    return resize_label_map(labels, size)

@@ -44,8 +44,8 @@ class ConvLSTMCell(nn.Module):
         changing_width: X, channels of the input of each step; 0 where there is none.
         static_width: S, channels of the input that all steps share; 0 where there is none.
         hidden_width: D.
+        forget_bias: added to the forget gates' initial bias; the paper has 0.
         kernel_size: k, odd.
-        forget_bias: added to the forget gates' initial bias.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class ConvLSTMCell(nn.Module):
         changing_width: int,
         static_width: int,
         hidden_width: int,
+        forget_bias: float,
         kernel_size: int = 3,
-        forget_bias: float = 0.0,
     ) -> None:
         super().__init__()
         self.changing_width = changing_width

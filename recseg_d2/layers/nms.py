@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression of boxes, without a compiled kernel.
+"""Greedy non-maximum suppression, without a compiled kernel.
 
 Shape letters: P boxes in decreasing order of score, K boxes kept so far. A box has corners
 x1 y1 x2 y2, the last pixel's far edge included.
@@ -15,6 +15,30 @@ import torch
 from recseg_d2.layers.boxes import box_iou
 
 BLOCK = 512  # boxes whose overlaps are computed at once; a block's square is what takes memory
+
+
+def suppress(threat: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+    """Which candidates a greedy pass keeps.
+
+    A candidate is kept if and only if no kept better one threatens it. Starting from all, each
+    round applies that to every candidate; after r rounds all are right whose decision hangs on a
+    chain of fewer than r others, so the rounds end, and end at the greedy pass's answer.
+
+    Args:
+        threat: (..., P, P) bool, whether the first is better than the second and overlaps it.
+        candidates: (..., P) bool.
+
+    Returns:
+        (..., P) bool.
+    """
+    weights = threat.float()
+    kept = candidates
+    while True:
+        threatened = (kept.float()[..., None, :] @ weights)[..., 0, :] > 0
+        again = candidates & ~threatened
+        if torch.equal(again, kept):
+            return kept
+        kept = again
 
 
 def greedy_nms(
@@ -76,7 +100,9 @@ class GreedySuppression:
         if self.boxes is not None:
             overlap = box_iou(boxes, self.boxes) > self.threshold
             candidates = candidates[~overlap.any(dim=1)]
-        kept = candidates[_greedy(boxes[candidates], self.threshold)]
+        rest = boxes[candidates]
+        overlap = box_iou(rest, rest) > self.threshold
+        kept = candidates[suppress(overlap.triu(diagonal=1), overlap.new_ones(len(rest)))]
         if self.limit is not None:
             kept = kept[: max(0, self.limit - self._count())]
         self.boxes = boxes[kept] if self.boxes is None else torch.cat([self.boxes, boxes[kept]])
@@ -84,19 +110,3 @@ class GreedySuppression:
 
     def _count(self) -> int:
         return 0 if self.boxes is None else len(self.boxes)
-
-
-def _greedy(boxes: torch.Tensor, threshold: float) -> torch.Tensor:
-    """(P,) bool, which boxes a greedy pass keeps.
-
-    A box is kept if and only if no kept box before it overlaps it. Starting from all kept, each
-    round applies that to every box; after r rounds all boxes are right whose decision hangs on a
-    chain of fewer than r others, so the rounds end, and end at the greedy pass's answer.
-    """
-    overlap = (box_iou(boxes, boxes) > threshold).triu(diagonal=1).to(boxes.dtype)
-    kept = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
-    while True:
-        again = (kept.to(boxes.dtype) @ overlap) == 0
-        if torch.equal(again, kept):
-            return kept
-        kept = again

@@ -20,7 +20,7 @@ def region_features(
     image: torch.Tensor,
     stride: int,
     side: int,
-    samples: int = 2,
+    samples: int,
 ) -> torch.Tensor:
     """Feature maps of boxes: each cell is the mean of points in it, read by bilinear interpolation.
 

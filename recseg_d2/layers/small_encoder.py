@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from recseg_d2.layers.coordinates import NUM_COORDINATES, append_coordinates
+
+
+@dataclass(frozen=True)
+class SmallEncoderOptions:
+    """The small encoder, an octave a level."""
+
+    widths: tuple[int, ...] = (16, 24, 32, 64, 96)  # channels at strides 2, 4, 8, ...
+    coordinates: bool = False  # y, x and radius channels beside the image
 
 
 def conv_norm_relu(in_width: int, out_width: int, stride: int = 1) -> nn.Sequential:
@@ -38,16 +46,15 @@ class SmallEncoder(nn.Module):
     """One level an octave: a strided convolution and a residual block each.
 
     Args:
-        widths: channels of the levels at strides 2, 4, 8, ...
+        options: widths, and whether there are coordinates.
         in_width: channels of the image.
-        coordinates: give the first convolution y, x and radius channels beside the image.
     """
 
-    def __init__(self, widths: Sequence[int], in_width: int = 3, coordinates: bool = False) -> None:
+    def __init__(self, options: SmallEncoderOptions, in_width: int = 3) -> None:
         super().__init__()
-        self.widths = tuple(widths)
-        self.coordinates = coordinates
-        first = in_width + (NUM_COORDINATES if coordinates else 0)
+        self.widths = widths = options.widths
+        self.coordinates = options.coordinates
+        first = in_width + (NUM_COORDINATES if self.coordinates else 0)
         self.levels = nn.ModuleList(
             nn.Sequential(conv_norm_relu(before, width, stride=2), ResidualBlock(width))
             for before, width in zip([first, *widths[:-1]], widths, strict=True)

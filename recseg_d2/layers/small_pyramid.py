@@ -5,23 +5,42 @@ Source: the top-down path of feature pyramids (Lin et al. 2017), with one output
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from recseg_d2.errors import require
+
 GROUP_WIDTH = 8  # channels that are normalised together
 
 
-def conv_norm(in_width: int, out_width: int, size: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution and group norm: batches of a few images of different sizes have no statistics.
+@dataclass(frozen=True)
+class SmallPyramidOptions:
+    """The small feature pyramid, whose one feature map is fine and sees far."""
 
-    Raises:
-        ValueError: ``out_width`` is no multiple of ``GROUP_WIDTH``.
-    """
-    if out_width % GROUP_WIDTH:
-        raise ValueError(f"width is {out_width}, expected a multiple of {GROUP_WIDTH}.")
+    widths: tuple[int, ...] = (16, 32, 64, 96)  # channels at strides 2, 4, 8, ...; multiples of 8
+    blocks: tuple[int, ...] = (0, 1, 1, 1)  # residual blocks of each level
+    out_width: int = 64  # channels of its feature map, a multiple of 8
+    stride: int = 4  # of its feature map: one of 2, 4, 8, ...
+
+    def __post_init__(self) -> None:
+        for name, widths in (("widths", self.widths), ("out_width", (self.out_width,))):
+            whole = not any(width % GROUP_WIDTH for width in widths)
+            require(whole, self, name, f"multiples of {GROUP_WIDTH}")
+        as_many = len(self.blocks) == len(self.widths)
+        require(as_many, self, "blocks", f"one number for each of {len(self.widths)} widths")
+        require(self.stride in self.strides, self, "stride", f"one of {self.strides}")
+
+    @property
+    def strides(self) -> list[int]:
+        """Of the levels."""
+        return [2 ** (i + 1) for i in range(len(self.widths))]
+
+
+def conv_norm(in_width: int, out_width: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution and group norm: batches of a few images of different sizes have no statistics."""
     return nn.Sequential(
         nn.Conv2d(in_width, out_width, size, stride=stride, padding=size // 2, bias=False),
         nn.GroupNorm(out_width // GROUP_WIDTH, out_width),
@@ -49,29 +68,15 @@ class SmallPyramid(nn.Module):
     ones, and a residual block follows at the output.
 
     Args:
-        widths: channels of the levels.
-        blocks: residual blocks of each level.
-        out_width: channels of the output.
-        stride: of the output; 4 or more.
+        options: of the levels and of the output.
         in_width: channels of the image.
     """
 
-    def __init__(
-        self,
-        widths: Sequence[int],
-        blocks: Sequence[int],
-        out_width: int,
-        stride: int = 4,
-        in_width: int = 3,
-    ) -> None:
+    def __init__(self, options: SmallPyramidOptions, in_width: int = 3) -> None:
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(f"{len(widths)} widths and {len(blocks)} blocks, expected as many.")
-        strides = [2 ** (i + 1) for i in range(len(widths))]
-        if stride not in strides:
-            raise ValueError(f"stride is {stride}, expected one of {strides}.")
-        self.width, self.stride = out_width, stride
-        self.first = strides.index(stride)
+        widths, blocks = options.widths, options.blocks
+        self.width, self.stride = options.out_width, options.stride
+        self.first = options.strides.index(options.stride)
         self.levels = nn.ModuleList(
             nn.Sequential(
                 conv_norm(before, width, stride=2),
@@ -80,8 +85,8 @@ class SmallPyramid(nn.Module):
             )
             for before, width, count in zip([in_width, *widths[:-1]], widths, blocks, strict=True)
         )
-        self.laterals = nn.ModuleList(conv_norm(w, out_width, 1) for w in widths[self.first :])
-        self.merge = Residual(out_width)
+        self.laterals = nn.ModuleList(conv_norm(w, self.width, 1) for w in widths[self.first :])
+        self.merge = Residual(self.width)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(B, in_width, H, W) -> (B, out_width, H / stride, W / stride)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,12 +16,12 @@ from torch import nn
 
 EPS, MOMENTUM = 1e-3, 0.1  # the public code's; its moving average keeps 0.9
 GROUPS = 8  # of group norm
-NORMS = ("per_step", "shared", "group")
 
+Norm = Literal["per_step", "shared", "group"]
 MakeNorm = Callable[[int], nn.Module]  # from channels to a module called with (x, step)
 
 
-def norm_maker(kind: str, steps: int) -> MakeNorm:
+def norm_maker(kind: Norm, steps: int) -> MakeNorm:
     """How to make the norms of a network.
 
     Args:
@@ -28,12 +29,7 @@ def norm_maker(kind: str, steps: int) -> MakeNorm:
             which the steps of one image rarely follow, so that evaluation differs from training;
             "group": group norm, which has no statistics and does not depend on the batch.
         steps: most steps that are run.
-
-    Raises:
-        ValueError: an unknown kind.
     """
-    if kind not in NORMS:
-        raise ValueError(f"Found norm {kind!r}; expected one of {NORMS} (MODEL.RIS.NORM).")
     if kind == "group":
         return StepGroupNorm
     return partial(StepBatchNorm2d, steps=steps if kind == "per_step" else 1)

@@ -7,6 +7,8 @@ State-dict names are torchvision's (``features.0.weight`` ...), so the usual Ima
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
@@ -45,6 +47,13 @@ class VGG16(nn.Module):
         return outputs
 
 
+@dataclass(frozen=True)
+class Conv5VGG16Options:
+    """VGG-16 up to conv5_3."""
+
+    stride: Literal[8, 16] = 8  # of conv5_3: 8, with dilated convolutions, or 16
+
+
 class Conv5VGG16(nn.Module):
     """The thirteen convolutions of VGG-16, up to conv5_3 and its ReLU, at stride 8 or 16.
 
@@ -53,17 +62,15 @@ class Conv5VGG16(nn.Module):
     stride give features of exactly side / stride cells.
 
     Args:
+        options: the stride.
         in_width: channels of the image.
-        stride: 8 or 16.
     """
 
     width = VGG16_WIDTHS[-1][-1]
 
-    def __init__(self, in_width: int = 3, stride: int = 8) -> None:
+    def __init__(self, options: Conv5VGG16Options, in_width: int = 3) -> None:
         super().__init__()
-        if stride not in (8, 16):
-            raise ValueError(f"stride is {stride}, expected 8 or 16.")
-        self.stride = stride
+        self.stride = stride = options.stride
         layers: list[nn.Module] = []
         for number, stage in enumerate(VGG16_WIDTHS, 1):
             hole = 2 if number == 5 and stride == 8 else 1

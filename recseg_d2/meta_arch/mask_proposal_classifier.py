@@ -13,33 +13,28 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
-from detectron2.modeling import META_ARCH_REGISTRY, Backbone
-from detectron2.structures import Boxes, ImageList, Instances
-from torch import nn
+from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
+from detectron2.structures import ImageList, Instances
 
 from recseg_d2.backbones.single import accept_imagenet_names
-from recseg_d2.errors import UserError
+from recseg_d2.config import naming_keys, read_options
+from recseg_d2.errors import UserError, require
 from recseg_d2.layers.boxes import box_iou, masks_to_boxes
 from recseg_d2.layers.masks import mask_iou, resize_masks
 from recseg_d2.layers.region_features import region_features, region_masks
-from recseg_d2.meta_arch.proposal_classifier_config import classifier_arguments
-from recseg_d2.meta_arch.sequential import mask_tensor, output_size
+from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, mask_tensor, output_size
 from recseg_d2.models.mask_proposal_classifier.network import ProposalClassifier
-from recseg_d2.models.mask_proposal_classifier.sampling import (
-    SamplingOptions,
-    label_proposals,
-    sample_proposals,
-)
-from recseg_d2.postprocess.mask_voting import MergeOptions, merge_proposals
+from recseg_d2.models.mask_proposal_classifier.options import ClassifierOptions
+from recseg_d2.models.mask_proposal_classifier.sampling import label_proposals, sample_proposals
+from recseg_d2.postprocess.mask_voting import merge_proposals
 
-OVERLAPS = ("box", "mask")
 VALIDATION_SEED = 0  # the validation loss is of the same samples each time
 _INSTANCE_FCN_BACKBONE = "network.backbone.backbone."  # names of InstanceFCNProposal's parameters
 _REGIONS_AT_A_TIME = 64  # at test; their features take most of the memory
 
 
 @META_ARCH_REGISTRY.register()
-class MaskProposalClassifier(nn.Module):
+class MaskProposalClassifier(MetaArchitecture):
     """Features of the image once, of each proposal's box from them, masked, and scored.
 
     Inputs are Detectron2's dicts with "proposals" (see ``data.proposals``) of any resolution, and
@@ -47,69 +42,43 @@ class MaskProposalClassifier(nn.Module):
     ``{"instances": Instances}`` otherwise, masks at the size that each dict asks for.
 
     Args:
-        backbone: its feature map ``feature`` is used.
-        feature: name of a feature map.
-        classifier: of the proposals.
-        region_samples: points of the features a cell and axis of a box's grid.
-        sampling: which proposals are trained on.
-        add_ground_truth: whether objects' own masks are proposals in training.
-        merging: how scored proposals become instances.
-        overlap: "box" or "mask", whose IoU ``merging`` goes by.
-        pixel_mean: subtracted from each channel.
-        pixel_std: each channel is divided by.
-    """
+        backbone: any; one of its feature maps is used.
+        options: of the classifier, what it is trained on, and how its scores become instances.
+        max_instances: most instances of an image.
+        shared: arguments of ``MetaArchitecture``.
 
-    pixel_mean: torch.Tensor
-    pixel_std: torch.Tensor
+    Raises:
+        UserError: the backbone lacks the wanted feature map.
+    """
 
     @configurable
     def __init__(
-        self,
-        *,
-        backbone: Backbone,
-        feature: str,
-        classifier: ProposalClassifier,
-        region_samples: int = 1,
-        sampling: SamplingOptions = SamplingOptions(),  # noqa: B008  (frozen)
-        add_ground_truth: bool = True,
-        merging: MergeOptions = MergeOptions(),  # noqa: B008  (frozen)
-        overlap: str = "box",
-        pixel_mean: list[float],
-        pixel_std: list[float],
+        self, *, backbone: Backbone, options: ClassifierOptions, max_instances: int, **shared: Any
     ) -> None:
-        super().__init__()
-        if overlap not in OVERLAPS:
-            raise UserError(
-                f"MODEL.PROPOSAL_CLASSIFIER.TEST.OVERLAP is {overlap!r}; expected one of "
-                f"{', '.join(OVERLAPS)}."
-            )
+        super().__init__(**shared)
+        self.options = options
+        self.max_instances = max_instances
+        shapes = backbone.output_shape()
+        coarsest = max(reversed(list(shapes)), key=lambda key: shapes[key].stride or 1)
+        self.feature = options.feature or coarsest
+        with naming_keys():
+            known = self.feature in shapes
+            require(known, options, "feature", f"one of {', '.join(shapes)}")
+        width, self.stride = shapes[self.feature].channels or 0, shapes[self.feature].stride or 1
         self.backbone = backbone
-        self.feature = feature
-        self.stride = backbone.output_shape()[feature].stride or 1
-        self.classifier = classifier
-        self.region_samples = region_samples
-        self.sampling, self.add_ground_truth = sampling, add_ground_truth
-        self.merging, self.overlap = merging, overlap
-        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
-        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
+        self.classifier = ProposalClassifier(width, self.num_classes, options)
         accept_imagenet_names(self)
         self._register_load_state_dict_pre_hook(_accept_instance_fcn)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        """Constructor arguments from MODEL.PROPOSAL_CLASSIFIER and MODEL.BACKBONE."""
-        return classifier_arguments(cfg)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self.pixel_mean.device
-
-    def forward(self, batched_inputs: list[dict[str, Any]]) -> Any:
-        """Losses in training; ``[{"instances": Instances}]`` otherwise."""
-        if self.training:
-            return self.losses(batched_inputs)
-        return self.inference(batched_inputs)
+        """Constructor arguments from MODEL.PROPOSAL_CLASSIFIER, MODEL.BACKBONE and TEST."""
+        return {
+            **cls.shared_arguments(cfg),
+            "backbone": build_backbone(cfg),
+            "options": read_options(cfg, ClassifierOptions),
+            "max_instances": cfg.TEST.DETECTIONS_PER_IMAGE,
+        }
 
     def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Cross entropy of the sampled proposals of a batch with ground truth: their mean.
@@ -128,7 +97,7 @@ class MaskProposalClassifier(nn.Module):
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Instances of a batch, each image's at the size that its dict asks for."""
         masks = [self._proposal_masks(x) for x in batched_inputs]
-        probabilities = self.class_logits(batched_inputs, masks).float().softmax(dim=1)[:, :-1]
+        probabilities = self.class_logits(batched_inputs, masks).softmax(dim=1)[:, :-1]
         parts = probabilities.split([len(m) for m in masks])
         return [
             {"instances": self._instances(m, p, output_size(x))}
@@ -148,7 +117,8 @@ class MaskProposalClassifier(nn.Module):
             (R, C + 1) logits, image after image; the last is the background's.
         """
         images = self._images(batched_inputs)
-        features = self.backbone(images.tensor)[self.feature]
+        with self.in_precision():
+            features = self.backbone(images.tensor)[self.feature].float()
         of_image = [torch.full((len(m),), i, device=self.device) for i, m in enumerate(masks)]
         boxes, cells = [], []
         for own, size in zip(masks, images.image_sizes, strict=True):
@@ -165,10 +135,11 @@ class MaskProposalClassifier(nn.Module):
     def _score(
         self, features: torch.Tensor, boxes: torch.Tensor, image: torch.Tensor, cells: torch.Tensor
     ) -> torch.Tensor:
-        side, samples = self.classifier.side, self.region_samples
+        side, samples = self.classifier.side, self.options.region_samples
         read = region_features(features, boxes, image, self.stride, side, samples)
-        scores: torch.Tensor = self.classifier(read, cells)
-        return scores
+        with self.in_precision():
+            scores: torch.Tensor = self.classifier(read, cells)
+        return scores.float()
 
     def _samples(
         self, dict_: dict[str, Any], generator: torch.Generator | None
@@ -178,12 +149,12 @@ class MaskProposalClassifier(nn.Module):
         masks = self._proposal_masks(dict_)
         size = (masks.shape[1], masks.shape[2])
         truth = resize_masks(mask_tensor(objects, size), size)
-        if self.add_ground_truth:
+        sampling = self.options.sampling
+        if sampling.add_ground_truth:
             masks = torch.cat([truth, masks])
-        num_classes = self.classifier.num_classes
         iou = mask_iou(masks, truth)
-        labels = label_proposals(iou, objects.gt_classes, num_classes, self.sampling)
-        chosen = sample_proposals(labels, num_classes, self.sampling, generator)
+        labels = label_proposals(iou, objects.gt_classes, self.num_classes, sampling)
+        chosen = sample_proposals(labels, self.num_classes, sampling, generator)
         return masks[chosen], labels[chosen]
 
     def _proposal_masks(self, dict_: dict[str, Any]) -> torch.Tensor:
@@ -197,8 +168,7 @@ class MaskProposalClassifier(nn.Module):
 
     def _images(self, batched_inputs: list[dict[str, Any]]) -> ImageList:
         """Normalised images, padded to multiples of the coarsest stride."""
-        images = [x["image"].to(self.device) for x in batched_inputs]
-        images = [(image - self.pixel_mean) / self.pixel_std for image in images]
+        images = [self.normalised(x["image"]) for x in batched_inputs]
         strides = [shape.stride or 1 for shape in self.backbone.output_shape().values()]
         return ImageList.from_tensors(images, max(strides))
 
@@ -207,20 +177,15 @@ class MaskProposalClassifier(nn.Module):
     ) -> Instances:
         """What the proposals of one image become, at the size that is asked for."""
         masks = resize_masks(masks, size)
-        if self.overlap == "mask":
+        if self.options.test.overlap == "mask":
             overlap = mask_iou(masks, masks)
         else:
             boxes = masks_to_boxes(masks)
             overlap = box_iou(boxes, boxes)
-        found = merge_proposals(masks, probabilities, overlap, self.merging)
-        return Instances(
-            size,
-            pred_masks=found.masks,
-            pred_boxes=Boxes(masks_to_boxes(found.masks)),
-            scores=found.scores,
-            pred_classes=found.classes,
-            step=torch.arange(len(found.scores), device=self.device),  # the rank
+        found = merge_proposals(
+            masks, probabilities, overlap, self.options.test, self.max_instances
         )
+        return make_instances(found.masks, found.scores, found.classes)
 
 
 def _accept_instance_fcn(state: dict[str, Any], *_: Any) -> None:

@@ -6,6 +6,7 @@ Source: Ren & Zemel 2017.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,16 +15,20 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.structures import Instances
 from detectron2.utils.events import get_event_storage, has_event_storage
 
-from recseg_d2.data.semantic_folder import SemanticFolder
-from recseg_d2.errors import UserError
-from recseg_d2.meta_arch.recurrent_attention_config import arguments_from_config
-from recseg_d2.meta_arch.sequential import SequentialModel
+from recseg_d2.config import naming_keys, read_options
+from recseg_d2.data.io.semantic_maps import SemanticFolder
+from recseg_d2.errors import UserError, require
+from recseg_d2.meta_arch.sequential import SequentialModel, freeze_heads_without_loss
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
-from recseg_d2.models.recurrent_attention.criterion import AttentionCriterion, AttentionLossWeights
-from recseg_d2.models.recurrent_attention.feeding import Feeder, FeedingOptions
+from recseg_d2.models.recurrent_attention.criterion import AttentionCriterion
+from recseg_d2.models.recurrent_attention.feeding import Feeder, feeding_probability
 from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngle
 from recseg_d2.models.recurrent_attention.foreground_angle_losses import foreground_angle_losses
 from recseg_d2.models.recurrent_attention.model import RecurrentAttention
+from recseg_d2.models.recurrent_attention.options import (
+    FeedingOptions,
+    RecurrentAttentionOptions,
+)
 from recseg_d2.models.recurrent_attention.pixel_targets import build_pixel_targets
 from recseg_d2.models.recurrent_attention.steps import AttentionSequence
 from recseg_d2.postprocess.semantic_classes import vote_classes
@@ -39,74 +44,64 @@ class RecurrentAttentionSeg(SequentialModel):
     gives boxes as masks, "full" has everything. Parameters keep their names from stage to stage.
 
     Args:
-        stage: preprocessor | box | full.
-        preprocessor: None where the networks see the image itself.
-        network: None in the stage "preprocessor".
-        box_iou: how boxes are compared.
-        feeding: scheduled sampling of the stage "full"; in "box" the canvas always gets the object
-            whose box overlaps most.
-        loss_weights: of the terms of eq. 21.
-        preprocessor_weights: of the foreground's and the angle's loss, which are computed while the
-            pre-processor is trained.
-        full_sequences: train all steps, as the paper does.
-        class_source: where classes come from: the head, or a semantic segmentation by the
-            pre-processor or from a folder.
-        background_limit: instances whose mean background in that segmentation is above it are
-            dropped.
-        semantic_folder: of "folder".
+        options: of the networks, their stage, scheduled sampling and the loss. In the stage "box"
+            the canvas always gets the object whose box overlaps most.
         shared: arguments of ``SequentialModel``.
+
+    Raises:
+        UserError: a semantic folder is wanted that is not named, or has not an id for every class.
     """
 
     @configurable
-    def __init__(
-        self,
-        *,
-        stage: str,
-        preprocessor: ForegroundAngle | None,
-        network: RecurrentAttention | None,
-        box_iou: BoxIoU,
-        feeding: FeedingOptions,
-        loss_weights: AttentionLossWeights = AttentionLossWeights(),  # noqa: B008  (frozen)
-        preprocessor_weights: tuple[float, float] = (1.0, 1.0),
-        full_sequences: bool = True,
-        class_source: str = "head",
-        background_limit: float = 1.0,
-        semantic_folder: SemanticFolder | None = None,
-        **shared: Any,
-    ) -> None:
+    def __init__(self, *, options: RecurrentAttentionOptions, **shared: Any) -> None:
         super().__init__(**shared)
-        self.stage = stage
-        self.preprocessor = preprocessor
-        self.network = network
-        self.box_iou = box_iou
-        self.feeding = _box_stage_feeding(feeding) if stage == "box" else feeding
-        self.preprocessor_weights = preprocessor_weights
-        self.full_sequences = full_sequences
-        self.class_source = class_source
-        self.background_limit = background_limit
-        self.semantic_folder = semantic_folder
-        self.criterion = None
-        if network is not None:
-            self.criterion = AttentionCriterion(loss_weights, box_iou, masks=stage == "full")
-            _freeze_heads_without_loss(network, loss_weights)
+        self.options = options
+        self.preprocessor = self.network = self.criterion = None
+        if options.preprocessor.enabled:
+            self.preprocessor = ForegroundAngle(
+                options.preprocessor, self.num_classes, self.in_channels
+            )
+        self.box_iou = BoxIoU(options.box_iou)
+        self.feeding = _box_stage_feeding(options) if options.stage == "box" else options.sampling
+        if options.stage != "preprocessor":
+            self.network = self._build_network()
+            segments = options.stage == "full"
+            self.criterion = AttentionCriterion(options.loss_weights, self.box_iou, segments)
+        self.semantic_folder = self._semantic_folder() if options.class_source == "folder" else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        """Constructor arguments from MODEL.RIS and MODEL.RECURRENT.
+        """Constructor arguments from MODEL.RIS and MODEL.SEQUENTIAL."""
+        options = read_options(cfg, RecurrentAttentionOptions)
+        return {**cls.shared_arguments(cfg), "options": options}
 
-        Raises:
-            UserError: a value that is not one of its choices, sizes that do not fit each other, or
-                a stage without its network.
-        """
-        try:
-            return {**cls.shared_arguments(cfg), **arguments_from_config(cfg)}
-        except ValueError as error:  # the maths' own, which name the key
-            raise UserError(str(error)) from error
+    def _build_network(self) -> RecurrentAttention:
+        options, weights = self.options, self.options.loss_weights
+        network = RecurrentAttention(
+            self.image_size,
+            self.steps,
+            options,
+            self.num_classes if options.class_source == "head" else 1,
+            self.in_channels,
+            map_width=0 if self.preprocessor is None else self.preprocessor.out_width,
+        )
+        scores = dict.fromkeys(("score_head", "box_score_head"), weights.score)
+        freeze_heads_without_loss(network, {**scores, "class_head": weights.cls})
+        return network
+
+    def _semantic_folder(self) -> SemanticFolder:
+        given = self.options.semantic_folder
+        with naming_keys():
+            require(given.path != "", given, "path", "a folder with a segmentation of every image")
+            as_many = len(given.label_ids) == self.num_classes
+            expected = f"the id of each of the {self.num_classes} classes"
+            require(as_many, given, "label_ids", expected)
+        return SemanticFolder(Path(given.path), given.label_ids, given.image_suffix, given.suffix)
 
     def training_lengths(self, targets: InstanceTargets) -> list[int]:
         """All steps, or one more than objects."""
-        if self.full_sequences:
+        if self.options.full_sequences:
             return [self.step_limit] * len(targets.counts)
         return super().training_lengths(targets)
 
@@ -148,7 +143,7 @@ class RecurrentAttentionSeg(SequentialModel):
     ) -> AttentionSequence:
         """Feed ground truth back in training; the box stage has no masks of its own to validate."""
         feeder = None
-        if self.network is not None and (self.training or self.stage == "box"):
+        if self.network is not None and (self.training or self.options.stage == "box"):
             feeder = Feeder(self.feeding, self.box_iou, targets, self.iteration, lengths[0])
             self._log_feeding()
         return self.run_sequence(images, lengths[0], feeder=feeder)
@@ -163,7 +158,7 @@ class RecurrentAttentionSeg(SequentialModel):
             "boxes": (options.boxes, options.box_start),
         }
         for name, (on, start) in starts.items():
-            probability = options.probability(self.iteration, 0, start) if on else 0.0
+            probability = feeding_probability(options, self.iteration, 0, start) if on else 0.0
             storage.put_scalar(f"feeding/{name}", probability, smoothing_hint=False)
 
     def sequence_losses(
@@ -174,7 +169,7 @@ class RecurrentAttentionSeg(SequentialModel):
         losses = {} if self.criterion is None else self.criterion(sequence, targets)
         if sequence.maps is not None and self._trains_preprocessor():
             pixels = build_pixel_targets(targets)
-            terms = foreground_angle_losses(sequence.maps, pixels, *self.preprocessor_weights)
+            terms = foreground_angle_losses(sequence.maps, pixels, self.options.loss_weights)
             losses.update(terms)
         return losses
 
@@ -184,7 +179,7 @@ class RecurrentAttentionSeg(SequentialModel):
 
     def traced_sequence(self, dict_: dict[str, Any]) -> AttentionSequence:
         """The sequence of one image with everything that figures show of it (``trace``)."""
-        threshold = self.options.score_threshold
+        threshold = self.test_options.score_thresh
         return self.run_sequence(self.images([dict_]), self.steps, threshold, with_trace=True)
 
     def instances(self, sequence: InstanceSequence, image: int, dict_: dict[str, Any]) -> Instances:
@@ -194,12 +189,13 @@ class RecurrentAttentionSeg(SequentialModel):
             UserError: the folder has no segmentation of the image, or the dict no file name.
         """
         found = super().instances(sequence, image, dict_)
-        if self.class_source == "head" or self.num_classes == 1 or self.network is None:
+        head = self.options.class_source == "head" or self.num_classes == 1
+        if head or self.network is None:
             return found
         semantic = self._semantic(sequence, image, dict_, found.image_size)
         classes, background = vote_classes(found.pred_masks, semantic.to(found.pred_masks.device))
         found.pred_classes = classes
-        return found[background <= self.background_limit]
+        return found[background <= self.options.background_limit]
 
     def _semantic(
         self,
@@ -222,19 +218,6 @@ class RecurrentAttentionSeg(SequentialModel):
         return torch.nn.functional.interpolate(shares, size=size, mode="bilinear")[0]
 
 
-def _box_stage_feeding(feeding: FeedingOptions) -> FeedingOptions:
+def _box_stage_feeding(options: RecurrentAttentionOptions) -> FeedingOptions:
     """The canvas always gets the disturbed mask of the object whose box overlaps most."""
-    return replace(feeding, mode="always", masks=True, boxes=False, overlap="box")
-
-
-def _freeze_heads_without_loss(network: RecurrentAttention, weights: AttentionLossWeights) -> None:
-    """Distributed training waits for the gradient of every parameter that asks for one."""
-    heads = {
-        "score_head": weights.score,
-        "box_score_head": weights.score,
-        "class_head": weights.cls,
-    }
-    for name, weight in heads.items():
-        head = getattr(network, name, None)
-        if head is not None and not weight:
-            head.requires_grad_(False)
+    return replace(options.sampling, mode="always", masks=True, boxes=False, overlap="box")

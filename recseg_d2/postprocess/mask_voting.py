@@ -9,43 +9,28 @@ cascades" (MNC), section 4.2; its public code merges at IoU 0.5 and cuts the mea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
-from recseg_d2.errors import UserError
+from recseg_d2.layers.nms import suppress
 
-MERGES = ("voting", "nms")
 _VALUES_AT_A_TIME = 2**24  # of float32: 64 MB
 _ROUNDING = 1e-6  # a mean that equals the threshold stays, however its sum was rounded
 
 
 @dataclass(frozen=True)
 class MergeOptions:
-    """How scored proposals become instances.
+    """How scored proposals become the instances of an image."""
 
-    Attributes:
-        merge: "nms" keeps the surviving proposals' own masks; "voting" averages each with all
-            proposals that overlap it, weighted by their scores of its class.
-        score_threshold: a proposal is no candidate for a class that it has a lower probability of.
-        nms_threshold: a candidate goes where a better one of its class overlaps it by more.
-        merge_threshold: least overlap of a proposal that votes.
-        mask_threshold: a pixel belongs to a voted mask where the mean is at least this.
-        max_instances: K, at most, of the image.
-    """
-
-    merge: str = "voting"
-    score_threshold: float = 1e-3
-    nms_threshold: float = 0.3
-    merge_threshold: float = 0.5
-    mask_threshold: float = 0.4
-    max_instances: int = 100
-
-    def __post_init__(self) -> None:
-        if self.merge not in MERGES:
-            raise UserError(
-                f"MODEL.PROPOSAL_CLASSIFIER.TEST.MERGE is {self.merge!r}; expected one of "
-                f"{', '.join(MERGES)}."
-            )
+    # nms: the surviving proposals' own masks; voting: each is averaged with all proposals that
+    # overlap it, weighted by their scores of its class.
+    merge: Literal["voting", "nms"] = "voting"
+    overlap: Literal["box", "mask"] = "box"  # what the IoU of the next two thresholds is of
+    nms_thresh: float = 0.3  # IoU with a better proposal of its class above which one is dropped
+    merge_thresh: float = 0.5  # least overlap of proposals whose masks are averaged
+    mask_thresh: float = 0.4  # a pixel belongs to an averaged mask where the mean is at least this
+    score_thresh: float = 0.001  # least probability of a class for a proposal to be a candidate
 
 
 @dataclass
@@ -70,6 +55,7 @@ def merge_proposals(
     probabilities: torch.Tensor,
     overlap: torch.Tensor,
     options: MergeOptions,
+    max_instances: int,
 ) -> MergedInstances:
     """Suppress within each class, keep the best of all classes, and make their masks.
 
@@ -77,16 +63,17 @@ def merge_proposals(
         masks: (P, H, W) bool.
         probabilities: (P, C) of the classes, background left out.
         overlap: (P, P) IoU of the proposals, of their masks or boxes.
-        options: see there.
+        options: the thresholds, and how masks are made.
+        max_instances: K, at most.
     """
     kept = suppress_by_class(probabilities, overlap, options)
     proposal, classes = kept.nonzero(as_tuple=True)
     scores = probabilities[proposal, classes]
-    order = torch.argsort(scores, descending=True, stable=True)[: options.max_instances]
+    order = torch.argsort(scores, descending=True, stable=True)[:max_instances]
     proposal, classes, scores = proposal[order], classes[order], scores[order]
     if options.merge == "voting":
-        weights = probabilities[:, classes].T * (overlap[proposal] >= options.merge_threshold)
-        merged = vote(masks, weights, options.mask_threshold)
+        weights = probabilities[:, classes].T * (overlap[proposal] >= options.merge_thresh)
+        merged = vote(masks, weights, options.mask_thresh)
     else:
         merged = masks[proposal]
     shown = merged.flatten(1).any(dim=1).nonzero()[:, 0]
@@ -98,14 +85,12 @@ def suppress_by_class(
 ) -> torch.Tensor:
     """Greedy suppression in all classes at once.
 
-    A candidate is kept if and only if no kept better one of its class overlaps it. Starting from
-    all, each round applies that to every candidate, until none changes; that is the answer of the
-    greedy pass from the best to the worst. Of equal scores the first proposal is the better.
+    Of equal scores the first proposal is the better.
 
     Args:
         probabilities: (P, C).
         overlap: (P, P).
-        options: ``score_threshold`` and ``nms_threshold``.
+        options: the two thresholds.
 
     Returns:
         (P, C) bool.
@@ -120,17 +105,10 @@ def _suppress(
 ) -> torch.Tensor:
     """``suppress_by_class`` for so few classes that their (C, P, P) comparisons fit in memory."""
     scores = probabilities.T  # (C, P)
-    candidate = scores >= options.score_threshold
+    candidate = scores >= options.score_thresh
     rank = torch.argsort(torch.argsort(-scores, dim=1, stable=True), dim=1)
     better = rank[:, :, None] < rank[:, None, :]  # (C, P, P): the first than the second
-    threat = (better & (overlap > options.nms_threshold)).to(probabilities.dtype)
-    kept = candidate
-    while True:
-        threatened = (kept.to(threat.dtype)[:, None] @ threat)[:, 0] > 0
-        again = candidate & ~threatened
-        if torch.equal(again, kept):
-            return kept.T
-        kept = again
+    return suppress(better & (overlap > options.nms_thresh), candidate).T
 
 
 def vote(masks: torch.Tensor, weights: torch.Tensor, threshold: float) -> torch.Tensor:

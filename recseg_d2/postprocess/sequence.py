@@ -15,23 +15,15 @@ from recseg_d2.structures import InstanceSequence
 
 @dataclass(frozen=True)
 class PostprocessOptions:
-    """How a sequence becomes masks; the defaults are the papers' plain rule.
+    """How a sequence becomes masks; the defaults are the papers' plain rule."""
 
-    Attributes:
-        score_threshold: the sequence ends at the first step whose objectness is below this.
-        mask_threshold: a pixel belongs to a mask where its probability is above this.
-        exclusive: a pixel goes to the most probable of the masks that claim it (beyond the paper).
-        weighted: probabilities are multiplied by their step's objectness before they are compared
-            with the threshold or with each other (the public code of Ren & Zemel).
-        min_area: masks under this share of the image's area are dropped, in [0, 1]. A mask
-            without any pixel is always dropped.
-    """
-
-    score_threshold: float = 0.5
-    mask_threshold: float = 0.5
-    exclusive: bool = False
+    score_thresh: float = 0.5  # the sequence ends at the first step whose objectness is below this
+    mask_thresh: float = 0.5  # a pixel belongs to a mask where its probability is above this
+    exclusive: bool = False  # a pixel goes to its most probable mask only (beyond the paper)
+    # Probabilities are multiplied by their step's objectness before they are compared with the
+    # threshold or with each other, as in the public code of Ren & Zemel.
     weighted: bool = False
-    min_area: float = 0.0
+    min_area: float = 0.0  # masks under this share of the image's area are dropped, in [0, 1]
 
 
 @dataclass
@@ -60,15 +52,15 @@ def sequence_length(score_logits: torch.Tensor, threshold: float) -> int:
 def postprocess(
     sequence: InstanceSequence, image: int, size: tuple[int, int], options: PostprocessOptions
 ) -> ImagePrediction:
-    """Masks of one image of a batch, at the image's own resolution.
+    """Masks of one image of a batch, at the image's own resolution; none is without a pixel.
 
     Args:
         sequence: of a batch.
         image: index in the batch.
         size: H and W to return masks in.
-        options: see there.
+        options: thresholds, and how masks share pixels.
     """
-    length = sequence_length(sequence.score_logits[image], options.score_threshold)
+    length = sequence_length(sequence.score_logits[image], options.score_thresh)
     scores = sequence.score_logits[image, :length].sigmoid().float()
     classes = torch.zeros(length, dtype=torch.int64, device=scores.device)
     if sequence.class_logits is not None:
@@ -92,7 +84,7 @@ def full_size_masks(
     Args:
         logits: (K, h, w).
         size: H and W.
-        options: see there.
+        options: thresholds, and how masks share pixels.
         score_logits: (K,), needed where masks are weighted by objectness.
 
     Returns:
@@ -110,7 +102,7 @@ def full_size_masks(
         probabilities = logits.exp()
     else:
         probabilities = logits.sigmoid()
-    masks = probabilities > options.mask_threshold
+    masks = probabilities > options.mask_thresh
     if options.exclusive:
         owner = logits.argmax(dim=0, keepdim=True)
         masks &= owner == torch.arange(len(logits), device=logits.device)[:, None, None]

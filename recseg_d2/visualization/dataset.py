@@ -16,7 +16,7 @@ from detectron2.structures import Instances
 from torch import nn
 
 from recseg_d2.data.annotations import label_map_from_dict
-from recseg_d2.data.image_io import read_bgr
+from recseg_d2.data.io.images import read_bgr
 from recseg_d2.files import make_folder
 from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.structures import InstanceSequence
@@ -109,8 +109,8 @@ def draw_dataset_attention(
             image,
             trace_of(sequence),
             truth,
-            score_threshold=model.options.score_threshold,
-            mask_threshold=model.options.mask_threshold,
+            score_threshold=model.test_options.score_thresh,
+            mask_threshold=model.test_options.mask_thresh,
             all_glimpses=all_glimpses,
             side=side,
         )

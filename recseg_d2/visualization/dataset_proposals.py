@@ -67,20 +67,20 @@ def trace_proposals(
         image: (3, h, w) as the model takes it.
         size: H and W, the pixels to draw in.
     """
-    options = model.proposal_options
+    options = model.options.test
     levels = build_pyramid(model.network, model.normalised(image), options)
-    ranked = rank_windows(levels, options.pre_top)
+    ranked = rank_windows(levels, options.pre_nms_topk)
     found = select(model.network, levels, ranked, size, options)
     level = levels[int(ranked.level[0])]
     maps, objectness = level.maps.mask_maps[0], level.maps.objectness[0, 0]
     cells = [side * model.network.stride for side in objectness.shape]
     best = _instances(found, model)
-    assembled = model.network.options.mask_head == "assembling"
+    assembled = model.options.head.mask_head == "assembling"
     return ProposalTrace(
-        masks=_paste(found, options.mask_threshold),
+        masks=_paste(found, options.mask_thresh),
         objectness=objectness.sigmoid().cpu().numpy(),
         extent=(cells[0] / level.size[0], cells[1] / level.size[1]),
-        instances=_paste(best, options.mask_threshold),
+        instances=_paste(best, options.mask_thresh),
         scores=best.objectness.sigmoid().cpu().numpy(),
         windows=_shares(best.windows.cpu().numpy(), size),
         maps=maps.sigmoid().cpu().numpy() if assembled else None,
@@ -89,7 +89,7 @@ def trace_proposals(
 
 def _instances(found: MaskProposals, model: InstanceFCNProposal) -> MaskProposals:
     """The best proposals without near copies of each other, however unsure the model is."""
-    threshold = model.instance_options.nms_threshold
+    threshold = model.options.test.instance_nms_thresh
     return found.take(greedy_nms(found.boxes, found.objectness, threshold, INSTANCES))
 
 

@@ -30,8 +30,8 @@ def cfg(tmp_path):
     cfg.MODEL.BACKBONE.NAME = "build_small_encoder_backbone"
     cfg.MODEL.SMALL_ENCODER.WIDTHS = (4, 6)
     cfg.MODEL.RSIS.HIDDEN_WIDTHS = (6, 4)
-    cfg.MODEL.RECURRENT.IMAGE_SIZE = (16, 32)
-    cfg.MODEL.RECURRENT.STEPS = 3
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = (16, 32)
+    cfg.MODEL.SEQUENTIAL.STEPS = 3
     cfg.MODEL.DEVICE = "cpu"
     return cfg
 
@@ -139,7 +139,7 @@ def test_a_model_without_a_fixed_encoder_is_left_out(trained):
     cfg = get_recseg_cfg()
     cfg.merge_from_file(str(trained / "config.yaml"))
     cfg.MODEL.META_ARCHITECTURE = "RecurrentAttentionSeg"
-    cfg.MODEL.RECURRENT.IMAGE_SIZE = (64, 64)
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = (64, 64)
     (trained / "config.yaml").write_text(cfg.dump())
     torch.save({"model": build_model(cfg).state_dict()}, trained / "model_final.pth")
     with pytest.raises(MissingResultsError, match="RecurrentAttentionSeg has no encoder"):

@@ -7,7 +7,7 @@ from torch import nn
 
 from recseg_d2.backbones.single import accept_imagenet_names
 from recseg_d2.config import get_recseg_cfg
-from recseg_d2.layers.vgg import VGG16, Conv5VGG16, torchvision_name
+from recseg_d2.layers.vgg import VGG16, Conv5VGG16, Conv5VGG16Options, torchvision_name
 
 
 def config(name, *options):
@@ -44,7 +44,7 @@ def test_one_feature_map_of_whole_cells(name, options, stride):
 def test_stride_16_is_plain_vgg_and_stride_8_is_what_its_holes_see():
     """A dilated convolution at stride 8 has, every other cell, the values of stride 16."""
     torch.manual_seed(0)
-    full, plain, fine = VGG16(), Conv5VGG16(stride=16), Conv5VGG16(stride=8)
+    full, plain, fine = VGG16(), *(Conv5VGG16(Conv5VGG16Options(stride)) for stride in (16, 8))
     state = full.state_dict()
     plain.load_state_dict({k: v for k, v in state.items() if k in plain.state_dict()})
     fine.load_state_dict(plain.state_dict())
@@ -86,7 +86,7 @@ class Whole(nn.Module):
 @pytest.fixture(scope="module")
 def weights():
     torch.manual_seed(1)
-    return Conv5VGG16().state_dict()
+    return Conv5VGG16(Conv5VGG16Options()).state_dict()
 
 
 def caffe_names(state):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from recseg_d2.baselines.classical import excess_green, segment_leaves, segment_nuclei, to_grey
-from recseg_d2.data.label_io import read_label_map
-from recseg_d2.data.rosettes import draw_rosette
+from recseg_d2.data.io.label_maps import read_label_map
+from recseg_d2.data.synthetic.rosettes import draw_rosette
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.baseline import read_rgb
 from recseg_d2.metrics import ImageScores, symmetric_best_dice

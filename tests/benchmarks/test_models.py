@@ -17,7 +17,7 @@ from recseg_d2.cli import run
 from recseg_d2.errors import UserError
 
 TINY = [
-    *("MODEL.RECURRENT.IMAGE_SIZE", "(32, 32)", "MODEL.RECURRENT.STEPS", "3"),
+    *("MODEL.SEQUENTIAL.IMAGE_SIZE", "(32, 32)", "MODEL.SEQUENTIAL.STEPS", "3"),
     *("MODEL.SMALL_ENCODER.WIDTHS", "(4, 6)", "MODEL.RSIS.HIDDEN_WIDTHS", "(6, 4)"),
     *("MODEL.DEVICE", "cpu"),
 ]
@@ -82,7 +82,7 @@ def test_the_literal_version_computes_the_same(config):
 
 def test_a_batch_fills_all_steps_and_inference_never_stops_early():
     cfg = benchmark_config(CONFIG, TINY)
-    assert cfg.MODEL.RECURRENT.SCORE_THRESH_TEST == 0.0
+    assert cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH == 0.0
     batch = random_batch(cfg, 2)
     assert [len(x["instances"]) for x in batch] == [2, 2]
     assert (batch[0]["instances"].gt_masks.tensor.flatten(1).sum(1) > 0).all()

@@ -12,7 +12,7 @@ from recseg_d2.cli import run
 
 STAGES = ["backbone", "heads", "assembling", "boxes", "NMS", "pasting"]
 TINY = [
-    *("MODEL.INSTANCE_FCN.BRANCH_WIDTH", "8", "MODEL.DEVICE", "cpu"),
+    *("MODEL.INSTANCE_FCN.HEAD.BRANCH_WIDTH", "8", "MODEL.DEVICE", "cpu"),
     *("MODEL.INSTANCE_FCN.TEST.SCALES", "(24, 36, 40)", "MODEL.INSTANCE_FCN.TEST.TOPK", "50"),
 ]
 QUICK = ["--stages", "--image-size", "30", "40", "--repeats", "1", "--threads", "1"]
@@ -40,8 +40,8 @@ def test_every_stage_beside_the_literal_one(tmp_path, capsys):
 
 
 def test_masks_that_are_not_assembled_have_no_literal_assembling(tmp_path):
-    head = ("MODEL.INSTANCE_FCN.MASK_HEAD", "deepmask", "MODEL.INSTANCE_FCN.WINDOW", "14")
-    rows = run_tool(tmp_path / "n.json", opts=(*head, "MODEL.INSTANCE_FCN.MASK_SIDE", "28"))
+    head = ("MODEL.INSTANCE_FCN.HEAD.MASK_HEAD", "deepmask", "MODEL.INSTANCE_FCN.HEAD.WINDOW", "14")
+    rows = run_tool(tmp_path / "n.json", opts=(*head, "MODEL.INSTANCE_FCN.HEAD.MASK_SIDE", "28"))
     assert {row["stage"] for row in rows if "equal" in row} == {"boxes", "NMS", "pasting"}
     assert all(row["equal"] for row in rows if "equal" in row)
 

@@ -27,7 +27,7 @@ class ColorFinder(nn.Module):
     def __init__(self, cfg) -> None:
         super().__init__()
         self.threshold = nn.Parameter(torch.tensor(255.0))
-        self.score_threshold = cfg.MODEL.RECURRENT.SCORE_THRESH_TEST
+        self.score_threshold = cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH
 
     def forward(self, batched_inputs):
         return [{"instances": self._instances(x)} for x in batched_inputs]
@@ -83,8 +83,8 @@ def tiny_run(tmp_path) -> Path:
     cfg.MODEL.BACKBONE.NAME = "build_small_encoder_backbone"
     cfg.MODEL.SMALL_ENCODER.WIDTHS = (4, 4, 4)
     cfg.MODEL.RSIS.HIDDEN_WIDTHS = (4, 4, 4)
-    cfg.MODEL.RECURRENT.IMAGE_SIZE = (32, 32)
-    cfg.MODEL.RECURRENT.STEPS = 3
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = (32, 32)
+    cfg.MODEL.SEQUENTIAL.STEPS = 3
     cfg.MODEL.DEVICE = "cpu"
     folder = tmp_path / "run"
     folder.mkdir()

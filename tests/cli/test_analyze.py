@@ -14,14 +14,14 @@ from recseg_d2.analysis.catalog import ANALYSES
 from recseg_d2.cli import run
 from recseg_d2.cli.analyze import build_parser, main
 from recseg_d2.cli.own_data import FOLDER_VAL
-from recseg_d2.data.label_io import write_label_map
-from recseg_d2.data.rosettes import draw_rosette
+from recseg_d2.data.io.label_maps import write_label_map
+from recseg_d2.data.synthetic.rosettes import draw_rosette
 
 TINY = [
     *("MODEL.BACKBONE.NAME", "build_small_encoder_backbone", "MODEL.SMALL_ENCODER.WIDTHS", "(4,6)"),
-    *("MODEL.RSIS.HIDDEN_WIDTHS", "(6,4)", "MODEL.RECURRENT.IMAGE_SIZE", "(32,32)"),
-    *("MODEL.RECURRENT.STEPS", "3", "MODEL.RECURRENT.SCORE_THRESH_TEST", "0.0"),
-    *("MODEL.RECURRENT.MASK_THRESH_TEST", "0.3", "MODEL.DEVICE", "cpu", "SOLVER.MAX_ITER", "2"),
+    *("MODEL.RSIS.HIDDEN_WIDTHS", "(6,4)", "MODEL.SEQUENTIAL.IMAGE_SIZE", "(32,32)"),
+    *("MODEL.SEQUENTIAL.STEPS", "3", "MODEL.SEQUENTIAL.TEST.SCORE_THRESH", "0.0"),
+    *("MODEL.SEQUENTIAL.TEST.MASK_THRESH", "0.3", "MODEL.DEVICE", "cpu", "SOLVER.MAX_ITER", "2"),
     *("SOLVER.IMS_PER_BATCH", "2", "SOLVER.LOG_PERIOD", "1", "TEST.NUM_PICTURES", "0"),
 ]
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from recseg_d2.cli import run
 from recseg_d2.cli.baseline import main
-from recseg_d2.data.datasets.synthetic import register_synthetic_rosettes
-from recseg_d2.data.label_io import read_label_map
+from recseg_d2.data.io.label_maps import read_label_map
+from recseg_d2.data.sources.synthetic import Rosettes
 
 pytest.importorskip("skimage", reason="needs scikit-image (extra: baseline)")
 
@@ -34,7 +34,7 @@ def images(tmp_path):
 def few_rosettes():
     """Three registered rosettes."""
     name = "baseline_test_rosettes"
-    register_synthetic_rosettes(name, num_images=3, first_seed=50, size=48)
+    Rosettes(name, num_images=3, first_seed=50, size=48).register()
     yield name
     DatasetCatalog.remove(name)
     MetadataCatalog.remove(name)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from recseg_d2 import cli
 from recseg_d2.cli import check_dataset
-from recseg_d2.data.export import export_dataset
+from recseg_d2.data.synthetic.layouts import export_dataset
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_each_image_without_a_label_map_is_named(folder, capsys):
     assert check_dataset.main(["--data", str(folder)]) == 1
     text = capsys.readouterr().out
     for path in (first, second):
-        assert f"{folder / 'images' / path.name}: has no label map {path}" in text
+        assert f"{folder / 'images' / path.name}: {path}: no such file, expected one" in text
     assert "2 problems in 2 files." in text
 
 
@@ -113,7 +113,10 @@ def test_image_ids_are_written_as_a_list(bad_name, tmp_path):
     [
         ([], "error: Give either the name"),
         (["a", "--data", "b"], "error: Give either the name"),
-        (["no_such_name"], "error: 'no_such_name' is not registered; registered are"),
+        (
+            ["no_such_name"],
+            "error: data set: found 'no_such_name', expected a registered",
+        ),
         (["--data", "nowhere"], "error: nowhere: expected a folder with images/ and labels/"),
         (["synthetic_rosettes_dev", "--num", "0"], "error: --num is 0; expected 1 or more."),
     ],

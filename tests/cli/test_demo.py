@@ -6,7 +6,7 @@ from recseg_d2.cli import demo
 
 SHORT = [
     *("SOLVER.PHASES", "[{'NAME': 'full', 'SOLVER': {'MAX_ITER': 2}}]"),
-    *("MODEL.RECURRENT.IMAGE_SIZE", "(32,32)", "DATASETS.TRAIN", "('synthetic_rosettes_dev',)"),
+    *("MODEL.SEQUENTIAL.IMAGE_SIZE", "(32,32)", "DATASETS.TRAIN", "('synthetic_rosettes_dev',)"),
     *("TEST.NUM_PICTURES", "2", "MODEL.DEVICE", "cpu"),
 ]
 

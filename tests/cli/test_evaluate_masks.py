@@ -13,7 +13,7 @@ from PIL import Image
 
 from recseg_d2.cli import run
 from recseg_d2.cli.evaluate_masks import main
-from recseg_d2.data.label_io import write_label_map
+from recseg_d2.data.io.label_maps import write_label_map
 
 TRUTH = np.array([[1, 1, 2, 2, 0, 0], [1, 1, 2, 2, 0, 0]])
 MERGED = np.minimum(TRUTH, 1)
@@ -123,7 +123,7 @@ def test_two_files_for_one_image_are_refused(folders, capsys):
     pred, gt = folders
     write_label_map(pred / "a.tif", TRUTH)
     message = refusal(capsys, "--pred", str(pred), "--gt", str(gt))
-    assert "both a.png and a.tif" in message
+    assert "a.tif and a.png have the same stem; keep one of them" in message
 
 
 def test_unknown_metric_missing_and_empty_folder_are_refused(folders, capsys, tmp_path):

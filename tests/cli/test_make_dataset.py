@@ -8,8 +8,8 @@ from PIL import Image
 
 from recseg_d2 import cli
 from recseg_d2.cli import make_dataset
-from recseg_d2.data.label_io import read_label_map
-from recseg_d2.data.rosettes import draw_label_map
+from recseg_d2.data.io.label_maps import read_label_map
+from recseg_d2.data.synthetic.rosettes import draw_label_map
 
 
 def test_writes_the_images_asked_for(tmp_path, capsys):

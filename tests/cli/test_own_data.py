@@ -12,13 +12,13 @@ from projects.instance_fcn import random_proposals
 from recseg_d2 import cli
 from recseg_d2.cli import baseline, train, visualize
 from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL
-from recseg_d2.data.layouts import LAYOUTS
 from recseg_d2.data.proposal_files import load_proposals
+from recseg_d2.data.synthetic.layouts import LAYOUTS
 
 SIZE = 48
 COMMON = [
     *("MODEL.DEVICE", "cpu", "TEST.NUM_PICTURES", "1", "DATALOADER.NUM_WORKERS", "0"),
-    *("MODEL.RECURRENT.IMAGE_SIZE", "(32,32)", "MODEL.RECURRENT.STEPS", "3"),
+    *("MODEL.SEQUENTIAL.IMAGE_SIZE", "(32,32)", "MODEL.SEQUENTIAL.STEPS", "3"),
     *("SOLVER.IMS_PER_BATCH", "2", "SOLVER.MAX_ITER", "1"),
 ]
 MODELS = {
@@ -109,7 +109,7 @@ def test_data_of_other_classes_is_refused_for_evaluation(coco, tmp_path, capsys)
         files[-1].write_text(json.dumps(contents))
         (tmp_path / f"{part}2017").symlink_to(coco.parent / f"{part}2017")
     argv = training("rsis_small.yaml", *files, tmp_path / "out")
-    assert cli.run(train.main, [*argv, "MODEL.RECURRENT.NUM_CLASSES", "2"]) == 2
+    assert cli.run(train.main, [*argv, "MODEL.NUM_CLASSES", "2"]) == 2
     assert "found 'leaf' and 'stem' as class 0" in capsys.readouterr().err
 
 

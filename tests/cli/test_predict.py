@@ -67,7 +67,7 @@ def test_score_thresh_no_overlays_and_opts(trained, images, tmp_path):
     assert predict(trained, path, output=out, more=["--no-overlays", "--score-thresh", "0.75"]) == 0
     assert counts(out)[1:] == [["three.png", "2"]]
     assert sorted(p.name for p in out.iterdir()) == ["counts.csv", "labels", "predictions.json"]
-    more = ["--opts", "MODEL.RECURRENT.SCORE_THRESH_TEST", "0.85"]
+    more = ["--opts", "MODEL.SEQUENTIAL.TEST.SCORE_THRESH", "0.85"]
     assert predict(trained, path, output=out, more=more) == 0
     assert counts(out)[1:] == [["three.png", "1"]]
 

@@ -17,7 +17,7 @@ from recseg_d2.config import load_config
 from recseg_d2.engine.pictures import SamplePictures
 
 TINY = [
-    *("MODEL.INSTANCE_FCN.BRANCH_WIDTH", "8", "MODEL.INSTANCE_FCN.PARTS", "3"),
+    *("MODEL.INSTANCE_FCN.HEAD.BRANCH_WIDTH", "8", "MODEL.INSTANCE_FCN.HEAD.PARTS", "3"),
     *("MODEL.INSTANCE_FCN.TEST.SCALES", "(24, 40)", "MODEL.INSTANCE_FCN.TEST.TOPK", "40"),
     *("MODEL.DEVICE", "cpu"),
 ]

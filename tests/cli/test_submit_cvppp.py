@@ -7,7 +7,7 @@ from PIL import Image
 
 from recseg_d2.cli import run
 from recseg_d2.cli.submit_cvppp import main
-from recseg_d2.data.datasets import register_cvppp, register_cvppp_h5
+from recseg_d2.data.sources.cvppp import Cvppp, CvpppH5
 
 FOLDER_SET, H5_SET = "submit_test_folder", "submit_test_h5"
 
@@ -24,8 +24,8 @@ def datasets(tmp_path, images):
             Image.fromarray(pixels).save(folder / f"plant{number:03d}_rgb.png")
             file[f"A1/plant{number:03d}/rgb"] = pixels
         file["A2/plant001/rgb"] = np.zeros((3, 4, 3), np.uint8)
-    register_cvppp(FOLDER_SET, folder, "test")
-    register_cvppp_h5(H5_SET, tmp_path / "testing.h5", split="test")
+    Cvppp(FOLDER_SET, folder, "test").register()
+    CvpppH5(H5_SET, tmp_path / "testing.h5", split="test").register()
     yield
     for name in (FOLDER_SET, H5_SET):
         DatasetCatalog.remove(name)
@@ -64,6 +64,9 @@ def test_one_format(datasets, trained, tmp_path):
 
 def test_wrong_data_sets_are_refused(datasets, trained, tmp_path, capsys):
     assert submit(trained, tmp_path / "out", "--dataset", "gone") == 2
-    assert "found 'gone', expected one of cvppp2017_a1_rsis_train" in capsys.readouterr().err
+    assert (
+        "--dataset: found 'gone', expected a registered data set: cvppp2017_a1_rsis_train"
+        in capsys.readouterr().err
+    )
     assert submit(trained, tmp_path / "out", "--dataset", FOLDER_SET, H5_SET) == 2
     assert "both plant plant001 of group A1" in capsys.readouterr().err

@@ -14,11 +14,14 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2 import cli
 from recseg_d2.cli import make_dataset, train
-from recseg_d2.data.label_io import write_label_map
+from recseg_d2.cli.train_checks import check_resumable
+from recseg_d2.config import load_config
+from recseg_d2.data.io.label_maps import write_label_map
+from recseg_d2.errors import UserError
 
 TINY = [
     *("MODEL.SMALL_ENCODER.WIDTHS", "[4,6]", "MODEL.RSIS.HIDDEN_WIDTHS", "[6,4]"),
-    *("MODEL.RECURRENT.IMAGE_SIZE", "(32,32)", "SOLVER.MAX_ITER", "2", "MODEL.DEVICE", "cpu"),
+    *("MODEL.SEQUENTIAL.IMAGE_SIZE", "(32,32)", "SOLVER.MAX_ITER", "2", "MODEL.DEVICE", "cpu"),
     *("TEST.NUM_PICTURES", "1"),
 ]
 
@@ -77,7 +80,7 @@ def test_evaluation_alone_gives_the_numbers_that_training_ended_with(data, tmp_p
     ("opts", "message"),
     [
         (["MODEL.NOTHING", "1"], "Non-existent key: MODEL.NOTHING"),
-        (["MODEL.RECURRENT.NUM_CLASSES", "3"], "NUM_CLASSES is 3, but data set 'folder_train'"),
+        (["MODEL.NUM_CLASSES", "3"], "NUM_CLASSES is 3, but data set 'folder_train'"),
         (["SOLVER.OPTIMIZER", "LION"], "SOLVER.OPTIMIZER is 'LION'"),
         (["SOLVER.TRAINABLE", "['nothing']"], "'nothing' matches no parameter"),
     ],
@@ -114,8 +117,8 @@ def test_evaluation_needs_weights(data, tmp_path, capsys):
     ("opts", "message"),
     [
         (["SOLVER.MAX_ITER", "0"], "SOLVER.MAX_ITER is 0"),
-        (["MODEL.RECURRENT.STEPS", "0"], "MODEL.RECURRENT.STEPS is 0"),
-        (["MODEL.RECURRENT.IMAGE_SIZE", "(0,32)"], "MODEL.RECURRENT.IMAGE_SIZE is (0, 32)"),
+        (["MODEL.SEQUENTIAL.STEPS", "0"], "MODEL.SEQUENTIAL.STEPS is 0"),
+        (["MODEL.SEQUENTIAL.IMAGE_SIZE", "(0,32)"], "MODEL.SEQUENTIAL.IMAGE_SIZE is (0, 32)"),
         (["MODEL.DEVICE", "gpu"], "MODEL.DEVICE is 'gpu'"),
         (["MODEL.BACKBONE.NAME", "moon"], "MODEL.BACKBONE.NAME is 'moon'"),
         (["MODEL.META_ARCHITECTURE", "GeneralizedRCNN"], "expected one of"),
@@ -179,12 +182,37 @@ def test_another_model_is_not_resumed_or_evaluated_and_the_run_stays_as_it_was(
     before = (output / "config.yaml").read_text()
     wider = ["MODEL.RSIS.HIDDEN_WIDTHS", "[8,4]"]
     weights = ["MODEL.WEIGHTS", str(output / "model_final.pth")]
-    for argv in (
-        ["--resume", *arguments(data, output, *wider)],
-        ["--eval-only", *arguments(data, tmp_path / "other", *wider, *weights)],
+    for argv, message in (
+        (
+            ["--resume", *arguments(data, output, *wider)],
+            f"MODEL.RSIS.HIDDEN_WIDTHS is [8, 4], but [6, 4] in {output / 'config.yaml'}",
+        ),
+        (
+            ["--eval-only", *arguments(data, tmp_path / "other", *wider, *weights)],
+            "has no fitting value for",
+        ),
     ):
         capsys.readouterr()
         forget_folders()
         assert cli.run(train.main, argv) == 2
-        assert "has no fitting value for" in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert (output / "config.yaml").read_text() == before
+
+
+def test_whether_a_run_can_be_resumed_is_said_by_its_config_alone(tmp_path):
+    cfg = load_config("rsis_synthetic.yaml", ["OUTPUT_DIR", str(tmp_path)])
+    check_resumable(cfg, cfg)  # nothing there yet
+    (tmp_path / "last_checkpoint").write_text("model_final.pth")
+    with pytest.raises(UserError, match=r"config\.yaml cannot be read"):
+        check_resumable(cfg, cfg)
+    (tmp_path / "config.yaml").write_text(cfg.dump())
+    cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = 0.1  # no parameter depends on it
+    cfg.MODEL.PRECISION, cfg.MODEL.WEIGHTS, cfg.SOLVER.MAX_ITER = "bfloat16", "other.pth", 9
+    check_resumable(cfg, cfg)
+    phase = cfg.clone()
+    phase.MODEL.SEQUENTIAL.STEPS = 3
+    with pytest.raises(UserError, match=r"MODEL\.SEQUENTIAL\.STEPS is 3, but 9 in"):
+        check_resumable(phase, cfg)
+    cfg.SOLVER.PHASES = ({"NAME": "last", "MODEL": {"SEQUENTIAL": {"STEPS": 3}}},)
+    (tmp_path / "config.yaml").write_text(cfg.dump())  # as it is before the last phase
+    check_resumable(phase, cfg)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 CONFIG = "ris_synthetic.yaml"
 TINY = {
     "MODEL.DEVICE": "cpu",
-    "MODEL.RECURRENT.IMAGE_SIZE": (32, 32),
+    "MODEL.SEQUENTIAL.IMAGE_SIZE": (32, 32),
     "MODEL.RIS.BOX.WIDTHS": [4, 4],
     "MODEL.RIS.BOX.POOLS": [2, 2],
     "MODEL.RIS.BOX.HIDDEN_WIDTH": 6,
@@ -23,7 +23,7 @@ TINY = {
     "MODEL.RIS.PATCH.WIDTHS": [4, 4],
     "MODEL.RIS.PATCH.POOLS": [1, 2],
     "MODEL.RIS.PATCH.DECODER_WIDTHS": [4, 4],
-    "MODEL.RIS.PATCH.SKIPS": [1, 1],
+    "MODEL.RIS.PATCH.SKIPS": [True, True],
     "MODEL.RIS.PREPROCESSOR.WIDTHS": [[4, 4], [4, 6]],
     "MODEL.RIS.PREPROCESSOR.SKIPS": [True, True],
     "SOLVER.IMS_PER_BATCH": 2,

@@ -72,7 +72,7 @@ def test_files_without_ground_truth(trained, images, tmp_path):
 
 def test_wrong_options_are_refused(trained, dataset, images, tmp_path, capsys):
     assert visualize(trained, tmp_path / "out", "--dataset", "gone") == 2
-    assert "'gone' is not registered; registered are " in capsys.readouterr().err
+    assert "--dataset: found 'gone', expected a registered data set: " in capsys.readouterr().err
     assert visualize(trained, tmp_path / "out", "--dataset", dataset, "--num", "0") == 2
     assert "--num is 0; expected 1 or more" in capsys.readouterr().err
     assert visualize(trained, tmp_path / "out", "--dataset", dataset, "--per-row", "0") == 2

@@ -7,7 +7,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from recseg_d2.data.catalog import unregister
 
 _NUMBERS = count()
 
@@ -23,10 +24,7 @@ def new_name() -> Iterator[Callable[[], str]]:
 
     yield make
     for name in made:
-        if name in DatasetCatalog.list():
-            DatasetCatalog.remove(name)
-        if name in MetadataCatalog.list():
-            MetadataCatalog.remove(name)
+        unregister(name)
 
 
 @pytest.fixture

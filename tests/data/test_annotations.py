@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from pycocotools import mask as coco_mask
 
+from recseg_d2 import rle
 from recseg_d2.data.annotations import (
+    check_segmentation,
+    count_objects,
     decode_segmentation,
     label_areas,
     label_map_from_dict,
@@ -18,6 +21,7 @@ from recseg_d2.data.annotations import (
     pack_label_planes,
     segmentation_to_rle,
     unpack_label_planes,
+    wrong_category,
 )
 from recseg_d2.errors import UserError
 
@@ -86,6 +90,30 @@ def test_every_form_of_a_segmentation_gives_the_same_mask():
         np.testing.assert_array_equal(decoded, mask)
 
 
+def test_categories_are_whole_numbers_in_range():
+    assert all(wrong_category(c, 3) is None for c in (0, 2, np.int64(1)))
+    for category in (-1, 3, 1.0, "1", None):
+        expected = f"found category_id {category!r}, expected 0 to 2."
+        assert wrong_category(category, 3) == expected
+
+
+def test_objects_are_counted_without_crowds():
+    annotations = [{"iscrowd": 0}, {"iscrowd": 1}, {}]
+    assert count_objects({"annotations": annotations}) == 2
+    assert count_objects({}) == 0
+
+
+def test_a_check_finds_what_decoding_would_refuse():
+    mask = np.zeros((6, 8), np.uint8)
+    for good in (mask, rle.encode(mask), [[2.0, 1.0, 7.0, 1.0, 7.0, 4.0]]):
+        check_segmentation(good, (6, 8), "a.png")
+    cut = {"size": [6, 8], "counts": [40, 4]}
+    for bad in (mask[:5], cut, {"size": [6, 8]}, [[1.0, 2.0, 3.0, 4.0]], [], None):
+        for refuse in (check_segmentation, decode_segmentation, segmentation_to_rle):
+            with pytest.raises(UserError, match=r"^a\.png: "):
+                refuse(bad, (6, 8), "a.png")
+
+
 @pytest.mark.parametrize(
     ("segmentation", "message"),
     [
@@ -128,7 +156,7 @@ def test_every_form_of_a_segmentation_gives_the_same_rle():
     polygon = [2.0, 1.0, 7.0, 1.0, 7.0, 4.0, 2.0, 4.0]
     runs = [13, 3, 3, 3, 3, 3, 3, 3, 3, 3, 8]
     for form in (mask, mask > 0, compressed, {"size": [6, 8], "counts": runs}, [polygon]):
-        assert segmentation_to_rle(form, (6, 8), "a.png")["counts"] == compressed["counts"]
+        assert segmentation_to_rle(form, (6, 8), "a.png")["counts"] == compressed["counts"].decode()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from detectron2.data import transforms as T
 from scipy import ndimage
 
 from recseg_d2.config import get_recseg_cfg
+from recseg_d2.config.options import AffineOptions
 from recseg_d2.data.augmentations import (
     AffineTransform,
     ColorTransform,
@@ -24,7 +25,7 @@ SHAPE = (40, 56)
 @pytest.fixture
 def transform() -> AffineTransform:
     np.random.seed(3)  # noqa: NPY002
-    return RandomAffine(20, 0.1, 5, (0.7, 1.4)).get_transform(np.zeros(SHAPE))
+    return RandomAffine(AffineOptions(20, 0.1, 5, (0.7, 1.4))).get_transform(np.zeros(SHAPE))
 
 
 def test_image_is_warped_bilinearly_with_its_mean_outside(transform):
@@ -103,7 +104,7 @@ def test_points_move_as_the_image_does_and_back(transform):
 
 
 def test_no_jitter_is_the_identity():
-    transform = RandomAffine(0, 0, 0, (1, 1)).get_transform(np.zeros(SHAPE))
+    transform = RandomAffine(AffineOptions(0, 0, 0, (1, 1))).get_transform(np.zeros(SHAPE))
     image = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
     np.testing.assert_array_equal(transform.apply_image(image), image)
     np.testing.assert_array_equal(transform.apply_segmentation(image[..., 0]), image[..., 0])
@@ -111,7 +112,7 @@ def test_no_jitter_is_the_identity():
 
 def test_jitter_stays_in_its_ranges():
     np.random.seed(0)  # noqa: NPY002
-    augmentation = RandomAffine(10, 0.1, 0, (1.0, 1.43))
+    augmentation = RandomAffine(AffineOptions(10, 0.1, 0, (1.0, 1.43)))
     centre = np.array([SHAPE[1], SHAPE[0]]) / 2
     zooms, angles = [], []
     for _ in range(200):
@@ -176,7 +177,7 @@ def test_every_augmentation_moves_image_and_mask_alike():
 def test_unknown_names_and_impossible_zoom_are_refused():
     cfg = get_recseg_cfg()
     cfg.INPUT.AUGS = ["hflip", "mixup"]
-    with pytest.raises(UserError, match=r"INPUT\.AUGS: found 'mixup', expected any of hflip"):
+    with pytest.raises(UserError, match=r"INPUT\.AUGS is 'mixup'; expected one of hflip"):
         build_augmentations(cfg)
     cfg.INPUT.AUGS, cfg.INPUT.AFFINE.ZOOM = ["affine"], (0.0, 1.0)
     with pytest.raises(UserError, match=r"INPUT\.AFFINE\.ZOOM"):

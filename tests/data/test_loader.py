@@ -11,13 +11,13 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils import comm
 
 from recseg_d2.config import get_recseg_cfg
-from recseg_d2.data.datasets import register_synthetic_rosettes
 from recseg_d2.data.loader import (
     StreamSampler,
     build_train_loader,
     build_val_loader,
     seeded,
 )
+from recseg_d2.data.sources.synthetic import Rosettes
 from recseg_d2.errors import UserError
 
 SIZE = 32
@@ -27,9 +27,9 @@ SIZE = 32
 def cfg(new_name):
     cfg = get_recseg_cfg()
     name = new_name()
-    register_synthetic_rosettes(name, 5, first_seed=50, size=SIZE)
+    Rosettes(name, 5, first_seed=50, size=SIZE).register()
     cfg.DATASETS.TRAIN = (name,)
-    cfg.MODEL.RECURRENT.IMAGE_SIZE = (SIZE, SIZE)
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = (SIZE, SIZE)
     cfg.INPUT.AUGS = ["hflip", "affine", "color"]
     cfg.SOLVER.IMS_PER_BATCH = 2
     cfg.SEED = 3

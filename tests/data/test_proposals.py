@@ -9,8 +9,6 @@ from detectron2.data import DatasetCatalog
 from detectron2.data import transforms as T
 
 from recseg_d2.config import get_recseg_cfg
-from recseg_d2.data.datasets import register_synthetic_scenes
-from recseg_d2.data.datasets.synthetic_scenes import load_scenes
 from recseg_d2.data.loader import build_test_loader, build_train_loader, build_val_loader
 from recseg_d2.data.mapper import InstanceMapper
 from recseg_d2.data.proposal_files import proposals_to_results, save_proposals
@@ -23,6 +21,7 @@ from recseg_d2.data.proposals import (
     has_proposals,
     move_proposals,
 )
+from recseg_d2.data.sources.synthetic import Scenes
 from recseg_d2.errors import UserError
 from recseg_d2.layers.boxes import masks_to_boxes
 
@@ -42,14 +41,14 @@ def random_masks(number, seed=0, size=SIZE):
 def cfg(tmp_path, new_name):
     """Two images, the first of three with five proposals, the second with two."""
     name = new_name()
-    register_synthetic_scenes(name, 3, first_seed=20, size=SIZE)
+    Scenes(name, 3, first_seed=20, size=SIZE).register()
     path = tmp_path / "proposals.json"
     results = proposals_to_results(20, random_masks(5), np.array([0.9, 0.1, 0.7, 0.5, 1.0]))
     save_proposals(path, results + proposals_to_results(21, random_masks(2, 1), np.ones(2)))
     cfg = get_recseg_cfg()
     cfg.DATASETS.TRAIN = cfg.DATASETS.TEST = (name,)
     cfg.DATASETS.PROPOSAL_FILES_TRAIN = cfg.DATASETS.PROPOSAL_FILES_TEST = (str(path),)
-    cfg.MODEL.RECURRENT.NUM_CLASSES = 6
+    cfg.MODEL.NUM_CLASSES = 6
     cfg.INPUT.RESIZE = "shortest_edge"
     cfg.INPUT.MIN_SIZE_TRAIN = (48,)
     cfg.INPUT.AUGS = []
@@ -140,7 +139,7 @@ def test_proposals_move_as_masks_do_and_may_leave_the_frame():
 
 def test_in_training_they_follow_the_image(cfg):
     """A proposal that is an object's own mask stays it, through flips and a resize."""
-    (record,) = load_scenes(1, 5, SIZE)
+    (record,) = Scenes("one", 1, 5, SIZE)()
     entries = [{**a, "score": 0.5} for a in record["annotations"]]
     cfg.INPUT.AUGS = ["hflip", "vflip", "transpose"]
     mapper = InstanceMapper(cfg)
@@ -154,7 +153,7 @@ def test_in_training_they_follow_the_image(cfg):
 
 def test_at_test_they_stay_at_the_images_own_size(cfg):
     cfg.INPUT.MIN_SIZE_TEST = 32
-    (record,) = load_scenes(1, 5, SIZE)
+    (record,) = Scenes("one", 1, 5, SIZE)()
     masks = random_masks(3)
     entries = proposals_to_results(5, masks, np.ones(3))
     result = ProposalTestMapper(cfg)({**record, "proposals": entries})

@@ -29,7 +29,7 @@ def tiny_cfg(tmp_path):
             *("MODEL.META_ARCHITECTURE", "ConvLSTMSemInstSeg", "MODEL.DEVICE", "cpu"),
             *("MODEL.BACKBONE.NAME", "build_small_encoder_backbone"),
             *("MODEL.SMALL_ENCODER.WIDTHS", [4, 6], "MODEL.RSIS.HIDDEN_WIDTHS", [6, 4]),
-            *("MODEL.RECURRENT.IMAGE_SIZE", (32, 32), "MODEL.RECURRENT.STEPS", 5),
+            *("MODEL.SEQUENTIAL.IMAGE_SIZE", (32, 32), "MODEL.SEQUENTIAL.STEPS", 5),
             *("DATASETS.TRAIN", (NAME,), "DATASETS.TEST", ()),
             *("SOLVER.IMS_PER_BATCH", 2, "SOLVER.MAX_ITER", 4, "SOLVER.BASE_LR", 0.01),
             *("SOLVER.WARMUP_ITERS", 0, "SOLVER.CHECKPOINT_PERIOD", 2),

@@ -4,11 +4,15 @@ import pytest
 import torch
 
 from recseg_d2.cli.train import run_phase
-from recseg_d2.engine.phases import phase_configs, run_phases
+from recseg_d2.engine.phases import phase_configs, run_phases, select_phase
 from recseg_d2.errors import UserError
 
 PHASES = [
-    {"NAME": "masks", "MODEL": {"RSIS": {"STOP_WEIGHT": 0.0}}, "SOLVER": {"MAX_ITER": 2}},
+    {
+        "NAME": "masks",
+        "MODEL": {"RSIS": {"LOSS_WEIGHTS": {"STOP": 0.0}}},
+        "SOLVER": {"MAX_ITER": 2},
+    },
     {"NAME": "stop", "SOLVER": {"MAX_ITER": 3, "TRAINABLE": [r"decoder\.stop_head"]}},
 ]
 
@@ -24,13 +28,13 @@ def model(folder):
 
 
 def test_without_phases_the_config_is_the_only_one(tiny_cfg):
-    assert phase_configs(tiny_cfg) == [tiny_cfg]
+    assert phase_configs(tiny_cfg) == {"": tiny_cfg}
 
 
 def test_phases_are_configs_of_their_own(phased):
-    first, second = phase_configs(phased)
-    assert first.MODEL.RSIS.STOP_WEIGHT == 0.0
-    assert second.MODEL.RSIS.STOP_WEIGHT == phased.MODEL.RSIS.STOP_WEIGHT
+    first, second = phase_configs(phased).values()
+    assert first.MODEL.RSIS.LOSS_WEIGHTS.STOP == 0.0
+    assert second.MODEL.RSIS.LOSS_WEIGHTS.STOP == phased.MODEL.RSIS.LOSS_WEIGHTS.STOP
     assert second.SOLVER.MAX_ITER == 3
     assert f"{phased.OUTPUT_DIR}/1_masks" == first.OUTPUT_DIR
     assert second.OUTPUT_DIR == phased.OUTPUT_DIR  # where tools look for the finished model
@@ -39,8 +43,9 @@ def test_phases_are_configs_of_their_own(phased):
 
 
 def test_a_run_goes_through_them_and_passes_the_weights_on(phased):
-    run_phases(phased, run_phase)
-    first, second = (model(c.OUTPUT_DIR) for c in phase_configs(phased))
+    phases = phase_configs(phased)
+    run_phases(phases, run_phase)
+    first, second = (model(phase.OUTPUT_DIR) for phase in phases.values())
     changed = {name for name in first if not torch.equal(first[name], second[name])}
     assert {n for n in changed if not n.endswith("num_batches_tracked")} <= {
         "decoder.stop_head.weight",
@@ -62,17 +67,18 @@ def test_resuming_skips_finished_phases_and_goes_on_in_the_broken_one(phased):
 
     for resume in (False, True):
         with pytest.raises(KeyboardInterrupt):
-            run_phases(phased, run, resume=resume)
+            run_phases(phase_configs(phased), run, resume=resume)
     last = Path(phased.OUTPUT_DIR).name
     assert ran == [("1_masks", False), (last, False), (last, True)]
 
 
 def test_a_phase_can_run_alone_after_the_one_before_it(phased):
+    phases = phase_configs(phased)
     with pytest.raises(UserError, match="run the phase before it first"):
-        run_phases(phased, run_phase, only="stop")
-    run_phases(phased, run_phase, only="masks")
-    run_phases(phased, run_phase, only="stop")
-    assert model(phase_configs(phased)[1].OUTPUT_DIR)
+        select_phase(phases, "stop")
+    run_phases(select_phase(phases, "masks"), run_phase)
+    run_phases(select_phase(phases, "stop"), run_phase)
+    assert model(phases["stop"].OUTPUT_DIR)
 
 
 @pytest.mark.parametrize(
@@ -92,4 +98,4 @@ def test_wrong_phases_are_refused_before_anything_runs(tiny_cfg, phases, message
 
 def test_an_unknown_phase_is_named(phased):
     with pytest.raises(UserError, match=r"No phase 'box': SOLVER.PHASES has \['masks', 'stop'\]"):
-        run_phases(phased, run_phase, only="box")
+        select_phase(phase_configs(phased), "box")

@@ -9,8 +9,8 @@ from detectron2.modeling import build_model
 
 from projects.instance_fcn.random_proposals import BoxRange, box_masks, random_boxes
 from recseg_d2.config import load_config
-from recseg_d2.data.datasets import register_synthetic_scenes
 from recseg_d2.data.proposal_files import proposals_to_results, save_proposals
+from recseg_d2.data.sources.synthetic import Scenes
 from recseg_d2.engine import pictures
 from recseg_d2.engine.pictures import SamplePictures
 
@@ -20,7 +20,7 @@ NAME, SIZE = "pictures_test_scenes", 48
 @pytest.fixture
 def cfg(tmp_path):
     """A classifier of proposals, of three scenes with five proposals each."""
-    register_synthetic_scenes(NAME, 3, first_seed=60, size=SIZE)
+    Scenes(NAME, 3, first_seed=60, size=SIZE).register()
     results = []
     for image in (60, 61, 62):
         rng = np.random.default_rng(image)

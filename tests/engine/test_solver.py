@@ -71,7 +71,7 @@ def test_the_backbone_has_its_own_rate_and_norms_their_own_decay(tiny_cfg):
 
 def test_unknown_optimizer_and_nothing_to_train_are_refused(tiny_cfg):
     tiny_cfg.SOLVER.OPTIMIZER = "LION"
-    with pytest.raises(UserError, match="'LION': expected one of"):
+    with pytest.raises(UserError, match="'LION'; expected one of"):
         build_optimizer(tiny_cfg, Model())
     tiny_cfg.SOLVER.OPTIMIZER = "SGD"
     with pytest.raises(UserError, match="nothing to train"):

@@ -12,7 +12,7 @@ from detectron2.structures import Boxes, Instances
 
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.data.annotations import label_map_to_annotations
-from recseg_d2.data.datasets.coco_subset import register_coco_subset
+from recseg_d2.data.sources.coco import Coco
 from recseg_d2.evaluation import build_evaluator
 
 SHAPE = (40, 60)
@@ -125,7 +125,7 @@ def test_a_part_of_a_data_set(tmp_path):
         contents["annotations"].append({**entry, "bbox_mode": None, "image_id": image_id})
     (tmp_path / "all.json").write_text(json.dumps(contents))
     name = "evaluation_test_dogs"
-    register_coco_subset(name, tmp_path / "all.json", tmp_path, ["dog"])
+    Coco(name, tmp_path / "all.json", tmp_path, ["dog"]).register()
     try:
         scores = evaluate(name, "coco", tmp_path / "out", {5: output((DOG, 0, 0.9))})
         assert scores["segm"]["AP"] == scores["bbox"]["AP"] == pytest.approx(100.0)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recseg_d2.data.label_io import write_label_map
+from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.errors import UserError
-from recseg_d2.evaluation.folders import find_label_maps, score_folders
+from recseg_d2.evaluation.folders import score_folders
 
 LABELS = np.array([[1, 1, 0], [2, 2, 0]])
 
@@ -15,22 +15,6 @@ def write(folder, *names):
     for name in names:
         write_label_map(folder / name, LABELS)
     return folder
-
-
-def test_found_sorted_by_name_without_the_ending(tmp_path):
-    folder = write(tmp_path, "b_label.png", "a.tif", "c.PNG")
-    (folder / "notes.txt").write_text("no label map")
-    assert {k: p.name for k, p in find_label_maps(folder).items()} == {
-        "a": "a.tif",
-        "b": "b_label.png",
-        "c": "c.PNG",
-    }
-
-
-def test_other_files_of_a_marked_image_are_passed_over(tmp_path):
-    names = ["p1_label.png", "p1.png", "p1_rgb.png", "p1_fg.png", "p10.png", "q_fg.png"]
-    found = find_label_maps(write(tmp_path, *names))
-    assert sorted(p.name for p in found.values()) == ["p10.png", "p1_label.png", "q_fg.png"]
 
 
 def test_empty_prediction_folder_counts_everything_as_missed(tmp_path):

@@ -10,9 +10,9 @@ from detectron2.structures import Instances
 
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.data.annotations import decode_segmentation
-from recseg_d2.data.datasets.cityscapes import register_cityscapes
-from recseg_d2.data.datasets.voc import register_sbd, register_voc
-from recseg_d2.data.layouts import LAYOUTS
+from recseg_d2.data.sources.cityscapes import Cityscapes
+from recseg_d2.data.sources.voc import Sbd, Voc
+from recseg_d2.data.synthetic.layouts import LAYOUTS
 from recseg_d2.evaluation import build_evaluator
 
 NAME = "evaluation_test_official"
@@ -47,7 +47,7 @@ def evaluate_truth(folder) -> dict[str, dict[str, float]]:
 
 def test_cityscapes(tmp_path, cleared):
     LAYOUTS["cityscapes"](tmp_path / "data", "val", list(range(4)), 128)
-    register_cityscapes(NAME, tmp_path / "data", "val")
+    Cityscapes(NAME, tmp_path / "data", "val").register()
     scores = evaluate_truth(tmp_path / "out")["cityscapes"]
     assert scores["AP"] == scores["AP50%"] == 100.0
     assert {"AP100m", "AP50m"} <= scores.keys()
@@ -57,8 +57,8 @@ def test_cityscapes(tmp_path, cleared):
 def test_pascal_voc(tmp_path, cleared, kind):
     LAYOUTS["voc"](tmp_path, "val", list(range(6)), 64)
     if kind == "voc":
-        register_voc(NAME, tmp_path / "VOC2012")
+        Voc(NAME, tmp_path / "VOC2012").register()
     else:
-        register_sbd(NAME, tmp_path / "benchmark_RELEASE" / "dataset")
+        Sbd(NAME, tmp_path / "benchmark_RELEASE" / "dataset").register()
     scores = evaluate_truth(tmp_path / "out")["voc_segm"]
     assert scores["APr50"] == scores["APr70area"] == scores["AP80"] == 100.0

@@ -15,7 +15,7 @@ def literal_step(cell, x, hidden, memory, static):
 @pytest.mark.parametrize("kernel_size", [1, 3])
 def test_steps_equal_the_concatenated_convolution(changing, static, kernel_size):
     torch.manual_seed(0)
-    cell = ConvLSTMCell(changing, static, 4, kernel_size).double()
+    cell = ConvLSTMCell(changing, static, 4, 0.0, kernel_size).double()
     fixed = torch.randn(2, static, 5, 7).double() if static else None
     inputs = cell.prepare(fixed)
     state = cell.initial_state(2, (5, 7), torch.zeros(1).double())
@@ -30,7 +30,7 @@ def test_steps_equal_the_concatenated_convolution(changing, static, kernel_size)
 
 def test_changing_gates_are_the_part_of_the_input_alone():
     torch.manual_seed(0)
-    cell = ConvLSTMCell(2, 3, 4).double()
+    cell = ConvLSTMCell(2, 3, 4, 0.0).double()
     x, hidden, fixed = (torch.randn(1, c, 6, 6).double() for c in (2, 4, 3))
     whole = cell.gates(torch.cat([x, hidden, fixed], 1))
     without = cell.gates(torch.cat([torch.zeros_like(x), hidden, fixed], 1))
@@ -39,7 +39,7 @@ def test_changing_gates_are_the_part_of_the_input_alone():
 
 def test_forget_bias_is_added_to_the_forget_gates_only():
     torch.manual_seed(0)
-    plain = ConvLSTMCell(1, 1, 3)
+    plain = ConvLSTMCell(1, 1, 3, forget_bias=0.0)
     torch.manual_seed(0)
     biased = ConvLSTMCell(1, 1, 3, forget_bias=1.0)
     difference = biased.gates.bias - plain.gates.bias
@@ -48,7 +48,7 @@ def test_forget_bias_is_added_to_the_forget_gates_only():
 
 
 def test_one_pixel_by_hand():
-    cell = ConvLSTMCell(0, 1, 1, kernel_size=1)
+    cell = ConvLSTMCell(0, 1, 1, 0.0, kernel_size=1)
     with torch.no_grad():
         cell.gates.weight.zero_()
         cell.gates.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 1.0]))  # gates 1/2, candidate tanh(1)
@@ -60,7 +60,7 @@ def test_one_pixel_by_hand():
 
 def test_gradients():
     torch.manual_seed(0)
-    cell = ConvLSTMCell(1, 1, 2).double()
+    cell = ConvLSTMCell(1, 1, 2, 0.0).double()
 
     def run(x, fixed):
         inputs = cell.prepare(fixed)

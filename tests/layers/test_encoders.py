@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from recseg_d2.layers.small_encoder import SmallEncoder
+from recseg_d2.layers.small_encoder import SmallEncoder, SmallEncoderOptions
 from recseg_d2.layers.vgg import VGG16
 
 
 @pytest.mark.parametrize("coordinates", [False, True])
 def test_small_encoder_has_a_level_an_octave(coordinates):
-    features = SmallEncoder((4, 6, 8), coordinates=coordinates)(torch.randn(2, 3, 32, 48))
+    features = SmallEncoder(SmallEncoderOptions((4, 6, 8), coordinates))(torch.randn(2, 3, 32, 48))
     assert [tuple(f.shape) for f in features] == [
         (2, 4, 16, 24),
         (2, 6, 8, 12),
@@ -16,7 +16,7 @@ def test_small_encoder_has_a_level_an_octave(coordinates):
 
 
 def test_small_encoder_takes_odd_sizes():
-    features = SmallEncoder((4, 6))(torch.randn(1, 3, 33, 47))
+    features = SmallEncoder(SmallEncoderOptions((4, 6)))(torch.randn(1, 3, 33, 47))
     assert [tuple(f.shape[2:]) for f in features] == [(17, 24), (9, 12)]
 
 

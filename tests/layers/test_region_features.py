@@ -61,12 +61,14 @@ def test_gradients_reach_the_features():
     features = torch.randn(2, 2, 4, 4, dtype=torch.float64, requires_grad=True)
     boxes = torch.tensor([[1.0, 2, 9, 12], [0, 0, 16, 16], [3, 3, 4, 5]], dtype=torch.float64)
     image = torch.tensor([1, 0, 1])
-    assert torch.autograd.gradcheck(lambda f: region_features(f, boxes, image, 4, 2), (features,))
+    assert torch.autograd.gradcheck(
+        lambda f: region_features(f, boxes, image, 4, 2, 2), (features,)
+    )
 
 
 def test_no_boxes():
     found = region_features(
-        torch.zeros(2, 3, 4, 4), torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), 4, 7
+        torch.zeros(2, 3, 4, 4), torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), 4, 7, 2
     )
     assert found.shape == (0, 3, 7, 7)
     assert region_masks(torch.zeros(0, 8, 8, dtype=torch.bool), torch.zeros(0, 4), 7).shape == (
@@ -102,6 +104,6 @@ def test_under_automatic_mixed_precision():
     features = torch.randn(2, 3, 4, 4, dtype=torch.bfloat16)
     boxes, image = torch.tensor([[0.0, 0, 9, 9], [4, 4, 16, 16]]), torch.tensor([1, 0])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = region_features(features, boxes, image, 4, 2)
-    expected = region_features(features.float(), boxes, image, 4, 2)
+        found = region_features(features, boxes, image, 4, 2, 2)
+    expected = region_features(features.float(), boxes, image, 4, 2, 2)
     torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0.05)

@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,8 +17,8 @@ def tiny_cfg(**options):
     cfg.MODEL.BACKBONE.NAME = "build_small_encoder_backbone"
     cfg.MODEL.SMALL_ENCODER.WIDTHS = [4, 6, 8]
     cfg.MODEL.RSIS.HIDDEN_WIDTHS = [6, 4, 4]
-    cfg.MODEL.RECURRENT.IMAGE_SIZE = (32, 48)
-    cfg.MODEL.RECURRENT.STEPS = 4
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = (32, 48)
+    cfg.MODEL.SEQUENTIAL.STEPS = 4
     for key, value in options.items():
         cfg.merge_from_list([key.replace("__", "."), value])
     return cfg
@@ -40,7 +41,7 @@ def example(count, size=(32, 48), classes=None, **more):
 
 
 def test_losses_have_gradients_for_every_trainable_parameter():
-    model = make(MODEL__RECURRENT__NUM_CLASSES=3)
+    model = make(MODEL__NUM_CLASSES=3)
     losses = model([example(2, classes=[0, 2]), example(0)])
     assert set(losses) == {"loss_mask", "loss_box", "loss_class", "loss_stop"}
     sum(losses.values()).backward()
@@ -69,7 +70,7 @@ def test_more_objects_than_steps_train_on_the_largest():
 
 
 def test_heads_without_a_loss_are_frozen():
-    model = make(MODEL__RECURRENT__NUM_CLASSES=3, MODEL__RSIS__CLASS_WEIGHT=0.0)
+    model = make(MODEL__NUM_CLASSES=3, MODEL__RSIS__LOSS_WEIGHTS__CLS=0.0)
     assert not any(p.requires_grad for p in model.decoder.class_head.parameters())
     assert all(p.requires_grad for p in model.decoder.stop_head.parameters())
     assert "loss_class" not in model([example(1)])
@@ -88,14 +89,14 @@ def test_step_limit_shortens_training_only():
     model.decoder.register_forward_hook(lambda m, args, out: seen.append(out.steps))
     model([example(3)])
     model.eval()
-    model.options = type(model.options)(score_threshold=0.0)
+    model.test_options = replace(model.test_options, score_thresh=0.0)
     with torch.no_grad():
         model([example(3)])
     assert seen == [1, 4]
 
 
 def test_steps_are_run_for_those_images_only_that_need_them():
-    model = make(MODEL__RECURRENT__NUM_CLASSES=3)
+    model = make(MODEL__NUM_CLASSES=3)
     batch = [example(1, classes=[2]), example(0), example(3, classes=[0, 1, 2])]
     targets = model.targets(batch)
     whole = model.sequence_losses(model.run_sequence(model.images(batch), 4), targets)
@@ -117,7 +118,7 @@ def test_training_runs_one_step_more_than_objects():
 
 
 def test_predictions_have_the_size_that_the_dict_asks_for():
-    model = make(MODEL__RECURRENT__SCORE_THRESH_TEST=0.0).eval()
+    model = make(MODEL__SEQUENTIAL__TEST__SCORE_THRESH=0.0).eval()
     with torch.no_grad():
         first, second = model([example(1, height=70, width=50), example(1, size=(20, 30))])
     assert first["instances"].image_size == (70, 50)
@@ -151,7 +152,7 @@ def test_a_batch_gives_what_single_images_give():
 
 
 def test_a_working_size_that_is_no_multiple_of_the_strides():
-    model = make(MODEL__RECURRENT__IMAGE_SIZE=(37, 51))
+    model = make(MODEL__SEQUENTIAL__IMAGE_SIZE=(37, 51))
     losses = model([example(2)])
     assert torch.isfinite(losses["loss_mask"])
 
@@ -177,7 +178,7 @@ def test_it_learns_one_image_by_heart():
 
 
 def test_bfloat16_is_close_to_float32_and_trains():
-    plain, short = make(), make(MODEL__RECURRENT__PRECISION="bfloat16")
+    plain, short = make(), make(MODEL__PRECISION="bfloat16")
     batch = [example(2), example(0)]
     expected, found = plain(batch), short(batch)
     for name, value in expected.items():
@@ -189,4 +190,4 @@ def test_bfloat16_is_close_to_float32_and_trains():
 
 def test_an_unknown_precision_is_refused():
     with pytest.raises(UserError, match="PRECISION is 'float8'"):
-        make(MODEL__RECURRENT__PRECISION="float8")
+        make(MODEL__PRECISION="float8")

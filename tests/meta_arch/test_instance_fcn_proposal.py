@@ -16,9 +16,9 @@ def tiny_cfg(**options):
     cfg.MODEL.SMALL_PYRAMID.WIDTHS = (8, 8, 16)
     cfg.MODEL.SMALL_PYRAMID.BLOCKS = (0, 0, 1)
     cfg.MODEL.SMALL_PYRAMID.OUT_WIDTH = 16
-    cfg.MODEL.INSTANCE_FCN.BRANCH_WIDTH = 8
-    cfg.MODEL.INSTANCE_FCN.WINDOW = 7
-    cfg.MODEL.INSTANCE_FCN.PARTS = 3
+    cfg.MODEL.INSTANCE_FCN.HEAD.BRANCH_WIDTH = 8
+    cfg.MODEL.INSTANCE_FCN.HEAD.WINDOW = 7
+    cfg.MODEL.INSTANCE_FCN.HEAD.PARTS = 3
     cfg.MODEL.INSTANCE_FCN.TEST.SCALES = (32, 48)
     for key, value in options.items():
         cfg.merge_from_list([key.replace("__", "."), value])
@@ -43,12 +43,12 @@ def example(size=(37, 50), objects=2, **more):
 
 HEADS = [
     {},
-    {"MODEL__INSTANCE_FCN__SOFT_TARGETS": True},
-    {"MODEL__INSTANCE_FCN__CROP_SIZE": 32},
+    {"MODEL__INSTANCE_FCN__SAMPLING__SOFT_TARGETS": True},
+    {"MODEL__INSTANCE_FCN__SAMPLING__CROP_SIZE": 32},
     {
-        "MODEL__INSTANCE_FCN__MASK_HEAD": "deepmask",
-        "MODEL__INSTANCE_FCN__WINDOW": 8,
-        "MODEL__INSTANCE_FCN__MASK_SIDE": 16,
+        "MODEL__INSTANCE_FCN__HEAD__MASK_HEAD": "deepmask",
+        "MODEL__INSTANCE_FCN__HEAD__WINDOW": 8,
+        "MODEL__INSTANCE_FCN__HEAD__MASK_SIDE": 16,
     },
 ]
 
@@ -85,7 +85,7 @@ def test_images_without_objects_train():
 
 
 def test_weights_of_the_losses():
-    plain, heavy = make(), make(MODEL__INSTANCE_FCN__MASK_WEIGHT=3.0)
+    plain, heavy = make(), make(MODEL__INSTANCE_FCN__LOSS_WEIGHTS__MASK=3.0)
     values = []
     for model in (plain, heavy):
         torch.manual_seed(1)
@@ -96,7 +96,7 @@ def test_weights_of_the_losses():
 
 
 def test_windows_are_drawn_from_torchs_seed():
-    model = make(MODEL__INSTANCE_FCN__NUM_WINDOWS=8)
+    model = make(MODEL__INSTANCE_FCN__SAMPLING__NUM_WINDOWS=8)
     batch = [example()]
     values = []
     for seed in (3, 3, 4):
@@ -118,25 +118,25 @@ def test_the_finest_feature_is_taken_unless_another_is_named():
     }
     assert make(**options).network.stride == 2
     assert make(**options, MODEL__INSTANCE_FCN__FEATURE="s8").network.stride == 8
-    with pytest.raises(UserError, match=r"FEATURE: found 's3', expected .*: s2, s4, s8"):
+    with pytest.raises(UserError, match=r"FEATURE is 's3'; expected one of s2, s4, s8"):
         make(**options, MODEL__INSTANCE_FCN__FEATURE="s3")
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("PARTS", 8, "8 parts"),
-        ("MASK_HEAD", "fc", "mask_head is 'fc'"),
-        ("POSITIVE_SHIFT", 0.5, "negative_shift"),
-        ("CROP_SIZE", 24, "crop_size is 24"),
-        ("CROP_SIZE", 30, "crop_size is 30"),
-        ("NUM_WINDOWS", 0, "0 windows"),
-        ("POSITIVE_FRACTION", 1.5, r"fraction of 1\.5"),
+        ("HEAD.PARTS", 8, "8; expected 1 to 7"),
+        ("HEAD.MASK_HEAD", "fc", "'fc'; expected one of assembling, deepmask"),
+        ("LABELS.POSITIVE_SHIFT", 0.5, r"0\.5; expected above 0, and not above negatives'"),
+        ("SAMPLING.CROP_SIZE", 24, r"24; expected 0 \(whole images\)"),
+        ("SAMPLING.CROP_SIZE", 30, r"30; expected 0 \(whole images\)"),
+        ("SAMPLING.NUM_WINDOWS", 0, "0; expected 1 or more"),
+        ("SAMPLING.POSITIVE_FRACTION", 1.5, r"1\.5; expected 0 to 1"),
     ],
 )
 def test_values_that_cannot_work_are_refused_by_name(key, value, message):
-    with pytest.raises(UserError, match=f"MODEL.INSTANCE_FCN: .*{message}"):
-        make(**{f"MODEL__INSTANCE_FCN__{key}": value})
+    with pytest.raises(UserError, match=rf"MODEL\.INSTANCE_FCN\.{key} is {message}"):
+        make(**{f"MODEL__INSTANCE_FCN__{key.replace('.', '__')}": value})
 
 
 def test_the_backbone_has_its_own_learning_rate():

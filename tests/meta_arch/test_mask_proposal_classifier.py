@@ -19,7 +19,7 @@ def tiny_cfg(**options):
     cfg.MODEL.DEVICE = "cpu"
     cfg.MODEL.BACKBONE.NAME = "build_small_encoder_backbone"
     cfg.MODEL.SMALL_ENCODER.WIDTHS = [4, 6, 8]
-    cfg.MODEL.RECURRENT.NUM_CLASSES = CLASSES
+    cfg.MODEL.NUM_CLASSES = CLASSES
     cfg.MODEL.PROPOSAL_CLASSIFIER.FC_WIDTH = 16
     cfg.MODEL.PROPOSAL_CLASSIFIER.REGION_SIDE = 4
     for key, value in options.items():
@@ -88,12 +88,12 @@ def test_labels_come_from_mask_overlap():
     dict_ = example(objects=((0, 0), (0, 20)), proposals=((0, 2), (0, 3), (0, 22), (0, 40)))
     expected = [(0, 0), (2, 0), (3, CLASSES), (20, 1), (22, 1), (40, CLASSES)]
     assert samples(model, dict_) == expected
-    model.add_ground_truth = False
+    model = make(MODEL__PROPOSAL_CLASSIFIER__SAMPLING__ADD_GROUND_TRUTH=False)
     assert samples(model, dict_) == [(2, 0), (3, CLASSES), (22, 1), (40, CLASSES)]
 
 
 def test_the_validation_loss_is_the_same_each_time():
-    model = make(MODEL__PROPOSAL_CLASSIFIER__NUM_PROPOSALS=2).eval()
+    model = make(MODEL__PROPOSAL_CLASSIFIER__SAMPLING__NUM_PROPOSALS=2).eval()
     dict_ = example(proposals=[(y, x) for y in range(0, 24, 4) for x in range(0, 40, 4)])
     with torch.no_grad():
         values = {float(model.losses([dict_])["loss_cls"]) for _ in range(4)}

@@ -9,8 +9,8 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from projects.instance_fcn import random_proposals
 from recseg_d2.config import load_config
 from recseg_d2.data.annotations import decode_segmentation
-from recseg_d2.data.datasets import register_synthetic_scenes
 from recseg_d2.data.proposal_files import load_proposals, proposals_to_results, save_proposals
+from recseg_d2.data.sources.synthetic import Scenes
 from recseg_d2.engine.trainer import Trainer
 
 NAME, IMAGES, SIZE = "classifier_learns_scenes", 6, 64
@@ -19,7 +19,7 @@ NAME, IMAGES, SIZE = "classifier_learns_scenes", 6, 64
 @pytest.fixture
 def scenes():
     """A few small scenes of several classes."""
-    register_synthetic_scenes(NAME, IMAGES, first_seed=30, size=SIZE)
+    Scenes(NAME, IMAGES, first_seed=30, size=SIZE).register()
     yield DatasetCatalog.get(NAME)
     DatasetCatalog.remove(NAME)
     MetadataCatalog.remove(NAME)

@@ -5,7 +5,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
 
 from recseg_d2.config import get_recseg_cfg
-from recseg_d2.data.rosettes import draw_rosette
+from recseg_d2.data.synthetic.rosettes import draw_rosette
 from recseg_d2.metrics import symmetric_best_dice
 from recseg_d2.postprocess import instances_to_label_map
 
@@ -18,19 +18,20 @@ def stage_cfg(stage):
     cfg = get_recseg_cfg()
     cfg.MODEL.META_ARCHITECTURE = "RecurrentAttentionSeg"
     cfg.MODEL.DEVICE = "cpu"
-    cfg.MODEL.RECURRENT.IMAGE_SIZE = (SIZE, SIZE)
-    cfg.MODEL.RECURRENT.STEPS = 5
-    cfg.MODEL.RECURRENT.EXCLUSIVE_TEST = True
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = (SIZE, SIZE)
+    cfg.MODEL.SEQUENTIAL.STEPS = 5
+    cfg.MODEL.SEQUENTIAL.TEST.EXCLUSIVE = True
     cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD = [127.5] * 3, [64.0] * 3
     ris = cfg.MODEL.RIS
     ris.STAGE = stage
     ris.FULL_SEQUENCES, ris.INIT_STD = False, 0.0
-    ris.VARIANCE, ris.GAMMA, ris.LOG_GAMMA, ris.MIN_PADDING = "box", "area", 2.3, 4.0
+    ris.WINDOW.VARIANCE, ris.WINDOW.GAMMA, ris.WINDOW.LOG_GAMMA = "box", "area", 2.3
+    ris.BOX_IOU.MIN_PADDING = 4.0
     ris.PREPROCESSOR.ENABLED = False
     ris.BOX.WIDTHS, ris.BOX.POOLS = (8, 16, 16, 32), (2, 2, 2, 1)
     ris.BOX.HIDDEN_WIDTH, ris.BOX.COORDINATES = 64, True
     ris.PATCH.SIZE, ris.PATCH.WIDTHS, ris.PATCH.POOLS = (24, 24), (16, 16, 32, 32), (1, 2, 1, 2)
-    ris.PATCH.DECODER_WIDTHS, ris.PATCH.SKIPS = (32, 16, 16, 16), (1, 1, 1, 1)
+    ris.PATCH.DECODER_WIDTHS, ris.PATCH.SKIPS = (32, 16, 16, 16), (True,) * 4
     ris.PATCH.POSITIVE = False
     ris.SAMPLING.BOX_START, ris.SAMPLING.MASK_START, ris.SAMPLING.DECAY = 40.0, 80.0, 50.0
     return cfg

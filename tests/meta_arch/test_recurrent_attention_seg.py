@@ -17,16 +17,16 @@ def tiny_cfg(**options):
     cfg = get_recseg_cfg()
     cfg.MODEL.META_ARCHITECTURE = "RecurrentAttentionSeg"
     cfg.MODEL.DEVICE = "cpu"
-    cfg.MODEL.RECURRENT.IMAGE_SIZE = SIZE
-    cfg.MODEL.RECURRENT.STEPS = 4
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = SIZE
+    cfg.MODEL.SEQUENTIAL.STEPS = 4
     cfg.MODEL.PIXEL_STD = [64.0, 64.0, 64.0]
     ris = cfg.MODEL.RIS
     ris.PREPROCESSOR.WIDTHS = ((4, 4), (6, 6))
     ris.PREPROCESSOR.SKIPS = (False, True)
     ris.BOX.WIDTHS, ris.BOX.POOLS, ris.BOX.HIDDEN_WIDTH, ris.BOX.GLIMPSES = (4, 6), (2, 2), 8, 2
     ris.PATCH.SIZE, ris.PATCH.WIDTHS, ris.PATCH.POOLS = (8, 8), (4, 6), (2, 2)
-    ris.PATCH.DECODER_WIDTHS, ris.PATCH.SKIPS = (4, 4), (1, 1)
-    ris.MIN_PADDING = 2.0
+    ris.PATCH.DECODER_WIDTHS, ris.PATCH.SKIPS = (4, 4), (True, True)
+    ris.BOX_IOU.MIN_PADDING = 2.0
     for key, value in options.items():
         cfg.merge_from_list([key.replace("__", "."), value])
     return cfg
@@ -79,7 +79,9 @@ def test_an_object_of_one_pixel_trains():
     one["instances"].gt_masks.tensor[:] = False
     one["instances"].gt_masks.tensor[0, 5, 7] = True
     for variance in ("predicted", "box"):
-        model = make(MODEL__RIS__VARIANCE=variance, MODEL__RIS__SAMPLING__BOX_PADDING=(0.0, 0.0))
+        model = make(
+            MODEL__RIS__WINDOW__VARIANCE=variance, MODEL__RIS__SAMPLING__BOX_PADDING=(0.0, 0.0)
+        )
         losses = model([one])
         sum(losses.values()).backward()
         assert all(torch.isfinite(v) for v in losses.values())
@@ -182,15 +184,17 @@ def test_switched_off_parts_have_no_parameters(options, absent):
 
 
 def test_heads_without_a_loss_are_frozen():
-    options = {"MODEL__RECURRENT__NUM_CLASSES": 3, "MODEL__RIS__CLASS_WEIGHT": 0.0}
-    model = make(**options, MODEL__RIS__SCORE_WEIGHT=0.0)
+    options = {"MODEL__NUM_CLASSES": 3, "MODEL__RIS__LOSS_WEIGHTS__CLS": 0.0}
+    model = make(**options, MODEL__RIS__LOSS_WEIGHTS__SCORE=0.0)
     assert not any(p.requires_grad for p in model.network.class_head.parameters())
     assert not any(p.requires_grad for p in model.network.score_head.parameters())
 
 
 def all_kept(**options):
     return make(
-        MODEL__RECURRENT__SCORE_THRESH_TEST=0.0, MODEL__RECURRENT__MASK_THRESH_TEST=0.0, **options
+        MODEL__SEQUENTIAL__TEST__SCORE_THRESH=0.0,
+        MODEL__SEQUENTIAL__TEST__MASK_THRESH=0.0,
+        **options,
     ).eval()
 
 
@@ -213,7 +217,8 @@ def test_the_preprocessor_alone_finds_nothing():
 
 def test_a_batch_gives_what_single_images_give():
     model = all_kept()
-    model.options = replace(model.options, mask_threshold=0.0067)  # beta's, within the window
+    # beta's, within the window
+    model.test_options = replace(model.test_options, mask_thresh=0.0067)
     inputs = [example(1), example(2)]
     with torch.no_grad():
         together = model(inputs)
@@ -225,12 +230,12 @@ def test_a_batch_gives_what_single_images_give():
 
 @pytest.mark.parametrize("size", [(33, 47), (17, 90)])
 def test_any_working_size(size):
-    model = make(MODEL__RECURRENT__IMAGE_SIZE=size)
+    model = make(MODEL__SEQUENTIAL__IMAGE_SIZE=size)
     assert torch.isfinite(model([example(2)])["loss_mask"])
 
 
 def test_classes_by_the_head():
-    model = all_kept(MODEL__RECURRENT__NUM_CLASSES=3)
+    model = all_kept(MODEL__NUM_CLASSES=3)
     torch.nn.init.constant_(model.network.class_head.bias, -50.0)
     model.network.class_head.bias.data[2] = 50.0
     with torch.no_grad():
@@ -241,7 +246,7 @@ def test_classes_by_the_head():
 
 def test_classes_by_the_preprocessor():
     model = all_kept(
-        MODEL__RECURRENT__NUM_CLASSES=3,
+        MODEL__NUM_CLASSES=3,
         MODEL__RIS__CLASS_SOURCE="preprocessor",
         MODEL__RIS__PREPROCESSOR__SEMANTIC=True,
     )
@@ -250,7 +255,7 @@ def test_classes_by_the_preprocessor():
     bias.data[:4] = torch.tensor([9.0, -9.0, 5.0, -9.0])  # background, then class 1
     with torch.no_grad():
         (result,) = model([example(1)])
-        model.background_limit = 0.7
+        model.options = replace(model.options, background_limit=0.7)
         (strict,) = model([example(1)])
     assert result["instances"].pred_classes.tolist() == [1] * 4
     assert len(strict["instances"]) == 0  # nearly all background
@@ -260,7 +265,7 @@ def test_classes_by_a_folder(tmp_path):
     labels = Image.new("L", (40, 32), color=26)
     labels.save(tmp_path / "street_labels.png")
     model = all_kept(
-        MODEL__RECURRENT__NUM_CLASSES=2,
+        MODEL__NUM_CLASSES=2,
         MODEL__RIS__CLASS_SOURCE="folder",
         MODEL__RIS__SEMANTIC_FOLDER__PATH=str(tmp_path),
         MODEL__RIS__SEMANTIC_FOLDER__LABEL_IDS=(24, 26),
@@ -276,17 +281,32 @@ def test_classes_by_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"MODEL__RIS__STAGE": "boxes"}, r"STAGE is 'boxes': expected one of"),
+        ({"MODEL__RIS__STAGE": "boxes"}, r"STAGE is 'boxes'; expected one of"),
         ({"MODEL__RIS__NORM": "batch"}, r"NORM is 'batch'"),
         (
             {"MODEL__RIS__STAGE": "preprocessor", "MODEL__RIS__PREPROCESSOR__ENABLED": False},
-            r"PREPROCESSOR\.ENABLED is False",
+            r"MODEL\.RIS\.STAGE is 'preprocessor'; expected one whose",
         ),
-        ({"MODEL__RIS__STAGE": "box", "MODEL__RIS__BOX__ENABLED": False}, r"BOX\.ENABLED is False"),
-        ({"MODEL__RIS__CLASS_SOURCE": "preprocessor"}, r"PREPROCESSOR\.SEMANTIC to be True"),
-        ({"MODEL__RIS__BOX_IOU": "hard"}, r"MODEL\.RIS\.BOX_IOU"),
-        ({"MODEL__RIS__PATCH__SIZE": (9, 8)}, r"multiples of 4 .*PATCH\.SIZE"),
-        ({"MODEL__RIS__CLASS_SOURCE": "folder"}, r"found PATH '' and 0 LABEL_IDS"),
+        (
+            {"MODEL__RIS__STAGE": "box", "MODEL__RIS__BOX__ENABLED": False},
+            r"MODEL\.RIS\.STAGE is 'box'; expected one whose network is enabled",
+        ),
+        (
+            {"MODEL__RIS__STAGE": "box", "MODEL__RIS__LOSS_WEIGHTS__BOX": 0.0},
+            r"MODEL\.RIS\.LOSS_WEIGHTS\.BOX is 0\.0; expected above 0",
+        ),
+        ({"MODEL__RIS__CLASS_SOURCE": "preprocessor"}, r"CLASS_SOURCE is 'preprocessor'; expected"),
+        ({"MODEL__RIS__BOX_IOU__MEASURE": "hard"}, r"MODEL\.RIS\.BOX_IOU"),
+        ({"MODEL__RIS__PATCH__SIZE": (9, 8)}, r"PATCH\.SIZE is \(9, 8\); expected multiples of 4"),
+        ({"MODEL__RIS__CLASS_SOURCE": "folder"}, r"SEMANTIC_FOLDER\.PATH is ''; expected a folder"),
+        (
+            {
+                "MODEL__RIS__CLASS_SOURCE": "folder",
+                "MODEL__RIS__SEMANTIC_FOLDER__PATH": "here",
+                "MODEL__RIS__SEMANTIC_FOLDER__LABEL_IDS": (1, 2),
+            },
+            r"SEMANTIC_FOLDER\.LABEL_IDS is \(1, 2\); expected the id of each of the 1 classes",
+        ),
     ],
 )
 def test_wrong_configs_are_refused_by_name(options, message):

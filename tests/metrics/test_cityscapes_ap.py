@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.metrics import SceneFiles, official_results
-from recseg_d2.data.instance_ids import CLASSES, LABEL_IDS
+from recseg_d2.data.sources.instance_ids import CLASSES, LABEL_IDS
 from recseg_d2.evaluation.cityscapes_results import write_submission
 from recseg_d2.metrics.cityscapes_ap import (
     ALL,

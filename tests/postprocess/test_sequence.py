@@ -79,7 +79,7 @@ def test_masks_are_thresholded_at_full_resolution():
         True,
         True,
     ]
-    high = PostprocessOptions(mask_threshold=0.7)  # sigmoid(.5) = 0.62, sigmoid(1) = 0.73
+    high = PostprocessOptions(mask_thresh=0.7)  # sigmoid(.5) = 0.62, sigmoid(1) = 0.73
     assert full_size_masks(logits, (1, 4), high)[0, 0].tolist() == [False, False, False, True]
 
 
@@ -97,9 +97,9 @@ def test_weighted_masks_are_multiplied_by_their_objectness_first():
     found = sequence([0.5, 0.9], masks)  # .45 in row 0, .72 in rows 0 and 1
     kept = postprocess(found, 0, (3, 3), PostprocessOptions(weighted=True))
     assert kept.step.tolist() == [1]
-    low = PostprocessOptions(weighted=True, mask_threshold=0.3)
+    low = PostprocessOptions(weighted=True, mask_thresh=0.3)
     assert postprocess(found, 0, (3, 3), low).masks.sum(dim=(1, 2)).tolist() == [3, 6]
-    alone = PostprocessOptions(weighted=True, mask_threshold=0.3, exclusive=True)
+    alone = PostprocessOptions(weighted=True, mask_thresh=0.3, exclusive=True)
     assert postprocess(found, 0, (3, 3), alone).masks.sum(dim=(1, 2)).tolist() == [6]
     plain = PostprocessOptions(exclusive=True)
     assert postprocess(found, 0, (3, 3), plain).masks.sum(dim=(1, 2)).tolist() == [3, 3]

@@ -9,8 +9,8 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from pycocotools import mask as coco_mask
 
 from projects.instance_fcn.random_proposals import BoxRange, box_masks, main, random_boxes
-from recseg_d2.data.datasets import register_synthetic_scenes
 from recseg_d2.data.proposal_files import load_proposals
+from recseg_d2.data.sources.synthetic import Scenes
 from recseg_d2.errors import UserError
 
 SHAPE = (60, 100)
@@ -20,7 +20,7 @@ SHAPE = (60, 100)
 def few_scenes():
     """Two registered scenes."""
     name = "random_proposals_test_scenes"
-    register_synthetic_scenes(name, num_images=2, first_seed=50, size=48)
+    Scenes(name, num_images=2, first_seed=50, size=48).register()
     yield name
     DatasetCatalog.remove(name)
     MetadataCatalog.remove(name)

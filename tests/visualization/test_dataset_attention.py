@@ -10,6 +10,7 @@ from PIL import Image
 from torch import nn
 
 from recseg_d2.config import get_recseg_cfg
+from recseg_d2.config.options import ModelOptions, SequentialOptions
 from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.structures import InstanceSequence
 from recseg_d2.visualization.dataset import draw_dataset_attention, trace_of
@@ -20,7 +21,10 @@ class Tracer(SequentialModel):
 
     def __init__(self, leaves_trace: bool) -> None:
         super().__init__(
-            image_size=(8, 8), num_classes=1, steps=2, pixel_mean=[0.0] * 3, pixel_std=[255.0] * 3
+            sequential=SequentialOptions(image_size=(8, 8), steps=2),
+            model_options=ModelOptions(),
+            pixel_mean=[0.0] * 3,
+            pixel_std=[255.0] * 3,
         )
         self.leaves_trace = leaves_trace
 
@@ -70,9 +74,9 @@ def test_recurrent_attention_leaves_everything_that_is_drawn():
     cfg = get_recseg_cfg()
     cfg.MODEL.META_ARCHITECTURE = "RecurrentAttentionSeg"
     cfg.MODEL.DEVICE = "cpu"
-    cfg.MODEL.RECURRENT.IMAGE_SIZE = (16, 24)
-    cfg.MODEL.RECURRENT.STEPS = 2
-    cfg.MODEL.RECURRENT.SCORE_THRESH_TEST = 0.0
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = (16, 24)
+    cfg.MODEL.SEQUENTIAL.STEPS = 2
+    cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = 0.0
     cfg.MODEL.RIS.BOX.WIDTHS, cfg.MODEL.RIS.BOX.POOLS = (4, 4), (2, 2)
     cfg.MODEL.RIS.PREPROCESSOR.WIDTHS = ((4, 4), (4, 6))
     cfg.MODEL.RIS.PREPROCESSOR.SKIPS = (True, True)

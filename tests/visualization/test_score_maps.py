@@ -80,7 +80,7 @@ def red_pixels(figure: Image.Image) -> int:
 
 
 def tiny_model(*more: str):
-    options = ["MODEL.INSTANCE_FCN.BRANCH_WIDTH", "8", "MODEL.INSTANCE_FCN.PARTS", "3"]
+    options = ["MODEL.INSTANCE_FCN.HEAD.BRANCH_WIDTH", "8", "MODEL.INSTANCE_FCN.HEAD.PARTS", "3"]
     scales = ["MODEL.INSTANCE_FCN.TEST.SCALES", "(24, 40)", "MODEL.DEVICE", "cpu"]
     torch.manual_seed(0)
     return build_model(load_config("instancefcn_synthetic.yaml", [*options, *scales, *more])).eval()
@@ -112,8 +112,10 @@ def test_files_of_a_data_set(image, tmp_path, head):
     record = {"file_name": str(tmp_path / "one.png"), "image_id": "a/1"}
     with_truth = {**record, "image_id": 2, "annotations": label_map_to_annotations(labels)}
     input_ = {"image": torch.from_numpy(image).permute(2, 0, 1)}
-    sides = ["MODEL.INSTANCE_FCN.WINDOW", "14", "MODEL.INSTANCE_FCN.MASK_SIDE", "28"]
-    model = tiny_model("MODEL.INSTANCE_FCN.MASK_HEAD", head, *(sides if head == "deepmask" else []))
+    sides = ["MODEL.INSTANCE_FCN.HEAD.WINDOW", "14", "MODEL.INSTANCE_FCN.HEAD.MASK_SIDE", "28"]
+    model = tiny_model(
+        "MODEL.INSTANCE_FCN.HEAD.MASK_HEAD", head, *(sides if head == "deepmask" else [])
+    )
     files = draw_dataset_proposals(model, [record, with_truth], [input_] * 2, tmp_path / "out", 48)
     assert [f.name for f in files] == ["proposals_a_1.png", "proposals_2.png"]
     heights = [Image.open(f).height for f in files]

@@ -5,29 +5,14 @@ Shape letters as in ``recseg_d2.structures``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 
 from recseg_d2.layers.matching import assign, gather_objects, soft_iou_matrix
 from recseg_d2.losses.terms import class_loss
 from recseg_d2.models.convlstm import losses as terms
+from recseg_d2.models.convlstm.options import LossWeights
 from recseg_d2.structures import InstanceSequence, InstanceTargets
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms (Salvador et al. 2017: L_m + alpha L_b + lambda L_c + gamma L_s).
-
-    A term of weight 0 is not computed. ``stop_slot`` acts within the stop loss.
-    """
-
-    mask: float = 1.0
-    box: float = 1.0
-    cls: float = 1.0
-    stop: float = 1.0
-    stop_slot: float = 1.0
 
 
 class SequenceCriterion(nn.Module):

@@ -16,15 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recseg_d2.errors import UserError
+from recseg_d2.errors import require
 from recseg_d2.layers.conv_lstm import CellInputs, ConvLSTMCell, State
 from recseg_d2.layers.coordinates import NUM_COORDINATES, append_coordinates, coordinate_maps
+from recseg_d2.models.convlstm.options import ConvLSTMOptions
 from recseg_d2.structures import InstanceSequence
-
-SKIP_MODES = ("concat", "sum", "mul", "none")
-
-PAPER_WIDTHS = (128, 128, 64, 32, 16)  # D, D, D/2, D/4, D/8, as section 3.2 says
-CODE_WIDTHS = (128, 64, 32, 16, 8)  # what the public code builds
 
 
 def upsample_to(features: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -41,42 +37,25 @@ class ConvLSTMDecoder(nn.Module):
     coordinates' part) is computed once an image.
 
     Args:
-        feature_widths: channels of the encoder's levels, deepest first; as many as hidden_widths.
-        hidden_widths: D_i of each ConvLSTM, deepest first; 1 to 5 of them. Fewer than the encoder
-            has levels leaves out the finest ones, as the paper's ablation (table 2a) does.
-        skip_mode: how S_i joins the upsampled hidden state: concat, sum, mul, or none (only the
-            deepest level sees the encoder).
+        feature_widths: channels of the encoder's levels, deepest first; of as many as are used.
+        options: of the ConvLSTMs, their skips and heads; one hidden width D_i for each level.
         num_classes: C; 1 has no class head.
-        box_head: whether boxes are predicted.
-        coordinates: give each level y, x and radius channels (beyond the paper).
-        forget_bias: added to the forget gates' initial bias; the paper has 0.
 
     Raises:
-        UserError: an unknown skip mode, or widths that do not fit each other.
+        OptionError: not as many hidden widths as levels, or none.
     """
 
     def __init__(
-        self,
-        feature_widths: Sequence[int],
-        hidden_widths: Sequence[int] = PAPER_WIDTHS,
-        skip_mode: str = "concat",
-        num_classes: int = 1,
-        box_head: bool = True,
-        coordinates: bool = False,
-        forget_bias: float = 0.0,
+        self, feature_widths: Sequence[int], options: ConvLSTMOptions, num_classes: int
     ) -> None:
         super().__init__()
-        if skip_mode not in SKIP_MODES:
-            raise UserError(f"skip mode {skip_mode!r}: expected one of {', '.join(SKIP_MODES)}.")
-        if not 1 <= len(hidden_widths) == len(feature_widths):
-            raise UserError(
-                f"{len(hidden_widths)} hidden widths for {len(feature_widths)} feature levels: "
-                "expected one for each, and at least one."
-            )
-        self.skip_mode = skip_mode
-        self.coordinates = coordinates
+        hidden_widths, levels = options.hidden_widths, len(feature_widths)
+        fits = 1 <= len(hidden_widths) == levels
+        require(fits, options, "hidden_widths", f"one for each of {levels} feature levels")
+        self.skip_mode = options.skip_mode
+        self.coordinates = options.coordinates
         below = [hidden_widths[0], *hidden_widths[:-1]]  # S_i is as wide as what it joins
-        with_skip = [i == 0 or skip_mode != "none" for i in range(len(hidden_widths))]
+        with_skip = [i == 0 or self.skip_mode != "none" for i in range(len(hidden_widths))]
         self.skips = nn.ModuleList(
             _skip_projection(f, b) if used else nn.Identity()
             for f, b, used in zip(feature_widths, below, with_skip, strict=True)
@@ -86,7 +65,7 @@ class ConvLSTMDecoder(nn.Module):
                 0 if i == 0 else below[i],
                 self._static_width(i, below[i]),
                 width,
-                forget_bias=forget_bias,
+                options.forget_bias,
             )
             for i, width in enumerate(hidden_widths)
         )
@@ -94,7 +73,7 @@ class ConvLSTMDecoder(nn.Module):
         pooled = sum(hidden_widths)
         self.stop_head = nn.Linear(pooled, 1)
         self.class_head = nn.Linear(pooled, num_classes) if num_classes > 1 else None
-        self.box_head = nn.Linear(pooled, 4) if box_head else None
+        self.box_head = nn.Linear(pooled, 4) if options.box_head else None
 
     def _static_width(self, level: int, skip_width: int) -> int:
         """Channels of level's input that no step changes."""

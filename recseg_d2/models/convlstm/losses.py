@@ -36,7 +36,7 @@ def box_loss(boxes: torch.Tensor, targets: torch.Tensor, matched: torch.Tensor) 
 
 
 def stop_loss(
-    score_logits: torch.Tensor, counts: torch.Tensor, stop_slot_weight: float = 1.0
+    score_logits: torch.Tensor, counts: torch.Tensor, stop_slot_weight: float
 ) -> torch.Tensor:
     """Binary cross entropy of the objectness against [t <= n].
 

@@ -114,8 +114,6 @@ class DeepMaskObjectnessBranch(nn.Module):
 
     def __init__(self, in_width: int, width: int, score_width: int, cells: int) -> None:
         super().__init__()
-        if cells % POOL:
-            raise ValueError(f"cells is {cells}, expected an even number: they are pooled by 2.")
         self.cells = cells
         self.hidden = nn.Conv2d(in_width, width, cells // POOL, dilation=POOL)
         self.second = nn.Conv2d(width, score_width, 1)

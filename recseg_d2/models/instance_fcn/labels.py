@@ -19,42 +19,10 @@ import torch.nn.functional as F
 
 from recseg_d2.layers.assembling import gather_windows
 from recseg_d2.models.instance_fcn.geometry import WindowGeometry
+from recseg_d2.models.instance_fcn.options import LabelRules, SamplingOptions
 
 NEGATIVE, IGNORED = -1, -2
 NO_TARGET = -1.0  # of mask pixels that lie outside of the image
-
-
-@dataclass(frozen=True)
-class LabelRules:
-    """DeepMask's numbers as shares of its 224-pixel window; octaves are powers of two of the size.
-
-    Attributes:
-        object_side: longer side of an object that fits exactly, 128 / 224.
-        positive_shift: most that the centres of a positive differ, along either axis, 16 / 224.
-        positive_octaves: most that the size of a positive differs. DeepMask's is 0.25; the scales
-            600 * 1.5^i are 0.585 octaves apart, so 0.3 leaves no size between them without a scale.
-        negative_shift: least that a negative's centre differs from those of objects of its size,
-            along one axis at least, 32 / 224.
-        negative_octaves: an object whose size differs this much is none of its size.
-    """
-
-    object_side: float = 4 / 7
-    positive_shift: float = 1 / 14
-    positive_octaves: float = 0.3
-    negative_shift: float = 1 / 7
-    negative_octaves: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.positive_shift <= self.negative_shift:
-            raise ValueError(
-                f"positive_shift {self.positive_shift} and negative_shift {self.negative_shift}: "
-                "expected 0 < positive_shift <= negative_shift."
-            )
-        if not 0 < self.positive_octaves <= self.negative_octaves:
-            raise ValueError(
-                f"positive_octaves {self.positive_octaves} and negative_octaves "
-                f"{self.negative_octaves}: expected 0 < positive_octaves <= negative_octaves."
-            )
 
 
 def label_windows(
@@ -66,7 +34,7 @@ def label_windows(
         boxes: (N, 4) x1 y1 x2 y2 in pixels, tight around the objects, not empty.
         grid: rows and columns of cells of the image.
         geometry: of the windows.
-        rules: see there.
+        rules: of centres and sizes.
 
     Returns:
         (rows, columns) int64: the index of the object that a positive window is of, ``NEGATIVE`` or
@@ -100,18 +68,18 @@ class WindowSample:
     objects: torch.Tensor
 
 
-def sample_windows(labels: torch.Tensor, number: int, positive_fraction: float) -> WindowSample:
+def sample_windows(labels: torch.Tensor, options: SamplingOptions) -> WindowSample:
     """Draw windows at random, without repetition.
 
-    As in Faster R-CNN, which the paper follows, at most ``positive_fraction`` of them are positive,
+    As in Faster R-CNN, which the paper follows, at most a fraction of them are positive,
     and negatives fill the rest up where there are fewer positives.
 
     Args:
         labels: (rows, columns) from ``label_windows``.
-        number: of windows, if there are as many.
-        positive_fraction: in [0, 1].
+        options: the number of windows, if there are as many, and the fraction of positives.
     """
-    positive = _draw((labels >= 0).nonzero(), round(number * positive_fraction))
+    number = options.num_windows
+    positive = _draw((labels >= 0).nonzero(), round(number * options.positive_fraction))
     negative = _draw((labels == NEGATIVE).nonzero(), number - len(positive))
     objects = labels[positive[:, 0], positive[:, 1]]
     return WindowSample(torch.cat([positive, negative]), objects)
@@ -128,7 +96,7 @@ def mask_targets(
     sample: WindowSample,
     geometry: WindowGeometry,
     mask_side: int,
-    soft: bool = False,
+    soft: bool,
 ) -> torch.Tensor:
     """Target masks of the positive windows of one image.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from recseg_d2.errors import require
 from recseg_d2.models.instance_fcn.branches import (
     AssemblingMaskBranch,
     DeepMaskBranch,
@@ -18,8 +19,7 @@ from recseg_d2.models.instance_fcn.branches import (
     ObjectnessBranch,
 )
 from recseg_d2.models.instance_fcn.geometry import WindowGeometry
-
-MASK_HEADS = ("assembling", "deepmask")
+from recseg_d2.models.instance_fcn.options import HeadOptions
 
 
 @dataclass
@@ -39,38 +39,6 @@ class ProposalMaps:
         return ProposalMaps(self.mask_maps.float(), self.objectness.float())
 
 
-@dataclass(frozen=True)
-class HeadOptions:
-    """The branches.
-
-    Attributes:
-        mask_head: assembling | deepmask.
-        parts: k.
-        cells: m; even for deepmask.
-        width: channels of each branch's first convolution.
-        mask_side: s, of deepmask; a multiple of m. Assembled masks have s = m.
-        score_width: of deepmask's last fully connected layer before the score.
-    """
-
-    mask_head: str = "assembling"
-    parts: int = 5
-    cells: int = 21
-    width: int = 512
-    mask_side: int = 56
-    score_width: int = 1024
-
-    def __post_init__(self) -> None:
-        if self.mask_head not in MASK_HEADS:
-            raise ValueError(f"mask_head is {self.mask_head!r}, expected one of {MASK_HEADS}.")
-        if self.mask_head == "deepmask" and (self.cells % 2 or self.mask_side % self.cells):
-            raise ValueError(
-                f"deepmask has windows of {self.cells} cells and masks of {self.mask_side} pixels "
-                "a side, expected an even number of cells, and a multiple of it."
-            )
-        if self.mask_head == "assembling" and not 1 <= self.parts <= self.cells:
-            raise ValueError(f"{self.parts} parts a side, expected 1 to {self.cells}, the cells.")
-
-
 class InstanceFCN(nn.Module):
     """Backbone and branches.
 
@@ -79,20 +47,19 @@ class InstanceFCN(nn.Module):
         in_width: channels of the features.
         stride: pixels a side of a cell.
         options: of the branches.
+
+    Raises:
+        OptionError: mask pixels would be no whole pixels.
     """
 
     def __init__(
-        self,
-        backbone: nn.Module,
-        in_width: int,
-        stride: int,
-        options: HeadOptions = HeadOptions(),
+        self, backbone: nn.Module, in_width: int, stride: int, options: HeadOptions
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.options = options
-        self.geometry = WindowGeometry(stride, options.cells)
-        width, cells = options.width, options.cells
+        self.geometry = WindowGeometry(stride, options.window)
+        width, cells = options.branch_width, options.window
         self.mask_branch: AssemblingMaskBranch | DeepMaskBranch
         self.score_branch: ObjectnessBranch | DeepMaskObjectnessBranch
         if options.mask_head == "assembling":
@@ -101,11 +68,9 @@ class InstanceFCN(nn.Module):
         else:
             self.mask_branch = DeepMaskBranch(in_width, width, cells, options.mask_side)
             self.score_branch = DeepMaskObjectnessBranch(width, width, options.score_width, cells)
-        if self.geometry.stride % (self.mask_side // cells):
-            raise ValueError(
-                f"mask_side is {self.mask_side} for {cells} cells of {stride} pixels, expected "
-                "mask pixels of a whole number of pixels."
-            )
+        whole = stride % (self.mask_side // cells) == 0
+        expected = f"mask pixels of whole pixels, of {cells} cells of {stride} pixels"
+        require(whole, options, "mask_side", expected)
 
     @property
     def stride(self) -> int:

@@ -8,8 +8,8 @@ returned for, h w an image of the pyramid.
 The paper slides a window over every cell of every scale, makes each one's mask, and suppresses by
 the masks' tight boxes. Here windows are taken in decreasing order of objectness over all scales,
 a block at a time, and the work ends when N proposals are kept: those are the same N, as no later
-window can change which better ones stay. ``pre_top`` limits, for each scale, how many of its best
-windows may be looked at at all, which bounds the time where most masks are near copies of each
+window can change which better ones stay. ``pre_nms_topk`` limits, for each scale, how many of its
+best windows may be looked at at all, which bounds the time where most masks are near copies of each
 other; windows beyond it are lost only where the first ones do not give N proposals.
 """
 
@@ -22,32 +22,12 @@ import torch
 import torch.nn.functional as F
 
 from recseg_d2.layers.boxes import masks_to_boxes
+from recseg_d2.layers.images import resize_image
 from recseg_d2.layers.nms import BLOCK, GreedySuppression
 from recseg_d2.models.instance_fcn.geometry import dense_windows
 from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
+from recseg_d2.models.instance_fcn.options import ProposalOptions
 from recseg_d2.structures import MaskProposals
-
-
-@dataclass(frozen=True)
-class ProposalOptions:
-    """How an image becomes proposals; the defaults are the paper's, or its relatives'.
-
-    Attributes:
-        scales: the shorter sides in pixels that the image is resized to.
-        max_side: longest side in pixels; a scale that exceeds it is reduced to it.
-        mask_threshold: probability above which a value belongs to the mask (the paper truncates
-            without saying where; 0.4 is that of its authors' MNC).
-        nms_threshold: a proposal goes where its tight box overlaps a better one's by more.
-        pre_top: best windows of each scale that may be assembled; 0 allows all.
-        top: N, most proposals.
-    """
-
-    scales: tuple[float, ...] = tuple(600 * 1.5**power for power in range(-4, 2))
-    max_side: int = 2000
-    mask_threshold: float = 0.4
-    nms_threshold: float = 0.8
-    pre_top: int = 2000
-    top: int = 1000
 
 
 @dataclass
@@ -91,10 +71,10 @@ def propose(
         network: in evaluation mode.
         image: (3, h, w) normalised, of any size.
         size: H and W, the pixels that proposals are given in.
-        options: see there.
+        options: of the pyramid, the suppression, and the number of proposals.
     """
     levels = build_pyramid(network, image, options)
-    return select(network, levels, rank_windows(levels, options.pre_top), size, options)
+    return select(network, levels, rank_windows(levels, options.pre_nms_topk), size, options)
 
 
 def build_pyramid(
@@ -109,7 +89,7 @@ def build_pyramid(
     """
     levels = []
     for scale in options.scales:
-        resized = resize_to(image, scaled_size(image.shape[1:], scale, options.max_side))
+        resized = resize_image(image, scaled_size(image.shape[1:], scale, options.max_side))
         maps = network(pad_to_cells(resized, network.stride)[None])
         levels.append(level_of(maps, (resized.shape[1], resized.shape[2])))
     return levels
@@ -131,15 +111,6 @@ def scaled_size(size: torch.Size, shorter: float, max_side: int) -> tuple[int, i
     height, width = size
     zoom = min(shorter / min(height, width), max_side / max(height, width))
     return max(1, round(height * zoom)), max(1, round(width * zoom))
-
-
-def resize_to(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """(3, h, w) to another size, bilinear, averaging where it shrinks."""
-    if tuple(image.shape[1:]) == size:
-        return image
-    return F.interpolate(
-        image[None], size=size, mode="bilinear", align_corners=False, antialias=True
-    )[0]
 
 
 def pad_to_cells(image: torch.Tensor, stride: int) -> torch.Tensor:
@@ -177,11 +148,11 @@ def select(
 
     Windows whose mask has no value above the threshold inside of the image give no proposal.
     """
-    suppression = GreedySuppression(options.nms_threshold, options.top)
+    suppression = GreedySuppression(options.nms_thresh, options.topk)
     kept = []
     for start in range(0, len(ranked.objectness), BLOCK):
         block = ranked.take(slice(start, start + BLOCK))
-        proposals = assemble_windows(network, levels, block, size, options.mask_threshold)
+        proposals = assemble_windows(network, levels, block, size, options.mask_thresh)
         filled = (proposals.boxes[:, 2:] > proposals.boxes[:, :2]).all(dim=1).nonzero()[:, 0]
         kept.append(proposals.take(filled[suppression.keep(proposals.boxes[filled])]))
         if suppression.full:
@@ -202,7 +173,7 @@ def assemble_windows(
     windows = ranked.objectness.new_empty(count, 4)
     for index, level in enumerate(levels):
         here = (ranked.level == index).nonzero()[:, 0]
-        logits[here] = network.mask_logits(level.maps, ranked.windows[here])
+        logits[here] = network.mask_logits(level.maps, ranked.windows[here]).to(logits)
         zoom = windows.new_tensor([size[1] / level.size[1], size[0] / level.size[0]]).repeat(2)
         windows[here] = network.geometry.boxes(ranked.windows[here]).to(windows) * zoom
     boxes = tight_boxes(logits, windows, size, mask_threshold)

@@ -6,14 +6,13 @@ Source: Dai et al. 2016, sections 3.3 and 4.1. Shape letters as in ``recseg_d2.l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import torch
 
+from recseg_d2.errors import require
 from recseg_d2.layers.assembling import gather_windows
 from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.models.instance_fcn.labels import (
-    LabelRules,
     WindowSample,
     label_windows,
     mask_targets,
@@ -21,57 +20,26 @@ from recseg_d2.models.instance_fcn.labels import (
 )
 from recseg_d2.models.instance_fcn.losses import objectness_loss, proposal_mask_loss
 from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
+from recseg_d2.models.instance_fcn.options import InstanceFCNOptions, SamplingOptions
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How windows become losses.
+def check_crop_size(model: InstanceFCN, options: SamplingOptions) -> None:
+    """Refuse crops that do not fit a network.
 
-    Attributes:
-        windows: drawn of an image.
-        positive_fraction: most of them that are positive.
-        rules: which are.
-        soft_targets: see ``labels.mask_targets``.
-        crop_size: 0 trains on whole images; otherwise each window's surroundings, so many pixels a
-            side, are cut out and go through the network alone, as DeepMask is trained (table 2).
-        mask_weight: of the masks' loss.
-        objectness_weight: of the scores' loss.
+    Raises:
+        OptionError: they do not.
     """
-
-    windows: int = 256
-    positive_fraction: float = 0.5
-    rules: LabelRules = field(default_factory=LabelRules)
-    soft_targets: bool = False
-    crop_size: int = 0
-    mask_weight: float = 1.0
-    objectness_weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.windows < 1 or not 0 <= self.positive_fraction <= 1:
-            raise ValueError(
-                f"{self.windows} windows and a positive fraction of {self.positive_fraction}, "
-                "expected 1 or more, and 0 to 1."
-            )
-
-    def check(self, model: InstanceFCN) -> None:
-        """Refuse crops that do not fit a network.
-
-        Raises:
-            ValueError: they do not.
-        """
-        side = model.geometry.side
-        if self.crop_size and (self.crop_size < side or self.crop_size % model.stride):
-            raise ValueError(
-                f"crop_size is {self.crop_size}, expected 0 (whole images), or a multiple of the "
-                f"stride, {model.stride}, not below the window's side, {side}."
-            )
+    side, stride, crop = model.geometry.side, model.stride, options.crop_size
+    fits = crop == 0 or (crop >= side and crop % stride == 0)
+    expected = f"0 (whole images), or a multiple of the stride {stride} from the window's {side} on"
+    require(fits, options, "crop_size", expected)
 
 
 def proposal_losses(
     model: InstanceFCN,
     images: Sequence[torch.Tensor],
     masks: Sequence[torch.Tensor],
-    options: TrainingOptions,
+    options: InstanceFCNOptions,
 ) -> dict[str, torch.Tensor]:
     """Weighted losses of a batch, whose images may differ in size: those of one size run together.
 
@@ -81,7 +49,7 @@ def proposal_losses(
             are multiples of the stride.
         masks: of each image's objects, (N, height, width) bool; height and width are the image's
             before padding. Empty masks are left out.
-        options: see there.
+        options: which windows are positive and drawn, and the weights of the losses.
 
     Returns:
         "loss_objectness" and "loss_mask", scalars.
@@ -92,19 +60,20 @@ def proposal_losses(
         samples = [_sample(model, m, options) for m in group]
         windows, positive = _join(samples)
         batch = torch.stack([images[i] for i in members])
-        maps, windows = _maps(model, batch, windows, options.crop_size)
-        scores.append(model.objectness(maps, windows))
+        maps, windows = _maps(model, batch, windows, options.sampling.crop_size)
+        scores.append(model.objectness(maps, windows).float())
         positives.append(positive)
-        logits.append(model.mask_logits(maps, windows[positive]))
+        logits.append(model.mask_logits(maps, windows[positive]).float())
         targets += [
-            mask_targets(m, s, model.geometry, model.mask_side, options.soft_targets)
+            mask_targets(m, s, model.geometry, model.mask_side, options.sampling.soft_targets)
             for m, s in zip(group, samples, strict=True)
         ]
-    objectness = objectness_loss(torch.cat(scores), torch.cat(positives))
-    mask = proposal_mask_loss(torch.cat(logits), torch.cat(targets))
+    with torch.autocast(images[0].device.type, enabled=False):
+        objectness = objectness_loss(torch.cat(scores), torch.cat(positives))
+        mask = proposal_mask_loss(torch.cat(logits), torch.cat(targets))
     return {
-        "loss_objectness": options.objectness_weight * objectness,
-        "loss_mask": options.mask_weight * mask,
+        "loss_objectness": options.loss_weights.objectness * objectness,
+        "loss_mask": options.loss_weights.mask * mask,
     }
 
 
@@ -137,12 +106,12 @@ def _equal_sizes(images: Sequence[torch.Tensor]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _sample(model: InstanceFCN, masks: torch.Tensor, options: TrainingOptions) -> WindowSample:
+def _sample(model: InstanceFCN, masks: torch.Tensor, options: InstanceFCNOptions) -> WindowSample:
     """Windows of one image with its objects, whose tight boxes decide."""
     rows, columns = (-(-side // model.stride) for side in masks.shape[1:])
     boxes = masks_to_boxes(masks)
-    labels = label_windows(boxes, (rows, columns), model.geometry, options.rules)
-    return sample_windows(labels, options.windows, options.positive_fraction)
+    labels = label_windows(boxes, (rows, columns), model.geometry, options.labels)
+    return sample_windows(labels, options.sampling)
 
 
 def _join(samples: Sequence[WindowSample]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from recseg_d2.models.mask_proposal_classifier.options import ClassifierOptions
+
 INIT_STD = 0.01  # of the last layer's weights, as in Fast R-CNN
 
 # Place in a pathway: names of VGG-16's fully connected layers, torchvision's and Caffe's.
@@ -31,32 +33,16 @@ class ProposalClassifier(nn.Module):
     Args:
         in_width: D.
         num_classes: C; the background comes after them.
-        side: s, of the grid on which features are masked.
-        pooling: cells a side that max-pooling makes one of; it divides s.
-        fc_width: of both fully connected layers.
-        box_pathway: a second pair of layers for the unmasked features, whose output is
-            concatenated with the first's (MNC's).
-        dropout: after each fully connected layer.
+        options: sizes.
     """
 
-    def __init__(
-        self,
-        in_width: int,
-        num_classes: int,
-        side: int = 14,
-        pooling: int = 2,
-        fc_width: int = 4096,
-        box_pathway: bool = False,
-        dropout: float = 0.5,
-    ) -> None:
+    def __init__(self, in_width: int, num_classes: int, options: ClassifierOptions) -> None:
         super().__init__()
-        if side % pooling:
-            raise ValueError(f"pooling is {pooling}; expected a divisor of side, which is {side}.")
-        self.side, self.pooling, self.num_classes = side, pooling, num_classes
-        flat = in_width * (side // pooling) ** 2
-        self.mask_pathway = _pathway(flat, fc_width, dropout)
-        self.box_pathway = _pathway(flat, fc_width, dropout) if box_pathway else None
-        self.score = nn.Linear(fc_width * (2 if box_pathway else 1), num_classes + 1)
+        self.side, self.pooling = options.region_side, options.pooling
+        flat, width = in_width * (self.side // self.pooling) ** 2, options.fc_width
+        self.mask_pathway = _pathway(flat, width, options.dropout)
+        self.box_pathway = _pathway(flat, width, options.dropout) if options.box_pathway else None
+        self.score = nn.Linear(width * (2 if options.box_pathway else 1), num_classes + 1)
         nn.init.normal_(self.score.weight, std=INIT_STD)
         nn.init.zeros_(self.score.bias)
         self._register_load_state_dict_pre_hook(self._take_imagenet_layers)

@@ -5,28 +5,11 @@ Shape letters: P proposals of an image, N its objects, H W its pixels, C classes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
+from recseg_d2.models.mask_proposal_classifier.options import SamplingOptions
+
 IGNORED = -1  # label of proposals that are neither foreground nor background
-
-
-@dataclass(frozen=True)
-class SamplingOptions:
-    """Which proposals of an image are trained on; the defaults are Fast R-CNN's.
-
-    Attributes:
-        number: proposals an image, at most.
-        foreground_fraction: of ``number``, at most.
-        foreground_iou: least mask IoU with an object to have its class.
-        background_iou: background has its largest IoU in [first, second).
-    """
-
-    number: int = 128
-    foreground_fraction: float = 0.25
-    foreground_iou: float = 0.5
-    background_iou: tuple[float, float] = (0.0, 0.5)
 
 
 def label_proposals(
@@ -38,7 +21,7 @@ def label_proposals(
         iou: (P, N) with the objects; N may be 0.
         classes: (N,) int64 of the objects, in [0, C).
         num_classes: C, which is the background's label.
-        options: see there.
+        options: the IoUs of foreground and background.
 
     Returns:
         (P,) int64: the class of the object that overlaps most, C, or ``IGNORED``.
@@ -67,17 +50,17 @@ def sample_proposals(
     Args:
         labels: (P,) from ``label_proposals``.
         num_classes: C.
-        options: ``number`` of them, foreground first; what foreground lacks, background fills up.
+        options: so many of them, foreground first; what foreground lacks, background fills up.
         generator: on the CPU; None takes PyTorch's global one.
 
     Returns:
-        (K,) int64 indices, K <= ``options.number``.
+        (K,) int64 indices, K <= ``options.num_proposals``.
     """
     foreground = ((labels >= 0) & (labels < num_classes)).nonzero()[:, 0]
     background = (labels == num_classes).nonzero()[:, 0]
-    most = round(options.number * options.foreground_fraction)
+    most = round(options.num_proposals * options.foreground_fraction)
     foreground = _draw(foreground, most, generator)
-    background = _draw(background, options.number - len(foreground), generator)
+    background = _draw(background, options.num_proposals - len(foreground), generator)
     return torch.cat([foreground, background])
 
 

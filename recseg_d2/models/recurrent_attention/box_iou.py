@@ -12,9 +12,9 @@ import torch
 
 from recseg_d2.layers.boxes import fill_corners, pad_corners
 from recseg_d2.layers.matching import soft_iou_matrix
+from recseg_d2.models.recurrent_attention.options import BoxIoUOptions
 from recseg_d2.structures import InstanceTargets
 
-MEASURES = ("gaussian", "coordinates", "wasserstein")
 REACH = 0.25  # of "wasserstein": distance, as a share of the image's mean side, that divides by e
 EPS = 1e-6  # square pixels; keeps two empty boxes at 0 instead of 0/0
 
@@ -32,37 +32,23 @@ class PaddedBoxes:
     maps: torch.Tensor
 
 
-@dataclass(frozen=True)
 class BoxIoU:
     """Intersection over union of predicted boxes with padded target boxes.
 
-    Attributes:
-        measure: "gaussian": soft IoU of the Gaussian box with the target's map, whose gradient does
-            not vanish where boxes do not overlap; "coordinates": of the corners; "wasserstein":
-            ``wasserstein_matrix`` in place of an IoU (beyond the paper), which leads small boxes to
-            small objects from anywhere in the image.
-        padding_ratio: target boxes grow by this share of their size on each side ...
-        min_padding: ... and by at least this many pixels.
-
-    Raises:
-        ValueError: an unknown measure.
+    Args:
+        options: the measure, and the padding of target boxes.
     """
 
-    measure: str = "gaussian"
-    padding_ratio: float = 0.2
-    min_padding: float = 20.0
-
-    def __post_init__(self) -> None:
-        if self.measure not in MEASURES:
-            raise ValueError(
-                f"Found box IoU {self.measure!r}; expected one of {MEASURES} (MODEL.RIS.BOX_IOU)."
-            )
+    def __init__(self, options: BoxIoUOptions) -> None:
+        self.options = options
 
     def pad(self, targets: InstanceTargets) -> PaddedBoxes:
         """The boxes that predictions are compared with."""
         height, width = targets.masks.shape[2:]
         scale = targets.boxes.new_tensor([width, height, width, height])
-        corners = pad_corners(targets.boxes * scale, self.padding_ratio, self.min_padding)
+        corners = pad_corners(
+            targets.boxes * scale, self.options.padding_ratio, self.options.min_padding
+        )
         maps = fill_corners(corners, (height, width)) * targets.valid[..., None, None]
         return PaddedBoxes(corners, maps)
 
@@ -79,9 +65,9 @@ class BoxIoU:
         Returns:
             (B, T, N) in [0, 1], differentiable in what the measure looks at.
         """
-        if self.measure == "gaussian":
+        if self.options.measure == "gaussian":
             return soft_iou_matrix(box_logits.sigmoid(), padded.maps)
-        if self.measure == "coordinates":
+        if self.options.measure == "coordinates":
             return corner_iou_matrix(corners, padded.corners)
         height, width = padded.maps.shape[2:]
         return wasserstein_matrix(corners, padded.corners, REACH * math.sqrt(height * width))

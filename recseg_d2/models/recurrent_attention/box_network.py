@@ -15,49 +15,9 @@ from torch import nn
 from recseg_d2.layers.coordinates import NUM_COORDINATES, append_coordinates, coordinate_maps
 from recseg_d2.layers.step_norm import MakeNorm
 from recseg_d2.models.recurrent_attention.conv_stack import SplitInputConv, pooled_size
+from recseg_d2.models.recurrent_attention.options import BoxOptions
 
 LSTMState = tuple[torch.Tensor, torch.Tensor]  # hidden and cell, (B, D) each
-
-
-@dataclass(frozen=True)
-class BoxOptions:
-    """Sizes of the box network; the defaults are tables 7 and 8's.
-
-    Attributes:
-        sees_image: see the image beside what a pre-processor made of it, as in the public code.
-        widths: channels of the convolutions.
-        pools: factor of the max-pooling after each.
-        hidden_width: D.
-        glimpses: G, at least 1.
-        carry_state: keep the LSTM's state from object to object, instead of beginning anew.
-        coordinates: y, x and radius channels beside the image (hoisted) and on the last feature
-            map, so that a glimpse says where it looked (beyond the paper).
-        content: a glimpse looks where features match a query made of the hidden state, beside
-            where that state points to (beyond the paper): for objects that may be anywhere.
-
-    Raises:
-        ValueError: widths and pools differ in length, or there is none; no glimpse.
-    """
-
-    sees_image: bool = False
-    widths: tuple[int, ...] = (16, 16, 32, 32, 64, 64, 64, 64)
-    pools: tuple[int, ...] = (2, 2, 1, 2, 1, 2, 1, 2)
-    hidden_width: int = 256
-    glimpses: int = 5
-    carry_state: bool = False
-    coordinates: bool = False
-    content: bool = False
-
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.widths) == len(self.pools):
-            raise ValueError(
-                f"Found widths {self.widths} and pools {self.pools}; expected one pool for each "
-                "width, and at least one (MODEL.RIS.BOX.WIDTHS and POOLS)."
-            )
-        if self.glimpses < 1:
-            raise ValueError(
-                f"Found {self.glimpses} glimpses; expected 1 or more (MODEL.RIS.BOX.GLIMPSES)."
-            )
 
 
 @dataclass
@@ -83,26 +43,19 @@ class GlimpseLSTM(nn.Module):
     Args:
         feature_width: L.
         map_size: h and w.
-        hidden_width: D; also of the hidden layer that the weights are computed with.
-        glimpses: G, at least 1.
-        content: weights also grow with the product of a feature and a query from the hidden state.
+        options: of them D, also the width of the hidden layer that the weights are computed with;
+            G; and whether weights also grow with the product of a feature and a query.
     """
 
-    def __init__(
-        self,
-        feature_width: int,
-        map_size: tuple[int, int],
-        hidden_width: int,
-        glimpses: int,
-        content: bool = False,
-    ) -> None:
+    def __init__(self, feature_width: int, map_size: tuple[int, int], options: BoxOptions) -> None:
         super().__init__()
+        hidden_width, glimpses = options.hidden_width, options.glimpses
         self.map_size = map_size
         self.glimpses = glimpses
         self.hidden_width = hidden_width
         self.cell = nn.LSTMCell(feature_width, hidden_width)
         self.attend = self.query = None
-        if glimpses > 1 and content:
+        if glimpses > 1 and options.content:
             self.query = nn.Linear(hidden_width, feature_width)
         if glimpses > 1:
             self.attend = nn.Sequential(
@@ -160,13 +113,7 @@ class BoxNetwork(nn.Module):
         widths, pools = options.widths, options.pools
         self.cnn = SplitInputConv(in_width + extra, int(canvas), widths, pools, make_norm)
         self.map_size = pooled_size(image_size, pools)
-        self.glimpse = GlimpseLSTM(
-            widths[-1] + extra,
-            self.map_size,
-            options.hidden_width,
-            options.glimpses,
-            options.content,
-        )
+        self.glimpse = GlimpseLSTM(widths[-1] + extra, self.map_size, options)
         self.linear = nn.Linear(options.hidden_width, num_outputs)
 
     def prepare(self, image: torch.Tensor) -> torch.Tensor:

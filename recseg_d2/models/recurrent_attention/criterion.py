@@ -5,8 +5,6 @@ Source: Ren & Zemel 2017, section 2.5, eq. 21. Letters as in ``recseg_d2.structu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 
@@ -14,18 +12,9 @@ from recseg_d2.layers.matching import assign, gather_objects, soft_iou_matrix
 from recseg_d2.losses.terms import class_loss
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.losses import matching_iou_loss, monotonic_score_loss
+from recseg_d2.models.recurrent_attention.options import LossWeights
 from recseg_d2.models.recurrent_attention.steps import AttentionSequence
 from recseg_d2.structures import InstanceTargets
-
-
-@dataclass(frozen=True)
-class AttentionLossWeights:
-    """Weights of the terms (eq. 21); a term of weight 0 is not computed."""
-
-    mask: float = 1.0
-    box: float = 1.0
-    score: float = 1.0
-    cls: float = 0.1
 
 
 class AttentionCriterion(nn.Module):
@@ -36,17 +25,10 @@ class AttentionCriterion(nn.Module):
         box_iou: how boxes are compared.
         masks: whether the model segments. Where boxes stand for masks there is no mask term, and
             scores follow the boxes' matching.
-
-    Raises:
-        ValueError: without masks, boxes have no weight either.
     """
 
-    def __init__(self, weights: AttentionLossWeights, box_iou: BoxIoU, masks: bool = True) -> None:
+    def __init__(self, weights: LossWeights, box_iou: BoxIoU, masks: bool = True) -> None:
         super().__init__()
-        if not masks and not weights.box:
-            raise ValueError(
-                "Found a box weight of 0 in the box stage; expected MODEL.RIS.BOX_WEIGHT above 0."
-            )
         self.weights = weights
         self.box_iou = box_iou
         self.masks = masks

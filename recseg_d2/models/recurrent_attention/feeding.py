@@ -7,75 +7,28 @@ public code's ("knob"). Letters as in ``recseg_d2.structures``.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 
 from recseg_d2.layers.boxes import corners_window, window_corners
 from recseg_d2.layers.matching import soft_iou_matrix
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
+from recseg_d2.models.recurrent_attention.options import FeedingOptions
 from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder
 from recseg_d2.structures import InstanceTargets
 
-MODES = ("schedule", "always", "never")
-OVERLAPS = ("mask", "box")
 
+def feeding_probability(options: FeedingOptions, iteration: int, step: int, start: float) -> float:
+    """Eq. 36 and 37, step counted from 0: ``min(1, base (1 + log(1 + K t)) e^(-..))``.
 
-@dataclass(frozen=True)
-class FeedingOptions:
-    """When ground truth takes the place of predictions, and how it is disturbed.
-
-    Attributes:
-        mode: "schedule" (eq. 36), "always" or "never".
-        base: probability of "schedule" before it begins to fall.
-        decay: S2, iterations in which it falls by a factor e. The public code halves it every n:
-            n / ln 2.
-        step_gain: K of eq. 37.
-        masks: feed the canvas.
-        mask_start: S, iteration from which the masks' probability falls.
-        boxes: feed the window.
-        box_start: S for boxes.
-        overlap: the object whose mask is fed overlaps most with the predicted "mask", as the paper
-            says, or its box with the predicted "box", as in the public code. Boxes are always
-            chosen by box, before there is a mask.
-        reuse: one object may be fed at several steps of a sequence.
-        box_padding: range of a fed box's padding, shares of its size, on each side.
-        box_shift: most that a fed box's centre is moved, as a share of its size.
-        mask_noise: each pixel of a fed mask is multiplied by 1 - U(0, mask_noise).
+    Before ``start`` the exponent is 0, as in the code; with a base of 1 that is the paper's value
+    too, since Gamma is 1 or more.
     """
-
-    mode: str = "schedule"
-    base: float = 1.0
-    decay: float = 2885.0
-    step_gain: float = 3.0
-    masks: bool = True
-    mask_start: float = 10000.0
-    boxes: bool = True
-    box_start: float = 10000.0
-    overlap: str = "mask"
-    reuse: bool = True
-    box_padding: tuple[float, float] = (0.1, 0.3)
-    box_shift: float = 0.05
-    mask_noise: float = 0.3
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES or self.overlap not in OVERLAPS:
-            raise ValueError(
-                f"Found mode {self.mode!r} and overlap {self.overlap!r}; expected one of {MODES} "
-                f"and one of {OVERLAPS} (MODEL.RIS.SAMPLING)."
-            )
-
-    def probability(self, iteration: int, step: int, start: float) -> float:
-        """Eq. 36 and 37, step counted from 0: ``min(1, base (1 + log(1 + K t)) e^(-..))``.
-
-        Before ``start`` the exponent is 0, as in the code; with a base of 1 that is the paper's
-        value too, since Gamma is 1 or more.
-        """
-        if self.mode != "schedule":
-            return 1.0 if self.mode == "always" else 0.0
-        gain = 1 + math.log(1 + self.step_gain * step)
-        fall = math.exp(-max(0.0, iteration - start) / self.decay)
-        return min(1.0, self.base * gain * fall)
+    if options.mode != "schedule":
+        return 1.0 if options.mode == "always" else 0.0
+    gain = 1 + math.log(1 + options.step_gain * step)
+    fall = math.exp(-max(0.0, iteration - start) / options.decay)
+    return min(1.0, options.base * gain * fall)
 
 
 class Feeder:
@@ -183,7 +136,7 @@ class Feeder:
 
     def _lots(self, iteration: int, steps: int, start: float, on: bool) -> torch.Tensor | None:
         """(B, T) bool, where to feed; None where that is nowhere possible."""
-        shares = [self.options.probability(iteration, t, start) for t in range(steps)]
+        shares = [feeding_probability(self.options, iteration, t, start) for t in range(steps)]
         if not on or max(shares, default=0.0) == 0.0:
             return None
         device = self.targets.valid.device

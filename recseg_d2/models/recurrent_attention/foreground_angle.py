@@ -15,20 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-ANGLE_CLASSES = 8
+from recseg_d2.models.recurrent_attention.options import PreprocessorOptions
 
-# Table 6, a block of convolutions between two poolings each. For KITTI and Cityscapes its size
-# columns give conv1-1 64 channels and conv1-2 32, while its kernels (3x3x3x32, 3x3x32x64) and the
-# 64 channels of pool1 agree with the leaves' column: the two are taken for swapped, and 32, 64 for
-# meant, everywhere.
-PAPER_WIDTHS = (
-    (32, 64),
-    (64, 96),
-    (96, 128),
-    (128, 128, 128, 128, 128, 128, 128, 256),
-    (256, 256, 256, 512),
-)
-PAPER_SKIPS = (False, False, True, True, True)  # into deconv8-2, deconv7-2 and deconv6-2
+ANGLE_CLASSES = 8
 NORM_EPS, NORM_MOMENTUM = 1e-3, 0.1  # the public code's batch norm; its moving average keeps 0.9
 INIT_STD = 0.01  # of the truncated normal that the public code draws every weight from
 
@@ -46,6 +35,13 @@ class ForegroundAngleMaps:
 
     foreground_logits: torch.Tensor
     angle_logits: torch.Tensor | None = None
+
+    def float(self) -> ForegroundAngleMaps:
+        """The same in float32."""
+        angles = self.angle_logits
+        return ForegroundAngleMaps(
+            self.foreground_logits.float(), None if angles is None else angles.float()
+        )
 
     def foreground(self) -> torch.Tensor:
         """(B, F, H, W) probabilities."""
@@ -72,33 +68,16 @@ class ForegroundAngle(nn.Module):
     norm and ReLU follow every layer but the last, which also sees the image. Any image size works.
 
     Args:
-        widths: channels of each block's convolutions, finest first; two or more in each block.
-        skips: for each block, whether its features come back on the way up.
-        num_classes: C; 0 predicts one foreground channel, otherwise C classes and background.
-        angle: whether angles are predicted; without them their channels do not exist.
+        options: the blocks, and what is predicted; without angles their channels do not exist.
+        num_classes: C, predicted where the options say so.
         in_width: channels of the image.
-
-    Raises:
-        ValueError: a block of fewer than two convolutions, or not one skip switch for each block.
     """
 
-    def __init__(
-        self,
-        widths: Sequence[Sequence[int]] = PAPER_WIDTHS,
-        skips: Sequence[bool] = PAPER_SKIPS,
-        num_classes: int = 0,
-        angle: bool = True,
-        in_width: int = 3,
-    ) -> None:
+    def __init__(self, options: PreprocessorOptions, num_classes: int, in_width: int = 3) -> None:
         super().__init__()
-        if min((len(block) for block in widths), default=0) < 2 or len(skips) != len(widths):
-            raise ValueError(
-                f"Pre-processor: found blocks of widths {widths} and skips {skips}; expected one "
-                "or more blocks of two or more convolutions, and a switch for each."
-            )
-        self.skips = tuple(bool(s) for s in skips)
-        self.foreground_width = num_classes + 1
-        self.out_width = self.foreground_width + (ANGLE_CLASSES if angle else 0)
+        widths = options.widths
+        self.foreground_width = num_classes + 1 if options.semantic else 1
+        self.out_width = self.foreground_width + (ANGLE_CLASSES if options.angle else 0)
         before = [in_width, *(block[-1] for block in widths[:-1])]
         self.down = nn.ModuleList(
             _block(width, block) for width, block in zip(before, widths, strict=True)
@@ -106,7 +85,7 @@ class ForegroundAngle(nn.Module):
         below = [*(block[-2] for block in widths[1:]), widths[-1][-1]]
         self.up = nn.ModuleList(
             UpBlock(width, block[-2], skip)
-            for width, block, skip in zip(below, widths, self.skips, strict=True)
+            for width, block, skip in zip(below, widths, options.skips, strict=True)
         )
         self.head = nn.Conv2d(widths[0][-2] + in_width, self.out_width, 3, padding=1)
         self._draw_weights()

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from recseg_d2.losses.terms import masked_mean
 from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngleMaps
+from recseg_d2.models.recurrent_attention.options import LossWeights
 from recseg_d2.models.recurrent_attention.pixel_targets import NO_ANGLE, PixelTargets
 
 
@@ -39,16 +40,13 @@ def angle_loss(logits: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
 
 
 def foreground_angle_losses(
-    maps: ForegroundAngleMaps,
-    targets: PixelTargets,
-    foreground_weight: float = 1.0,
-    angle_weight: float = 1.0,
+    maps: ForegroundAngleMaps, targets: PixelTargets, weights: LossWeights
 ) -> dict[str, torch.Tensor]:
     """``loss_foreground`` and ``loss_angle``, weighted; a term of weight 0 is not computed."""
     losses = {}
-    if foreground_weight:
+    if weights.foreground:
         term = foreground_loss(maps.foreground_logits, targets.foreground)
-        losses["loss_foreground"] = foreground_weight * term
-    if angle_weight and maps.angle_logits is not None:
-        losses["loss_angle"] = angle_weight * angle_loss(maps.angle_logits, targets.angle)
+        losses["loss_foreground"] = weights.foreground * term
+    if weights.angle and maps.angle_logits is not None:
+        losses["loss_angle"] = weights.angle * angle_loss(maps.angle_logits, targets.angle)
     return losses

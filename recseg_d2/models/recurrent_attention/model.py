@@ -19,24 +19,18 @@ from recseg_d2.layers.gaussian_attention import (
     write_patch,
 )
 from recseg_d2.layers.step_norm import norm_maker
-from recseg_d2.models.recurrent_attention.box_network import (
-    BoxNetwork,
-    BoxOptions,
-    LSTMState,
-)
+from recseg_d2.models.recurrent_attention.box_network import BoxNetwork, LSTMState
 from recseg_d2.models.recurrent_attention.conv_stack import draw_weights
 from recseg_d2.models.recurrent_attention.feeding import Feeder
-from recseg_d2.models.recurrent_attention.segmentation_network import (
-    PatchOptions,
-    SegmentationNetwork,
-)
+from recseg_d2.models.recurrent_attention.options import RecurrentAttentionOptions
+from recseg_d2.models.recurrent_attention.segmentation_network import SegmentationNetwork
 from recseg_d2.models.recurrent_attention.steps import (
     AttentionSequence,
     SharedInput,
     Step,
     trace_of,
 )
-from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder, WindowOptions
+from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder
 
 
 class RecurrentAttention(nn.Module):
@@ -48,20 +42,10 @@ class RecurrentAttention(nn.Module):
     Args:
         image_size: H and W.
         steps: most steps that are run.
+        options: of the networks, the windows and the canvas; their stage is box or full.
+        num_classes: C; with 1 there is no class head.
         image_width: channels of the image.
         map_width: channels that the pre-processor made of it; 0 is none.
-        num_classes: C; with 1 there is no class head.
-        box: of the box network; None leaves it out.
-        patch: of the segmentation network.
-        window: how the box network's numbers become windows.
-        segment: whether there is a segmentation network.
-        canvas: whether the networks see what was found before (eq. 1 and 2).
-        canvas_gradient: whether gradients pass through it.
-        norm: "per_step", "shared" or "group"; see ``layers.step_norm``.
-        init_std: of weights and biases; 0 is PyTorch's own.
-
-    Raises:
-        ValueError: neither of the networks, or an unknown norm.
     """
 
     score_head: nn.Linear
@@ -71,44 +55,33 @@ class RecurrentAttention(nn.Module):
         self,
         image_size: tuple[int, int],
         steps: int,
+        options: RecurrentAttentionOptions,
+        num_classes: int,
         image_width: int = 3,
         map_width: int = 0,
-        num_classes: int = 1,
-        box: BoxOptions | None = BoxOptions(),  # noqa: B008  (frozen)
-        patch: PatchOptions = PatchOptions(),  # noqa: B008
-        window: WindowOptions = WindowOptions(),  # noqa: B008
-        segment: bool = True,
-        canvas: bool = True,
-        canvas_gradient: bool = False,
-        norm: str = "per_step",
-        init_std: float = 0.01,
     ) -> None:
         super().__init__()
-        if box is None and not segment:
-            raise ValueError(
-                "Found neither a box network nor a segmentation network; expected MODEL.RIS.STAGE "
-                "full where MODEL.RIS.BOX.ENABLED is False."
-            )
+        box, canvas = options.box, options.canvas
         self.canvas = canvas
-        self.canvas_gradient = canvas_gradient
-        self.box_sees_all = box is None or box.sees_image or not map_width
-        self.carry_state = box is not None and box.carry_state
-        self.windows = WindowDecoder(image_size, patch.size, window)
-        make_norm = norm_maker(norm, steps)
+        self.canvas_gradient = options.canvas_gradient
+        self.box_sees_all = box.sees_image or not map_width
+        self.carry_state = box.carry_state
+        self.windows = WindowDecoder(image_size, options.patch.size, options.window)
+        make_norm = norm_maker(options.norm, steps)
         everything = image_width + map_width
         self.box_network = self.segmentation = self.log_gains = None
         self.class_head: nn.Linear | None = None
-        if box is None:
-            self.log_gains = nn.Parameter(torch.zeros(self.windows.num_gains))
-        else:
+        if box.enabled:
             seen = everything if self.box_sees_all else map_width
             self.box_network = BoxNetwork(
                 seen, canvas, image_size, self.windows.num_inputs, box, make_norm
             )
-        if segment:
-            self.segmentation = SegmentationNetwork(everything + canvas, patch, make_norm)
-        self._build_heads(0 if box is None else box.hidden_width, num_classes)
-        draw_weights(self, init_std)
+        else:
+            self.log_gains = nn.Parameter(torch.zeros(self.windows.num_gains))
+        if options.stage == "full":
+            self.segmentation = SegmentationNetwork(everything + canvas, options.patch, make_norm)
+        self._build_heads(box.hidden_width if box.enabled else 0, num_classes)
+        draw_weights(self, options.init_std)
 
     def _build_heads(self, width: int, num_classes: int) -> None:
         """Eq. 20. The box stage's score has a name of its own: it sees less and is not kept."""

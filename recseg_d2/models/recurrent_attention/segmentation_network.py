@@ -6,54 +6,12 @@ patch, P Q its size.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 
 from recseg_d2.layers.step_norm import MakeNorm
 from recseg_d2.models.recurrent_attention.conv_stack import ConvStep, DeconvStep, pooled_size
-
-
-@dataclass(frozen=True)
-class PatchOptions:
-    """Sizes of the segmentation network; the defaults are table 9's.
-
-    Attributes:
-        size: P and Q.
-        widths: channels of the convolutions.
-        pools: factor of the max-pooling after each.
-        decoder_widths: channels of the transposed convolutions, as many; one more layer makes the
-            heat map.
-        skips: for each level from the patch on, whether it comes back on the way up; as many.
-        positive: norm and ReLU after the last layer too, as in the public code.
-
-    Raises:
-        ValueError: lengths differ, or the patch cannot be halved that often.
-    """
-
-    size: tuple[int, int] = (48, 48)
-    widths: tuple[int, ...] = (16, 32, 32, 64, 64, 96)
-    pools: tuple[int, ...] = (1, 2, 1, 2, 1, 2)
-    decoder_widths: tuple[int, ...] = (64, 64, 32, 32, 16, 16)
-    skips: tuple[bool | int, ...] = (1, 1, 1, 1, 1, 1)
-    positive: bool = True
-
-    def __post_init__(self) -> None:
-        lengths = {len(x) for x in (self.widths, self.pools, self.decoder_widths, self.skips)}
-        if len(lengths) > 1 or lengths == {0}:
-            raise ValueError(
-                f"Found widths {self.widths}, pools {self.pools}, decoder widths "
-                f"{self.decoder_widths} and skips {self.skips}; expected as many of each, and at "
-                "least one (MODEL.RIS.PATCH)."
-            )
-        factor = math.prod(self.pools)
-        if any(side % factor for side in self.size):
-            raise ValueError(
-                f"Found a patch of {self.size} and pools {self.pools}; expected sides that are "
-                f"multiples of {factor} (MODEL.RIS.PATCH.SIZE)."
-            )
+from recseg_d2.models.recurrent_attention.options import PatchOptions
 
 
 class SegmentationNetwork(nn.Module):
@@ -75,7 +33,7 @@ class SegmentationNetwork(nn.Module):
             ConvStep(b, w, p, make_norm)
             for b, w, p in zip(before, options.widths, options.pools, strict=True)
         )
-        self.skips = (False, *(bool(s) for s in reversed(options.skips)))  # into each layer above
+        self.skips = (False, *reversed(options.skips))  # into each layer above
         layers: list[DeconvStep] = []
         width = options.widths[-1]
         levels = [0, *reversed(before)]

@@ -15,9 +15,7 @@ import torch
 from torch import nn
 
 from recseg_d2.layers.gaussian_attention import GaussianFilters, gaussian_filters, write_ones
-
-VARIANCES = ("predicted", "box", "unit")
-GAMMAS = ("shared", "separate", "fixed", "area")
+from recseg_d2.models.recurrent_attention.options import WindowOptions
 
 
 @dataclass
@@ -41,42 +39,6 @@ class Window:
     box_gain: torch.Tensor
 
 
-@dataclass(frozen=True)
-class WindowOptions:
-    """How numbers become windows.
-
-    Attributes:
-        variance: "predicted" by the network, as the paper; "box": size / patch size, which is the
-            public code's default; "unit": one square pixel.
-        min_variance: lower bound in square pixels; 0 is none, as in the paper.
-        gamma: "shared": one gain for masks and boxes, as the paper; "separate": for the patch, the
-            mask and the box, as the public code; "fixed"; "area": fixed, times the window's area
-            over the patch's, so that a flat patch has the same level in a window of any size.
-            Learned gains are predicted as logarithms.
-        log_gamma: of "fixed" and "area".
-        beta: subtracted from masks and boxes (eq. 19 and 25).
-        unit_size: share of the image's sides that a log size of 0 stands for, and so about what an
-            untrained network looks at; 1 in eq. 9 and 10.
-
-    Raises:
-        ValueError: an unknown choice.
-    """
-
-    variance: str = "predicted"
-    min_variance: float = 0.0
-    gamma: str = "shared"
-    log_gamma: float = 2.0
-    beta: float = 5.0
-    unit_size: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.variance not in VARIANCES or self.gamma not in GAMMAS:
-            raise ValueError(
-                f"Found variance {self.variance!r} and gamma {self.gamma!r}; expected one of "
-                f"{VARIANCES} and one of {GAMMAS} (MODEL.RIS.VARIANCE and MODEL.RIS.GAMMA)."
-            )
-
-
 class WindowDecoder(nn.Module):
     """Turns the linear layer's outputs into windows (eq. 6 to 10).
 
@@ -90,10 +52,7 @@ class WindowDecoder(nn.Module):
     patch_shape: torch.Tensor
 
     def __init__(
-        self,
-        image_size: tuple[int, int],
-        patch_size: tuple[int, int],
-        options: WindowOptions = WindowOptions(),
+        self, image_size: tuple[int, int], patch_size: tuple[int, int], options: WindowOptions
     ) -> None:
         super().__init__()
         self.image_size = (int(image_size[0]), int(image_size[1]))

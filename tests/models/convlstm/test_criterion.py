@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from recseg_d2.models.convlstm.criterion import LossWeights, SequenceCriterion
+from recseg_d2.models.convlstm.criterion import SequenceCriterion
+from recseg_d2.models.convlstm.options import LossWeights
 from recseg_d2.structures import InstanceSequence, InstanceTargets
 
 
@@ -29,7 +30,7 @@ def scene(counts=(2, 1), steps=3, classes=2):
 def test_all_terms_and_their_weights():
     sequence, targets = scene()
     plain = SequenceCriterion(LossWeights())(sequence, targets)
-    double = SequenceCriterion(LossWeights(2.0, 2.0, 2.0, 2.0))(sequence, targets)
+    double = SequenceCriterion(LossWeights(2.0, 2.0, 0.2, 1.0))(sequence, targets)
     assert set(plain) == {"loss_mask", "loss_box", "loss_class", "loss_stop"}
     for name, value in plain.items():
         assert double[name].item() == pytest.approx(2 * value.item())

@@ -2,14 +2,17 @@ import pytest
 import torch
 from reference.rsis_literal import literal_decode
 
-from recseg_d2.models.convlstm.decoder import CODE_WIDTHS, PAPER_WIDTHS, ConvLSTMDecoder
+from recseg_d2.errors import OptionError
+from recseg_d2.models.convlstm.decoder import ConvLSTMDecoder
+from recseg_d2.models.convlstm.options import ConvLSTMOptions
 
 
-def make(levels=3, **options):
+def make(levels=3, num_classes=1, **options):
     torch.manual_seed(0)
     widths = (8, 8, 4, 4, 2)[:levels]
     feature_widths = (7, 6, 5, 4, 3)[:levels]
-    decoder = ConvLSTMDecoder(feature_widths, widths, **options).double()
+    options = ConvLSTMOptions(hidden_widths=widths, **options)
+    decoder = ConvLSTMDecoder(feature_widths, options, num_classes).double()
     sizes = [(2 * 2**i, 3 * 2**i) for i in range(levels)]
     features = [
         torch.randn(2, w, *s, dtype=torch.float64, requires_grad=True)
@@ -52,7 +55,7 @@ def test_equals_the_literal_decoder_in_training_mode():
 
 
 def test_papers_widths_give_the_papers_convolutions():
-    decoder = ConvLSTMDecoder((2048, 1024, 512, 256, 64), PAPER_WIDTHS)
+    decoder = ConvLSTMDecoder((2048, 1024, 512, 256, 64), ConvLSTMOptions(), num_classes=1)
     assert [c.hidden_width for c in decoder.cells] == [128, 128, 64, 32, 16]
     assert {c.gates.kernel_size for c in decoder.cells} == {(3, 3)}
     assert decoder.mask_head.kernel_size == (1, 1)
@@ -61,7 +64,8 @@ def test_papers_widths_give_the_papers_convolutions():
 
 
 def test_codes_widths_give_its_skip_widths():
-    decoder = ConvLSTMDecoder((2048, 1024, 512, 256, 64), CODE_WIDTHS)
+    options = ConvLSTMOptions(hidden_widths=(128, 64, 32, 16, 8))
+    decoder = ConvLSTMDecoder((2048, 1024, 512, 256, 64), options, num_classes=1)
     assert [s[0].out_channels for s in decoder.skips] == [128, 128, 64, 32, 16]
 
 
@@ -95,7 +99,7 @@ def test_stops_when_all_images_have_had_a_step_below_the_threshold():
     decoder, features, size = make(2)
     decoder.eval()
     scores = decoder(features, size, steps=5).score_logits.sigmoid()
-    threshold = float(scores[:, 0].min()) + 1e-6  # one image stops at once, the other later
+    threshold = scores[:, 0].min().item() + 1e-6  # one image stops at once, the other later
     below = scores < threshold
     first = [int(row.nonzero()[0]) if row.any() else 4 for row in below]
     stopped = decoder(features, size, steps=5, stop_threshold=threshold)
@@ -113,14 +117,9 @@ def test_without_skips_has_no_parameters_for_them():
     ]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"skip_mode": "add"}, "'add': expected one of concat"),
-        ({"hidden_widths": (8, 8)}, "2 hidden widths for 1 feature levels"),
-        ({"hidden_widths": ()}, "0 hidden widths"),
-    ],
-)
-def test_wrong_arguments_are_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        ConvLSTMDecoder((4,), **{"hidden_widths": (8,), **arguments})
+@pytest.mark.parametrize("widths", [(8, 8), ()])
+def test_a_width_for_each_level_is_needed(widths):
+    with pytest.raises(
+        OptionError, match=r"hidden_widths is .*; expected one for each of 1 feature"
+    ):
+        ConvLSTMDecoder((4,), ConvLSTMOptions(hidden_widths=widths), 1)

@@ -32,7 +32,7 @@ def test_stop_loss_by_hand():
         [[2.0, -1.0, 0.5, 3.0]]
     )  # one object: go, stop, and two that do not count
     go, stop = math.log(1 + math.exp(-2.0)), math.log(1 + math.exp(-1.0))
-    plain = terms.stop_loss(logits, torch.tensor([1]))
+    plain = terms.stop_loss(logits, torch.tensor([1]), 1.0)
     assert plain.item() == pytest.approx((go + stop) / 2)
     weighted = terms.stop_loss(logits, torch.tensor([1]), stop_slot_weight=3.0)
     assert weighted.item() == pytest.approx((go + 3 * stop) / 4)
@@ -41,11 +41,11 @@ def test_stop_loss_by_hand():
 def test_stop_loss_without_a_slot_left_and_without_objects():
     all_used = terms.stop_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([2]), 10.0)
     assert all_used.item() == pytest.approx(math.log(2))
-    empty = terms.stop_loss(torch.tensor([[-1.0, 4.0]]), torch.tensor([0]))
+    empty = terms.stop_loss(torch.tensor([[-1.0, 4.0]]), torch.tensor([0]), 1.0)
     assert empty.item() == pytest.approx(math.log(1 + math.exp(-1.0)))
 
 
 def test_steps_after_the_stop_get_no_gradient():
     logits = torch.zeros(1, 4, requires_grad=True)
-    terms.stop_loss(logits, torch.tensor([1])).backward()
+    terms.stop_loss(logits, torch.tensor([1]), 1.0).backward()
     assert (logits.grad[0] != 0).tolist() == [True, True, False, False]

@@ -15,10 +15,11 @@ from torch import nn
 from recseg_d2.layers.assembling import gather_windows
 from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.metrics.average_recall import AverageRecall
-from recseg_d2.models.instance_fcn import HeadOptions, InstanceFCN, ProposalMaps
-from recseg_d2.models.instance_fcn.labels import LabelRules, label_windows
+from recseg_d2.models.instance_fcn.labels import label_windows
+from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
+from recseg_d2.models.instance_fcn.options import HeadOptions, LabelRules, ProposalOptions
 from recseg_d2.models.instance_fcn.pasting import paste_masks
-from recseg_d2.models.instance_fcn.proposals import ProposalOptions, propose
+from recseg_d2.models.instance_fcn.proposals import propose
 
 STRIDE, SIZE = 8, (240, 320)
 SCALES = tuple(240 * 1.5**power for power in range(-3, 3))  # 1.5 apart, as the paper's
@@ -28,7 +29,9 @@ class TargetNetwork(InstanceFCN):
     """Emits the targets: an image's three channels are the masks of three objects."""
 
     def __init__(self, cells: int) -> None:
-        super().__init__(nn.Identity(), 3, STRIDE, HeadOptions(parts=1, cells=cells, width=1))
+        super().__init__(
+            nn.Identity(), 3, STRIDE, HeadOptions(parts=1, window=cells, branch_width=1)
+        )
 
     def forward(self, images: torch.Tensor) -> ProposalMaps:
         self.labels = label_windows(
@@ -69,12 +72,12 @@ def ellipses(rng: np.random.Generator) -> torch.Tensor:
 @pytest.mark.parametrize("cells", [21, 14])
 def test_targets_are_found_again(cells):
     rng = np.random.default_rng(0)
-    options = ProposalOptions(scales=SCALES, mask_threshold=0.5, top=100)
+    options = ProposalOptions(scales=SCALES, mask_thresh=0.5, topk=100)
     network, recall = TargetNetwork(cells), AverageRecall(limits=(3, 100))
     for image in range(6):
         masks = ellipses(rng)
         found = propose(network, masks.float(), SIZE, options)
-        pasted = paste_masks(found.mask_logits, found.windows, SIZE, options.mask_threshold)
+        pasted = paste_masks(found.mask_logits, found.windows, SIZE, options.mask_thresh)
         flat, true = pasted.flatten(1).float(), masks.flatten(1).float()
         shared = flat @ true.T
         ious = shared / (flat.sum(1)[:, None] + true.sum(1) - shared)

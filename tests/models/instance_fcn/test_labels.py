@@ -8,12 +8,12 @@ from recseg_d2.models.instance_fcn.labels import (
     IGNORED,
     NEGATIVE,
     NO_TARGET,
-    LabelRules,
     WindowSample,
     label_windows,
     mask_targets,
     sample_windows,
 )
+from recseg_d2.models.instance_fcn.options import LabelRules, SamplingOptions
 
 RULES = LabelRules()
 
@@ -87,9 +87,9 @@ def test_without_objects_all_is_negative():
 
 
 def test_rules_that_contradict_themselves_are_refused():
-    with pytest.raises(ValueError, match=r"positive_shift 0\.2"):
+    with pytest.raises(ValueError, match=r"positive_shift is 0\.2"):
         LabelRules(positive_shift=0.2)
-    with pytest.raises(ValueError, match=r"positive_octaves 2\.0"):
+    with pytest.raises(ValueError, match=r"positive_octaves is 2\.0"):
         LabelRules(positive_octaves=2.0)
 
 
@@ -101,7 +101,7 @@ def labels_with(positive, negative, ignored):
 def test_sampling_is_one_to_one_where_there_are_enough():
     torch.manual_seed(0)
     labels = labels_with(positive=200, negative=700, ignored=100)
-    sample = sample_windows(labels, 256, 0.5)
+    sample = sample_windows(labels, SamplingOptions())
     assert len(sample.objects) == 128
     assert (sample.objects == 3).all()
     drawn = labels[sample.cells[:, 0], sample.cells[:, 1]]
@@ -112,7 +112,7 @@ def test_sampling_is_one_to_one_where_there_are_enough():
 
 def test_negatives_fill_up_and_nothing_is_drawn_twice():
     labels = labels_with(positive=3, negative=37, ignored=10)
-    sample = sample_windows(labels, 256, 0.5)
+    sample = sample_windows(labels, SamplingOptions())
     assert len(sample.objects) == 3
     assert len(sample.cells) == 40
 
@@ -122,7 +122,7 @@ def test_sampling_is_random_and_repeatable():
     draws = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        draws.append(sample_windows(labels, 20, 0.5).cells)
+        draws.append(sample_windows(labels, SamplingOptions(num_windows=20)).cells)
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
 
@@ -139,7 +139,7 @@ def test_mask_targets_are_covered_shares(stride, cells, mask_side):
         [literal.mask_target(masks[n], stride, cells, r, c, mask_side) for r, c, n in places]
     )
     torch.testing.assert_close(soft, expected)
-    hard = mask_targets(masks, sample, geometry, mask_side)
+    hard = mask_targets(masks, sample, geometry, mask_side, soft=False)
     known = expected >= 0
     assert torch.equal(hard[known], (expected[known] >= 0.5).float())
     assert (hard[~known] == NO_TARGET).all()
@@ -149,9 +149,9 @@ def test_mask_targets_are_covered_shares(stride, cells, mask_side):
 def test_no_positive_no_target():
     sample = WindowSample(torch.tensor([[1, 1]]), torch.zeros(0, dtype=torch.int64))
     geometry = WindowGeometry(4, 9)
-    assert mask_targets(random_scene(0), sample, geometry, 9).shape == (0, 9, 9)
+    assert mask_targets(random_scene(0), sample, geometry, 9, True).shape == (0, 9, 9)
     empty = torch.zeros(0, 12, 12, dtype=torch.bool)
-    assert mask_targets(empty, sample, geometry, 9).shape == (0, 9, 9)
+    assert mask_targets(empty, sample, geometry, 9, True).shape == (0, 9, 9)
 
 
 @pytest.mark.parametrize("cells", [9, 10])

@@ -3,13 +3,15 @@ import torch
 from reference import instance_fcn_literal as literal
 from torch import nn
 
+from recseg_d2.errors import OptionError
 from recseg_d2.layers.assembling import OUTSIDE_LOGIT
-from recseg_d2.models.instance_fcn import HeadOptions, InstanceFCN
 from recseg_d2.models.instance_fcn.branches import (
     DeepMaskBranch,
     DeepMaskObjectnessBranch,
 )
 from recseg_d2.models.instance_fcn.geometry import dense_windows
+from recseg_d2.models.instance_fcn.network import InstanceFCN
+from recseg_d2.models.instance_fcn.options import HeadOptions
 
 STRIDE, WIDTH = 4, 6
 
@@ -17,12 +19,12 @@ STRIDE, WIDTH = 4, 6
 def network(**options):
     torch.manual_seed(0)
     backbone = nn.Conv2d(3, WIDTH, STRIDE, stride=STRIDE)
-    return InstanceFCN(backbone, WIDTH, STRIDE, HeadOptions(width=8, **options))
+    return InstanceFCN(backbone, WIDTH, STRIDE, HeadOptions(branch_width=8, **options))
 
 
 def test_the_paper_has_a_tenth_of_a_million_parameters_in_its_last_mask_layer():
     """512 * 3 * 3 * 25; DeepMask's two fully connected layers have 53 million."""
-    model = InstanceFCN(nn.Identity(), 512, 8)
+    model = InstanceFCN(nn.Identity(), 512, 8, HeadOptions())
     assert model.mask_branch.score_maps.weight.numel() == 512 * 3 * 3 * 25
     assert (model.stride, model.window, model.mask_side) == (8, 21, 21)
     assert model.geometry.side == 168
@@ -33,7 +35,7 @@ def test_the_paper_has_a_tenth_of_a_million_parameters_in_its_last_mask_layer():
 
 
 def test_branches_start_from_the_papers_gaussian():
-    model = InstanceFCN(nn.Identity(), 64, 8)
+    model = InstanceFCN(nn.Identity(), 64, 8, HeadOptions())
     for layer in (*model.mask_branch.children(), *model.score_branch.children()):
         assert layer.weight.std().item() == pytest.approx(0.01, rel=0.2)
         assert layer.bias.abs().max() == 0
@@ -41,7 +43,7 @@ def test_branches_start_from_the_papers_gaussian():
 
 @pytest.mark.parametrize(("parts", "cells"), [(1, 7), (3, 7), (5, 8)])
 def test_masks_are_assembled_from_the_maps(parts, cells):
-    model = network(parts=parts, cells=cells)
+    model = network(parts=parts, window=cells)
     maps = model(torch.randn(2, 3, 24, 32))
     assert maps.mask_maps.shape == (2, parts * parts, 6, 8)
     assert maps.objectness.shape == (2, 1, 6, 8)
@@ -75,7 +77,7 @@ def test_deepmask_slides_what_a_window_alone_would_give():
 
 
 def test_deepmask_has_the_same_interface():
-    model = network(mask_head="deepmask", cells=6, mask_side=12, score_width=9)
+    model = network(mask_head="deepmask", window=6, mask_side=12, score_width=9)
     maps = model(torch.randn(2, 3, 24, 32))
     windows = torch.tensor([[0, 0, 0], [1, 5, 7]])
     assert model.mask_logits(maps, windows).shape == (2, 12, 12)
@@ -86,17 +88,16 @@ def test_deepmask_has_the_same_interface():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mask_head": "fc"}, "mask_head is 'fc'"),
-        ({"mask_head": "deepmask", "cells": 7, "mask_side": 14}, "windows of 7 cells"),
-        ({"mask_head": "deepmask", "cells": 6, "mask_side": 14}, "masks of 14 pixels"),
-        ({"parts": 8, "cells": 7}, "8 parts"),
+        ({"mask_head": "deepmask", "window": 7, "mask_side": 14}, "window is 7; .* even number"),
+        ({"mask_head": "deepmask", "window": 6, "mask_side": 14}, "mask_side is 14; .* 6 cells"),
+        ({"parts": 8, "window": 7}, "parts is 8; expected 1 to 7"),
     ],
 )
 def test_options_that_cannot_work_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(OptionError, match=message):
         HeadOptions(**options)
 
 
 def test_mask_pixels_are_whole_pixels():
-    with pytest.raises(ValueError, match="mask_side is 18 for 6 cells of 4 pixels"):
-        network(mask_head="deepmask", cells=6, mask_side=18)
+    with pytest.raises(OptionError, match=r"mask_side is 18; .* 6 cells of 4 pixels"):
+        network(mask_head="deepmask", window=6, mask_side=18)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,9 +13,10 @@ from torch import nn
 
 from recseg_d2.layers import nms
 from recseg_d2.layers.assembling import OUTSIDE_LOGIT
-from recseg_d2.models.instance_fcn import HeadOptions, InstanceFCN, proposals
+from recseg_d2.models.instance_fcn import proposals
+from recseg_d2.models.instance_fcn.network import InstanceFCN
+from recseg_d2.models.instance_fcn.options import HeadOptions, ProposalOptions
 from recseg_d2.models.instance_fcn.proposals import (
-    ProposalOptions,
     build_pyramid,
     propose,
     rank_windows,
@@ -24,7 +27,7 @@ from recseg_d2.structures import MaskProposals
 
 STRIDE = 4
 SIZE = (30, 41)  # asked for; the image that comes in has another
-OPTIONS = ProposalOptions(scales=(12, 18.5, 33), nms_threshold=0.6, pre_top=0, top=40)
+OPTIONS = ProposalOptions(scales=(12, 18.5, 33), nms_thresh=0.6, pre_nms_topk=0, topk=40)
 
 
 @pytest.fixture
@@ -32,7 +35,9 @@ def network() -> InstanceFCN:
     """Random and in float64, with masks that differ and are neither full nor empty."""
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.Conv2d(3, 6, STRIDE, stride=STRIDE), nn.Tanh())
-    network = InstanceFCN(backbone, 6, STRIDE, HeadOptions(parts=3, cells=7, width=8)).double()
+    network = InstanceFCN(
+        backbone, 6, STRIDE, HeadOptions(parts=3, window=7, branch_width=8)
+    ).double()
     for parameter in network.mask_branch.parameters():
         nn.init.normal_(parameter, std=0.7)
     for parameter in network.score_branch.parameters():
@@ -59,14 +64,14 @@ def literal_proposals(network, image, size, options) -> list[dict]:
                 mask = assemble(maps, centre, network.window, OUTSIDE_LOGIT)[0].double().numpy()
                 corner = np.array([column, row]) - network.window // 2
                 window = np.concatenate([corner, corner + network.window]) * STRIDE * scale
-                box = literal.tight_box(mask, window, size, options.mask_threshold)
+                box = literal.tight_box(mask, window, size, options.mask_thresh)
                 score = float(level.maps.objectness[0, 0, row, column])
                 if box is not None:
                     found.append({"mask": mask, "window": window, "box": box, "score": score})
     kept = literal.greedy_nms(
-        [f["box"] for f in found], [f["score"] for f in found], options.nms_threshold
+        [f["box"] for f in found], [f["score"] for f in found], options.nms_thresh
     )
-    return [found[i] for i in kept[: options.top]]
+    return [found[i] for i in kept[: options.topk]]
 
 
 def assert_same(ours: MaskProposals, theirs: list[dict]) -> None:
@@ -82,7 +87,7 @@ def assert_same(ours: MaskProposals, theirs: list[dict]) -> None:
 @pytest.mark.parametrize("block", [16, 1024])
 def test_equals_the_literal_procedure(network, image, monkeypatch, top, block):
     monkeypatch.setattr(proposals, "BLOCK", block)
-    options = ProposalOptions(**{**vars(OPTIONS), "top": top})
+    options = replace(OPTIONS, topk=top)
     with torch.no_grad():
         ours = propose(network, image, SIZE, options)
     assert 5 <= len(ours) <= top
@@ -98,7 +103,7 @@ def test_work_ends_when_enough_are_kept(network, image, monkeypatch):
         network, "mask_logits", lambda maps, w: assembled.append(len(w)) or assemble(maps, w)
     )
     with torch.no_grad():
-        propose(network, image, SIZE, ProposalOptions(**{**vars(OPTIONS), "top": 3}))
+        propose(network, image, SIZE, replace(OPTIONS, topk=3))
     assert sum(assembled) <= 24
 
 
@@ -155,7 +160,7 @@ def test_nothing_above_the_threshold_gives_no_proposal(network, image):
 def test_the_deepmask_head_goes_the_same_way(image):
     torch.manual_seed(0)
     backbone = nn.Conv2d(3, 5, STRIDE, stride=STRIDE)
-    options = HeadOptions("deepmask", cells=6, width=4, mask_side=12, score_width=8)
+    options = HeadOptions("deepmask", window=6, branch_width=4, mask_side=12, score_width=8)
     network = InstanceFCN(backbone, 5, STRIDE, options).eval()
     nn.init.normal_(network.mask_branch.mask.weight, std=1.0)
     nn.init.normal_(network.mask_branch.hidden.weight, std=1.0)
@@ -164,7 +169,7 @@ def test_the_deepmask_head_goes_the_same_way(image):
     assert found.mask_logits.shape[1:] == (12, 12)
     assert len(found) > 3
     overlaps = nms.box_iou(found.boxes, found.boxes).fill_diagonal_(0)
-    assert (overlaps <= OPTIONS.nms_threshold).all()
+    assert (overlaps <= OPTIONS.nms_thresh).all()
     assert (found.boxes >= 0).all()
     assert (found.boxes <= torch.tensor([41.0, 30, 41, 30])).all()
 

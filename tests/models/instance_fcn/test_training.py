@@ -4,24 +4,33 @@ import torch.nn.functional as F
 from reference import instance_fcn_literal as literal
 from torch import nn
 
+from recseg_d2.errors import OptionError
 from recseg_d2.layers.assembling import OUTSIDE_LOGIT
-from recseg_d2.models.instance_fcn import (
+from recseg_d2.models.instance_fcn.network import InstanceFCN
+from recseg_d2.models.instance_fcn.options import (
     HeadOptions,
-    InstanceFCN,
-    TrainingOptions,
-    proposal_losses,
+    InstanceFCNOptions,
+    LabelRules,
+    LossWeights,
+    SamplingOptions,
 )
-from recseg_d2.models.instance_fcn.labels import LabelRules
-from recseg_d2.models.instance_fcn.training import crop_windows
+from recseg_d2.models.instance_fcn.training import check_crop_size, crop_windows, proposal_losses
 
 STRIDE, CELLS = 4, 7
 RULES = LabelRules(positive_shift=0.15, negative_shift=0.2, positive_octaves=0.5)
 
 
+def training_options(mask_weight=1.0, **sampling):
+    weights = LossWeights(mask=mask_weight)
+    return InstanceFCNOptions(
+        labels=RULES, sampling=SamplingOptions(**sampling), loss_weights=weights
+    )
+
+
 def small_network(**options):
     torch.manual_seed(0)
     backbone = nn.Conv2d(3, 4, STRIDE, stride=STRIDE)
-    return InstanceFCN(backbone, 4, STRIDE, HeadOptions(width=8, cells=CELLS, **options))
+    return InstanceFCN(backbone, 4, STRIDE, HeadOptions(branch_width=8, window=CELLS, **options))
 
 
 def square(size, top, left, side):
@@ -35,7 +44,7 @@ def test_losses_of_all_windows_are_the_literal_ones():
     model = small_network(parts=3)
     masks = torch.cat([square((40, 44), 4, 4, 16), square((40, 44), 18, 20, 14)])
     image = torch.randn(3, 40, 44)
-    options = TrainingOptions(windows=10000, rules=RULES, soft_targets=True, mask_weight=2.0)
+    options = training_options(num_windows=10000, soft_targets=True, mask_weight=2.0)
     losses = proposal_losses(model, [image], [masks], options)
 
     maps = model(image[None])
@@ -65,7 +74,7 @@ def test_images_of_different_sizes_in_one_batch():
     sizes = [(40, 44), (24, 28), (40, 44)]
     images = [torch.randn(3, *size) for size in sizes]
     masks = [square(sizes[0], 5, 8, 16), square(sizes[1], 4, 4, 16), square(sizes[2], 20, 12, 15)]
-    options = TrainingOptions(windows=10000, rules=RULES)
+    options = training_options(num_windows=10000)
     together = proposal_losses(model, images, masks, options)
     other_order = proposal_losses(model, images[::-1], masks[::-1], options)
     torch.testing.assert_close(together, other_order)
@@ -75,7 +84,7 @@ def test_images_of_different_sizes_in_one_batch():
 @pytest.mark.parametrize("crop_size", [0, 32])
 def test_every_parameter_learns(head, crop_size):
     model = small_network() if head == "assembling" else deepmask()
-    options = TrainingOptions(windows=12, rules=RULES, crop_size=crop_size)
+    options = training_options(num_windows=12, crop_size=crop_size)
     losses = proposal_losses(model, [torch.randn(3, 40, 44)], [square((40, 44), 4, 4, 16)], options)
     sum(losses.values()).backward()
     for name, parameter in model.named_parameters():
@@ -84,7 +93,7 @@ def test_every_parameter_learns(head, crop_size):
 
 def deepmask():
     torch.manual_seed(0)
-    options = HeadOptions("deepmask", cells=6, width=8, mask_side=12, score_width=9)
+    options = HeadOptions("deepmask", window=6, branch_width=8, mask_side=12, score_width=9)
     return InstanceFCN(nn.Conv2d(3, 4, STRIDE, stride=STRIDE), 4, STRIDE, options)
 
 
@@ -95,7 +104,7 @@ def test_crops_give_what_the_whole_image_gives_where_nothing_is_cut_off():
     values = []
     for crop_size in (0, (CELLS + 3) * STRIDE):
         torch.manual_seed(1)
-        options = TrainingOptions(windows=40, rules=RULES, crop_size=crop_size)
+        options = training_options(num_windows=40, crop_size=crop_size)
         values.append(proposal_losses(model, [image], [mask], options)["loss_mask"])
     torch.testing.assert_close(values[0], values[1])
 
@@ -108,26 +117,34 @@ def test_crops_are_centred_at_the_window_and_zero_outside():
     assert crops[1, 0, :2].abs().sum() == 0
 
 
+@pytest.mark.parametrize("crop_size", [24, 30])
+def test_crops_that_do_not_fit_are_refused(crop_size):
+    check_crop_size(small_network(), SamplingOptions(crop_size=0))
+    check_crop_size(small_network(), SamplingOptions(crop_size=28))
+    with pytest.raises(OptionError, match=rf"crop_size is {crop_size}; .*stride 4 .* 28 on"):
+        check_crop_size(small_network(), SamplingOptions(crop_size=crop_size))
+
+
 def test_images_without_objects():
     model = small_network()
     empty = torch.zeros(0, 40, 44, dtype=torch.bool)
-    losses = proposal_losses(model, [torch.randn(3, 40, 44)], [empty], TrainingOptions())
+    losses = proposal_losses(model, [torch.randn(3, 40, 44)], [empty], InstanceFCNOptions())
     assert losses["loss_mask"] == 0
     assert losses["loss_objectness"] > 0
     sum(losses.values()).backward()
     gone = torch.zeros(1, 40, 44, dtype=torch.bool)  # moved out of the frame
-    losses = proposal_losses(model, [torch.randn(3, 40, 44)], [gone], TrainingOptions())
+    losses = proposal_losses(model, [torch.randn(3, 40, 44)], [gone], InstanceFCNOptions())
     assert losses["loss_mask"] == 0
 
 
 def test_it_learns_one_image():
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.Conv2d(3, 16, STRIDE, stride=STRIDE), nn.ReLU())
-    model = InstanceFCN(backbone, 16, STRIDE, HeadOptions(width=16, cells=CELLS, parts=3))
+    model = InstanceFCN(backbone, 16, STRIDE, HeadOptions(branch_width=16, window=CELLS, parts=3))
     mask = square((40, 44), 12, 12, 16)
     image = mask.float() * 2 - 1 + torch.zeros(3, 1, 1)
     optimizer = torch.optim.Adam(model.parameters(), 0.02)
-    options = TrainingOptions(rules=RULES)
+    options = training_options()
     for _ in range(60):
         losses = proposal_losses(model, [image], [mask], options)
         optimizer.zero_grad()

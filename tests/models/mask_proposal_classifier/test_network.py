@@ -3,13 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from recseg_d2.errors import OptionError
 from recseg_d2.models.mask_proposal_classifier.network import ProposalClassifier
+from recseg_d2.models.mask_proposal_classifier.options import ClassifierOptions
 
 
-def make(**options):
+def make(in_width=3, **options):
     torch.manual_seed(0)
-    settings = {"in_width": 3, "num_classes": 4, "side": 6, "pooling": 2, "fc_width": 8}
-    return ProposalClassifier(**{**settings, **options}).eval()
+    settings = {"region_side": 6, "pooling": 2, "fc_width": 8}
+    return ProposalClassifier(in_width, 4, ClassifierOptions(**{**settings, **options})).eval()
 
 
 @pytest.mark.parametrize("box_pathway", [False, True])
@@ -36,7 +38,7 @@ def test_the_box_pathway_sees_them():
 
 def test_against_the_layers_by_hand():
     """Masked, the maximum of each two by two cells, two layers with ReLU, a linear one."""
-    model = make(in_width=1, side=2)
+    model = make(in_width=1, region_side=2)
     features = torch.tensor([[[[1.0, 5.0], [-3.0, 2.0]]]])
     masks = torch.tensor([[[1.0, 0.25], [1.0, 1.0]]])  # masked: 1, 1.25, -3, 2
     first, second = model.mask_pathway[1], model.mask_pathway[4]
@@ -60,7 +62,7 @@ def test_dropout_only_in_training():
 
 
 def test_pooling_divides_the_side():
-    with pytest.raises(ValueError, match="pooling is 4; expected a divisor of side, which is 6"):
+    with pytest.raises(OptionError, match="pooling is 4; expected a divisor of the 6 cells"):
         make(pooling=4)
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import torch
 
+from recseg_d2.models.mask_proposal_classifier.options import SamplingOptions
 from recseg_d2.models.mask_proposal_classifier.sampling import (
     IGNORED,
-    SamplingOptions,
     label_proposals,
     sample_proposals,
 )
@@ -27,13 +27,15 @@ def test_without_objects_all_is_background():
 
 def test_samples_keep_to_the_share_and_leave_out_what_is_ignored():
     labels = torch.tensor([0] * 20 + [2] * 50 + [IGNORED] * 30)
-    chosen = sample_proposals(labels, 2, SamplingOptions(number=40, foreground_fraction=0.25))
+    chosen = sample_proposals(
+        labels, 2, SamplingOptions(num_proposals=40, foreground_fraction=0.25)
+    )
     assert len(chosen) == len(set(chosen.tolist())) == 40
     assert torch.bincount(labels[chosen]).tolist() == [10, 0, 30]
 
 
 def test_background_fills_up_and_neither_has_to_be_there():
-    options = SamplingOptions(number=8, foreground_fraction=0.5)
+    options = SamplingOptions(num_proposals=8, foreground_fraction=0.5)
     few = torch.tensor([1, 2, 2, 2, 2, 2, 2, 2, 2, 2])
     chosen = sample_proposals(few, 2, options)
     assert sorted(few[chosen].tolist()) == [1, 2, 2, 2, 2, 2, 2, 2]

@@ -6,12 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from recseg_d2.errors import OptionError
 from recseg_d2.models.recurrent_attention.foreground_angle import (
-    PAPER_SKIPS,
-    PAPER_WIDTHS,
     ForegroundAngle,
     ForegroundAngleMaps,
 )
+from recseg_d2.models.recurrent_attention.options import PreprocessorOptions
 
 # Table 6's "Spec" column, the layer's input x output channels, from conv1-1 to deconv10-3. The
 # decoder's rows are printed output x input.
@@ -26,13 +26,14 @@ TABLE_6 = [
 WIDTHS, SKIPS = ((4, 6), (5, 5, 8)), (False, True)
 
 
-def small(**options):
+def small(num_classes=1, **options):
     torch.manual_seed(0)
-    return ForegroundAngle(WIDTHS, SKIPS, **options)
+    return ForegroundAngle(PreprocessorOptions(widths=WIDTHS, skips=SKIPS, **options), num_classes)
 
 
 def test_the_layers_are_those_of_table_6():
-    model = ForegroundAngle()
+    options = PreprocessorOptions()
+    model = ForegroundAngle(options, num_classes=1)
     found = []
     for block in model.down:
         found += [(layer[0].in_channels, layer[0].out_channels) for layer in block]
@@ -41,8 +42,8 @@ def test_the_layers_are_those_of_table_6():
         found.append((up.join[0].in_channels, up.join[0].out_channels))
     found.append((model.head.in_channels, model.head.out_channels))
     assert found == TABLE_6
-    assert [block[0] for block in PAPER_WIDTHS] == [32, 64, 96, 128, 256]
-    assert PAPER_SKIPS == (False, False, True, True, True)
+    assert [block[0] for block in options.widths] == [32, 64, 96, 128, 256]
+    assert options.skips == (False, False, True, True, True)
 
 
 def literal(model, image):
@@ -88,7 +89,7 @@ def test_any_size_comes_out_as_it_went_in(size):
 
 
 def test_classes_and_channels():
-    model = small(num_classes=3)
+    model = small(num_classes=3, semantic=True)
     maps = model(torch.rand(2, 3, 8, 8))
     assert maps.foreground_logits.shape == (2, 4, 8, 8)
     torch.testing.assert_close(maps.foreground().sum(1), torch.ones(2, 8, 8))
@@ -122,7 +123,14 @@ def test_every_parameter_gets_a_gradient():
         assert parameter.grad is not None, name
 
 
-@pytest.mark.parametrize(("widths", "skips"), [(((4,),), (True,)), (((4, 4),), ()), ((), ())])
-def test_widths_that_do_not_fit_are_refused(widths, skips):
-    with pytest.raises(ValueError, match="expected one or more blocks"):
-        ForegroundAngle(widths, skips)
+@pytest.mark.parametrize(
+    ("widths", "skips", "message"),
+    [
+        (((4,),), (True,), r"widths is \(\(4,\),\); expected blocks of two or more"),
+        ((), (), r"widths is \(\); expected blocks of two or more"),
+        (((4, 4),), (), r"skips is \(\); expected one for each of 1 blocks"),
+    ],
+)
+def test_widths_that_do_not_fit_are_refused(widths, skips, message):
+    with pytest.raises(OptionError, match=message):
+        PreprocessorOptions(widths=widths, skips=skips)

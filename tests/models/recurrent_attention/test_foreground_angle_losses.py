@@ -13,6 +13,7 @@ from recseg_d2.models.recurrent_attention.foreground_angle_losses import (
     foreground_angle_losses,
     foreground_loss,
 )
+from recseg_d2.models.recurrent_attention.options import LossWeights
 from recseg_d2.models.recurrent_attention.pixel_targets import NO_ANGLE, PixelTargets
 
 LOG3 = math.log(3.0)  # sigmoid(log 3) = 3/4
@@ -53,12 +54,12 @@ def test_no_object_gives_zero_and_a_gradient_path():
 def test_terms_weights_and_what_is_left_out():
     targets = PixelTargets(torch.ones(1, 2, 2).long(), torch.zeros(1, 2, 2).long())
     maps = ForegroundAngleMaps(torch.zeros(1, 1, 2, 2), torch.zeros(1, 8, 2, 2))
-    losses = foreground_angle_losses(maps, targets, foreground_weight=2.0, angle_weight=0.5)
+    losses = foreground_angle_losses(maps, targets, LossWeights(foreground=2.0, angle=0.5))
     assert losses["loss_foreground"].item() == pytest.approx(2 * math.log(2))
     assert losses["loss_angle"].item() == pytest.approx(0.5 * math.log(8))
-    assert foreground_angle_losses(maps, targets, 0.0, 0.0) == {}
+    assert foreground_angle_losses(maps, targets, LossWeights(foreground=0.0, angle=0.0)) == {}
     maps.angle_logits = None
-    assert set(foreground_angle_losses(maps, targets)) == {"loss_foreground"}
+    assert set(foreground_angle_losses(maps, targets, LossWeights())) == {"loss_foreground"}
 
 
 def test_gradients_in_float64():

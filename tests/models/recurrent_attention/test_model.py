@@ -1,26 +1,34 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from reference.ris_literal import literal_run
 
-from recseg_d2.models.recurrent_attention.box_network import BoxOptions
+from recseg_d2.errors import OptionError
 from recseg_d2.models.recurrent_attention.model import RecurrentAttention
-from recseg_d2.models.recurrent_attention.segmentation_network import PatchOptions
-from recseg_d2.models.recurrent_attention.windows import WindowOptions
+from recseg_d2.models.recurrent_attention.options import (
+    BoxOptions,
+    PatchOptions,
+    RecurrentAttentionOptions,
+    WindowOptions,
+)
 
 SIZE = (19, 26)  # no multiple of the pools
+NONE = {"enabled": False}
 BOX = {"widths": (4, 5), "pools": (2, 2), "hidden_width": 7, "glimpses": 3}
-PATCH = PatchOptions((8, 4), (4, 5), (1, 2), (4, 3), (1, 1))
+PATCH = PatchOptions((8, 4), (4, 5), (1, 2), (4, 3), (True, True))
 
 
-def make(box=None, patch=PATCH, window=None, **options):
+def make(box=None, patch=PATCH, window=None, steps=3, map_width=0, num_classes=1, **options):
     torch.manual_seed(0)
-    box = BoxOptions(**{**BOX, **(box or {})}) if box is not False else None
-    options = {"init_std": 0.3, "steps": 3, **options}
-    network = RecurrentAttention(
-        SIZE, box=box, patch=patch, window=WindowOptions(**(window or {})), **options
+    options = RecurrentAttentionOptions(
+        box=BoxOptions(**{**BOX, **(box or {})}),
+        patch=patch,
+        window=WindowOptions(**(window or {})),
+        **{"init_std": 0.3, **options},
     )
+    network = RecurrentAttention(SIZE, steps, options, num_classes, map_width=map_width)
     return network.double()
 
 
@@ -37,11 +45,11 @@ CASES = {
         "map_width": 9,
         "box": {"sees_image": True},
         "window": {"variance": "box", "gamma": "separate"},
-        "patch": PatchOptions((8, 4), (4, 5), (1, 2), (4, 3), (1, 0)),
+        "patch": replace(PATCH, skips=(True, False)),
     },
     "leaves, code": {
         "window": {"variance": "box", "gamma": "fixed"},
-        "patch": PatchOptions((8, 4), (4, 5), (1, 2), (4, 3), (0, 0)),
+        "patch": replace(PATCH, skips=(False, False)),
     },
     "classes": {"num_classes": 3},
     "one glimpse": {"box": {"glimpses": 1}},
@@ -50,14 +58,14 @@ CASES = {
     "content": {"map_width": 2, "box": {"content": True}},
     "gradient through the canvas": {"canvas_gradient": True},
     "no canvas": {"canvas": False, "box": {"carry_state": True}},
-    "no box network": {"box": False},
-    "box stage": {"segment": False},
+    "no box network": {"box": NONE},
+    "box stage": {"stage": "box"},
     "shared norms": {"norm": "shared"},
     "group norms": {"norm": "group"},
     "area": {"window": {"gamma": "area", "variance": "unit"}},
     "linear heat, bounded variance": {
         "window": {"min_variance": 0.5},
-        "patch": PatchOptions((8, 4), (4, 5), (1, 2), (4, 3), (1, 1), positive=False),
+        "patch": replace(PATCH, positive=False),
     },
     "PyTorch's weights": {"init_std": 0.0},
 }
@@ -109,22 +117,22 @@ def test_the_gradient_stops_at_the_canvas_unless_asked(gradient):
 
 
 def test_what_is_switched_off_has_no_parameters():
-    names = {n.split(".")[0] for n, _ in make(box=False).named_parameters()}
+    names = {n.split(".")[0] for n, _ in make(box=NONE).named_parameters()}
     assert names == {"log_gains", "segmentation", "score_head"}
-    assert make(box=False, window={"gamma": "fixed"}).log_gains.numel() == 0
-    names = {n.split(".")[0] for n, _ in make(segment=False).named_parameters()}
+    assert make(box=NONE, window={"gamma": "fixed"}).log_gains.numel() == 0
+    names = {n.split(".")[0] for n, _ in make(stage="box").named_parameters()}
     assert names == {"box_network", "box_score_head"}
     for canvas, width in ((True, 4), (False, 3)):
         network = make(canvas=canvas)
         assert network.box_network.cnn.layers[0].conv.in_channels == width
         assert network.segmentation.encoder[0].conv.in_channels == width
     assert make(box={"glimpses": 1}).box_network.glimpse.attend is None
-    with pytest.raises(ValueError, match="neither a box network nor a segmentation network"):
-        make(box=False, segment=False)
+    with pytest.raises(OptionError, match="stage is 'box'; expected one whose network"):
+        make(box=NONE, stage="box")
 
 
 def test_stages_share_the_names_of_what_they_share():
-    box, full = make(segment=False).state_dict(), make(num_classes=3).state_dict()
+    box, full = make(stage="box").state_dict(), make(num_classes=3).state_dict()
     shared = [k for k in box if k.startswith("box_network.")]
     assert shared
     assert all(full[k].shape == box[k].shape for k in shared)
@@ -142,7 +150,7 @@ def test_stops_when_every_image_had_a_step_below_the_threshold():
     scores = network(image, None, 5).score_logits.sigmoid()
     assert network(image, None, 5, stop_threshold=1.1).steps == 1
     assert network(image, None, 5, stop_threshold=0.0).steps == 5
-    threshold = float(scores.amin(dim=1).max()) + 1e-9  # both images get below it
+    threshold = scores.amin(dim=1).max().item() + 1e-9  # both images get below it
     first = [int((row < threshold).nonzero()[0]) for row in scores]
     assert network(image, None, 5, stop_threshold=threshold).steps == max(first) + 1
 
@@ -166,7 +174,7 @@ def test_trace():
 
 
 def test_paper_sizes():
-    network = RecurrentAttention((224, 224), steps=21, map_width=9)
+    network = RecurrentAttention((224, 224), 21, RecurrentAttentionOptions(), 1, map_width=9)
     convs = [m for m in network.box_network.cnn.modules() if isinstance(m, torch.nn.Conv2d)]
     assert [(c.in_channels, c.out_channels) for c in convs] == [
         (10, 16), (16, 16), (16, 32), (32, 32), (32, 64), (64, 64), (64, 64), (64, 64),
@@ -187,5 +195,5 @@ def test_paper_sizes():
 
 @pytest.mark.parametrize(("size", "maps"), [((128, 448), (4, 14)), ((256, 512), (8, 16))])
 def test_other_sizes_of_the_paper(size, maps):
-    network = RecurrentAttention(size, steps=2, map_width=9)
+    network = RecurrentAttention(size, 2, RecurrentAttentionOptions(), 1, map_width=9)
     assert network.box_network.map_size == maps

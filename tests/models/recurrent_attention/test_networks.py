@@ -2,20 +2,19 @@ import pytest
 import torch
 from torch import nn
 
+from recseg_d2.errors import OptionError
 from recseg_d2.layers.step_norm import norm_maker
-from recseg_d2.models.recurrent_attention.box_network import BoxNetwork, BoxOptions, GlimpseLSTM
+from recseg_d2.models.recurrent_attention.box_network import BoxNetwork, GlimpseLSTM
 from recseg_d2.models.recurrent_attention.conv_stack import SplitInputConv, draw_weights
-from recseg_d2.models.recurrent_attention.segmentation_network import (
-    PatchOptions,
-    SegmentationNetwork,
-)
+from recseg_d2.models.recurrent_attention.options import BoxOptions, PatchOptions
+from recseg_d2.models.recurrent_attention.segmentation_network import SegmentationNetwork
 
 MAKE_NORM = norm_maker("per_step", 3)
 
 
 def test_first_glimpse_is_uniform_and_all_sum_to_one():
     torch.manual_seed(0)
-    glimpse = GlimpseLSTM(feature_width=3, map_size=(2, 4), hidden_width=5, glimpses=4)
+    glimpse = GlimpseLSTM(3, (2, 4), BoxOptions(hidden_width=5, glimpses=4))
     state, attention = glimpse(torch.randn(2, 3, 2, 4), None)
     assert attention.shape == (2, 4, 2, 4)
     assert torch.equal(attention[:, 0], torch.full((2, 2, 4), 1 / 8))
@@ -26,7 +25,7 @@ def test_first_glimpse_is_uniform_and_all_sum_to_one():
 
 def test_one_glimpse_sees_the_mean_and_a_state_can_go_on():
     torch.manual_seed(0)
-    glimpse = GlimpseLSTM(3, (2, 4), 5, glimpses=1)
+    glimpse = GlimpseLSTM(3, (2, 4), BoxOptions(hidden_width=5, glimpses=1))
     features = torch.randn(2, 3, 2, 4)
     first, _ = glimpse(features, None)
     torch.testing.assert_close(first, glimpse.cell(features.mean((2, 3))))
@@ -50,7 +49,7 @@ def test_the_hoisted_convolution_equals_the_whole_one():
     assert fast.shape == (2, 5, 2, 2)  # 7 x 8, 4 x 4, 2 x 2: borders count
 
 
-@pytest.mark.parametrize("skips", [(1, 1, 1), (0, 1, 0), (0, 0, 0)])
+@pytest.mark.parametrize("skips", [(True,) * 3, (False, True, False), (False,) * 3])
 @pytest.mark.parametrize("positive", [True, False])
 def test_segmentation_network(skips, positive):
     options = PatchOptions((8, 12), (4, 5, 6), (2, 1, 2), (5, 4, 3), skips, positive)
@@ -67,7 +66,7 @@ def test_segmentation_network(skips, positive):
 
 def test_without_skips_the_image_reaches_the_heat_through_the_bottleneck_alone():
     torch.manual_seed(0)
-    options = PatchOptions((8, 8), (4, 4), (2, 2), (4, 4), (0, 0), positive=False)
+    options = PatchOptions((8, 8), (4, 4), (2, 2), (4, 4), (False, False), positive=False)
     network = SegmentationNetwork(1, options, MAKE_NORM).eval()
     with torch.no_grad():
         for norm in network.encoder[-1].modules():
@@ -101,12 +100,12 @@ def test_pytorchs_weights_but_for_the_forget_gates():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: BoxOptions(pools=(2,)), r"expected one pool for each width"),
-        (lambda: BoxOptions(glimpses=0), r"Found 0 glimpses"),
-        (lambda: PatchOptions(skips=(1,)), r"expected as many of each"),
-        (lambda: PatchOptions(size=(48, 44)), r"multiples of 8 .*PATCH\.SIZE"),
+        (lambda: BoxOptions(pools=(2,)), "pools is .*; expected one for each of 8 widths"),
+        (lambda: BoxOptions(glimpses=0), "glimpses is 0; expected 1 or more"),
+        (lambda: PatchOptions(skips=(1,)), "skips is .*; expected one for each of 6 widths"),
+        (lambda: PatchOptions(size=(48, 44)), "size is .*; expected multiples of 8"),
     ],
 )
 def test_wrong_sizes_are_named(make, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(OptionError, match=message):
         make()

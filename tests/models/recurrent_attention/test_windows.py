@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from recseg_d2.models.recurrent_attention.windows import WindowDecoder, WindowOptions
+from recseg_d2.models.recurrent_attention.options import WindowOptions
+from recseg_d2.models.recurrent_attention.windows import WindowDecoder
 
 IMAGE, PATCH = (40, 60), (8, 4)
 
@@ -128,9 +129,3 @@ def test_gradients():
         return windows.box_logits(window, windows.filters(window))[:, ::7, ::7]
 
     assert gradcheck(boxes, (values,))
-
-
-@pytest.mark.parametrize("options", [{"variance": "big"}, {"gamma": "learned"}])
-def test_unknown_choices(options):
-    with pytest.raises(ValueError, match=r"expected one of .*MODEL\.RIS\.GAMMA"):
-        WindowOptions(**options)

@@ -1,0 +1,114 @@
+"""Options of no single model: of all models, of the data, of training and of evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from recseg_d2.errors import require
+from recseg_d2.postprocess.sequence import PostprocessOptions
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What every model reads."""
+
+    num_classes: int = 1  # classes that the data sets have, for class-agnostic models too
+    # What convolutions and matrix products run in; losses and masks are float32 in any case.
+    # bfloat16 is faster where the processor has it.
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        require(self.num_classes >= 1, self, "num_classes", "1 or more")
+
+
+@dataclass(frozen=True)
+class SequentialOptions:
+    """What the models share that find objects one at a time, at a fixed resolution."""
+
+    image_size: tuple[int, int] = (256, 256)  # height and width that images are resized to
+    steps: int = 10  # most objects that the model can find in an image
+    test: PostprocessOptions = field(default_factory=PostprocessOptions)
+
+    def __post_init__(self) -> None:
+        require(min(self.image_size) >= 1, self, "image_size", "(height, width) in pixels")
+        require(self.steps >= 1, self, "steps", "1 or more")
+
+
+@dataclass(frozen=True)
+class AffineOptions:
+    """The augmentation "affine": ranges of uniform distributions."""
+
+    rotation: float = 10.0  # degrees, either way
+    translation: float = 0.1  # share of the image's side, either way
+    shear: float = 0.1  # degrees, either way
+    zoom: tuple[float, float] = (1.0, 1.43)  # magnification, drawn for each axis
+
+    def __post_init__(self) -> None:
+        fits = 0 < self.zoom[0] <= self.zoom[1]
+        require(fits, self, "zoom", "(smallest, largest) magnification, above 0")
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How images reach a model."""
+
+    # working: at the size that sequential models work at; shortest_edge: with their proportions,
+    # the shorter side as MIN_SIZE_TRAIN and MIN_SIZE_TEST say.
+    resize: Literal["working", "shortest_edge"] = "working"
+    # Augmentations of training, in their order.
+    augs: tuple[Literal["hflip", "vflip", "transpose", "affine", "color"], ...] = ("hflip",)
+    affine: AffineOptions = field(default_factory=AffineOptions)
+
+
+@dataclass(frozen=True)
+class CurriculumOptions:
+    """A number of objects to predict that rises in training (Salvador et al. 2017, section 3.3)."""
+
+    start: int = 0  # objects to predict at first, raised by one up to all steps; 0 is off
+    every: int = 0  # iterations after which one more is asked for; 0 waits for a plateau
+    patience: int = 3  # validations without improvement that make a plateau
+
+
+@dataclass(frozen=True)
+class PlateauOptions:
+    """The metric that says which checkpoint is the best, and when training has come to its end."""
+
+    patience: int = 0  # validations without improvement that end the run, or phase; 0 is off
+    metric: str = "val_loss/total_loss"  # any name in metrics.json; its best is model_best.pth
+    higher_is_better: bool = False  # direction of the metric
+
+
+@dataclass(frozen=True)
+class SolverOptions:
+    """Optimiser, averaging and phases."""
+
+    optimizer: Literal["SGD", "ADAM", "ADAMW"] = "ADAM"  # fused, with the usual PyTorch defaults
+    backbone_multiplier: float = 1.0  # learning rate of the backbone, relative to the rest
+    log_period: int = 20  # iterations between two lines of metrics.json and of the log
+    ema_decay: float = 0.0  # of the average of weights that is evaluated and kept; 0 is off
+    flat_fraction: float = 0.0  # of WarmupFlatCosineLR: share of the run before the cosine starts
+    trainable: tuple[str, ...] = ()  # regular expressions of parameter names; empty trains all
+    # Phases run one after another, each from the weights of the one before. A phase is a name and
+    # config overrides: {NAME: masks, SOLVER: {MAX_ITER: 1000}, MODEL: {RSIS: {BOX_HEAD: False}}}.
+    phases: tuple[dict[str, Any], ...] = ()
+    curriculum: CurriculumOptions = field(default_factory=CurriculumOptions)
+    plateau: PlateauOptions = field(default_factory=PlateauOptions)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.ema_decay < 1, self, "ema_decay", "0 or more, below 1")
+        require(0 <= self.flat_fraction <= 1, self, "flat_fraction", "0 to 1")
+        require(self.log_period >= 1, self, "log_period", "1 or more")
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What an evaluation computes, draws and keeps."""
+
+    val_loss: bool = True  # the training loss on the first data set of DATASETS.TEST
+    evaluator: str = ""  # a type of evaluator, as segment_proposal; empty: the data set's own
+    num_pictures: int = 4  # images of the first data set that are drawn at every evaluation
+    picture_score_thresh: float = 0.0  # instances scored lower are left out of the pictures
+    # Keep what was predicted in OUTPUT_DIR/inference, for recseg analyze; of an image at most the
+    # DETECTIONS_PER_IMAGE best.
+    save_predictions: bool = True

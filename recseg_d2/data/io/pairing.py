@@ -1,0 +1,98 @@
+"""Images and label maps of folders, matched by the stems of their names."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from recseg_d2.data.io.images import IMAGE_EXTENSIONS
+from recseg_d2.data.io.label_maps import LABEL_EXTENSIONS
+from recseg_d2.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+LABEL_SUFFIX = "_label"
+
+_LOSSY = tuple(set(IMAGE_EXTENSIONS) - set(LABEL_EXTENSIONS))
+_NAMES_IN_MESSAGE = 5
+
+Pair = tuple[str, Path, Path | None]  # common stem, image, label map
+
+
+def find_pairs(
+    image_dir: Path, label_dir: Path, image_suffix: str = "", label_suffix: str = ""
+) -> list[Pair]:
+    """Match the images of a folder with label maps by what their stems have in common.
+
+    Args:
+        image_dir: holds the images.
+        label_dir: holds the label maps; may be the same folder.
+        image_suffix: what an image's stem ends in beyond the common part, such as "_rgb".
+        label_suffix: the same for label maps, such as "_label".
+
+    Returns:
+        (common stem, image, label map or None) in the order of the stems.
+
+    Raises:
+        UserError: a folder is missing, there is no image, or two files have the same stem.
+    """
+    images = files_by_stem(image_dir, image_suffix, IMAGE_EXTENSIONS)
+    labels = files_by_stem(label_dir, label_suffix, LABEL_EXTENSIONS)
+    if not images:
+        raise UserError(
+            f"{image_dir}: found no image *{image_suffix}.* (looked for "
+            f"{', '.join(IMAGE_EXTENSIONS)}); check the path."
+        )
+    idle = sorted(labels.keys() - images)
+    if idle:
+        shown = ", ".join(idle[:_NAMES_IN_MESSAGE]) + " ..." * (len(idle) > _NAMES_IN_MESSAGE)
+        logger.warning(
+            "%s: label maps without an image (%d) are ignored: %s", label_dir, len(idle), shown
+        )
+    return [(stem, images[stem], labels.get(stem)) for stem in sorted(images)]
+
+
+def find_label_maps(folder: str | Path) -> dict[str, Path]:
+    """Label maps of a folder by image name (the stem without ``_label``), sorted by name.
+
+    Where a folder has ``X_label``, other files of the same image (``X``, ``X_rgb``, ``X_fg``, as in
+    the CVPPP folders) are no label maps and are passed over.
+
+    Raises:
+        UserError: there is no such folder, or two files have the same stem.
+    """
+    files = files_by_stem(Path(folder), "", LABEL_EXTENSIONS)
+    marked = {stem.removesuffix(LABEL_SUFFIX) for stem in files if stem.endswith(LABEL_SUFFIX)}
+    return {
+        stem.removesuffix(LABEL_SUFFIX): path
+        for stem, path in files.items()
+        if stem.endswith(LABEL_SUFFIX) or marked.isdisjoint((stem, stem.rpartition("_")[0]))
+    }
+
+
+def files_by_stem(folder: Path, suffix: str, extensions: tuple[str, ...]) -> dict[str, Path]:
+    """The files of a folder by the part of their stems before ``suffix``, in sorted order.
+
+    Raises:
+        UserError: the folder is missing, or two files have the same stem.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; check the path.")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in extensions or not path.stem.endswith(suffix):
+            continue
+        stem = path.stem[: len(path.stem) - len(suffix)]
+        if stem in found:
+            raise UserError(f"{path} and {found[stem].name} have the same stem; keep one of them.")
+        found[stem] = path
+    return found
+
+
+def lossy_hint(missing: Path) -> str:
+    """A sentence on a file that is there instead of a label map, in a lossy format; or nothing."""
+    for ending in _LOSSY:
+        if missing.with_suffix(ending).is_file():
+            found = missing.with_suffix(ending).name
+            return f" {found} is of a lossy format, which changes labels: use PNG."
+    return ""

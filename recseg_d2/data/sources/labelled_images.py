@@ -1,0 +1,124 @@
+"""Data sets of images with a label file each.
+
+A subclass lists the files and, where a label file is no plain label map, reads it. Headers of
+images and the label files are read once; what is kept of them is run-length encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from recseg_d2 import rle
+from recseg_d2.data.annotations import label_map_to_annotations
+from recseg_d2.data.io.images import probe_image
+from recseg_d2.data.io.label_maps import read_label_map
+from recseg_d2.data.io.pairing import lossy_hint
+from recseg_d2.data.problems import Record
+from recseg_d2.data.sources.base import DataSource
+from recseg_d2.errors import UserError
+
+# A label map of so many objects, half of them on no more pixels than that, is none.
+MANY_OBJECTS, SPECK_AREA = 32, 2
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """The files of an image.
+
+    Attributes:
+        image_id: goes into the standard dict.
+        image: the image file.
+        labels: its label file, there or not; None where there is to be none, as in test sets.
+        files: more entries of the standard dict, paths by key, such as "disparity_file".
+    """
+
+    image_id: str
+    image: Path
+    labels: Path | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+class LabelMap(NamedTuple):
+    """What a label file says.
+
+    Attributes:
+        labels: (H, W) integers, 0 is background.
+        classes: category of each label; labels that it lacks are left out. None: all are of
+            category 0.
+        crowds: labels of regions of several objects that were not told apart.
+    """
+
+    labels: np.ndarray
+    classes: Mapping[int, int] | None = None
+    crowds: Collection[int] = ()
+
+
+@dataclass(frozen=True)
+class LabelledImages(DataSource[LabelledImage]):
+    """A data set of images with label files; a subclass has ``find``, ``place`` and ``metadata``.
+
+    Attributes:
+        decode_images: decode every image once, which finds truncated ones before training starts.
+    """
+
+    decode_images: bool = field(default=False, kw_only=True)
+
+    def advice(self, item: LabelledImage) -> str:
+        """What to do about an image of which a file is missing."""
+        hint = lossy_hint(item.labels) if item.labels else ""
+        return f"Add one (all 0 where there is no object), or take the image away.{hint}"
+
+    def read_labels(self, path: Path) -> LabelMap:
+        """Read a label file: here a label map in which every label is an object of one class.
+
+        Raises:
+            UserError: the file is damaged, or not as expected.
+        """
+        return LabelMap(read_label_map(path))
+
+    def read(self, item: LabelledImage) -> Record:
+        """The standard dict; a label file has to have its image's size."""
+        for path in (item.image, item.labels):
+            if path is not None and not path.is_file():
+                raise UserError(
+                    f"{path}: no such file, expected one for each image. {self.advice(item)}"
+                )
+        height, width = probe_image(item.image, decode=self.decode_images)
+        record: dict[str, Any] = {
+            "file_name": str(item.image),
+            "height": height,
+            "width": width,
+            "image_id": item.image_id,
+            **{key: str(path) for key, path in item.files.items()},
+        }
+        if item.labels is None:
+            return record
+        found = self.read_labels(item.labels)
+        if found.labels.shape != (height, width):
+            raise UserError(
+                f"{item.labels}: found {found.labels.shape[1]}x{found.labels.shape[0]} pixels, "
+                f"expected the {width}x{height} of {item.image}; a label file has its image's size."
+            )
+        annotations = label_map_to_annotations(*found)
+        _check_specks(annotations, item.labels)
+        return {**record, "annotations": annotations}
+
+    def file_of(self, item: LabelledImage) -> str:
+        """The image."""
+        return str(item.image)
+
+
+def _check_specks(annotations: list[dict[str, Any]], path: Path) -> None:
+    """Refuse what lossy compression or smoothing leaves of a label map."""
+    areas = rle.areas([a["segmentation"] for a in annotations])
+    if len(areas) >= MANY_OBJECTS and np.median(areas) <= SPECK_AREA:
+        raise UserError(
+            f"{path}: found {len(areas)} labels, half of them on at most {SPECK_AREA} pixels; so "
+            "looks a label map after JPEG compression or smoothing. Export it again as PNG, and "
+            "resize label maps by nearest neighbour only."
+        )

@@ -1,0 +1,142 @@
+"""What every registered model shares: dicts in, normalised images, ``Instances`` out."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.structures import Boxes, Instances
+from torch import nn
+
+from recseg_d2.config import read_options
+from recseg_d2.config.options import ModelOptions
+from recseg_d2.errors import UserError
+from recseg_d2.layers.boxes import masks_to_boxes
+
+
+class MetaArchitecture(nn.Module):
+    """Skeleton of a model; a subclass gives ``losses`` and ``inference``.
+
+    Args:
+        pixel_mean: subtracted from each channel of an image; any number of channels.
+        pixel_std: what each channel is divided by then.
+        model_options: number of classes and precision.
+
+    Raises:
+        UserError: mean and standard deviation differ in their number of channels.
+    """
+
+    pixel_mean: torch.Tensor
+    pixel_std: torch.Tensor
+
+    def __init__(
+        self, *, pixel_mean: list[float], pixel_std: list[float], model_options: ModelOptions
+    ) -> None:
+        super().__init__()
+        if len(pixel_mean) != len(pixel_std):
+            raise UserError(
+                f"MODEL.PIXEL_MEAN has {len(pixel_mean)} values and MODEL.PIXEL_STD "
+                f"{len(pixel_std)}; expected one each for every channel of an image."
+            )
+        self.num_classes = model_options.num_classes
+        self.precision = model_options.precision
+        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
+        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
+
+    @staticmethod
+    def shared_arguments(cfg: CfgNode) -> dict[str, Any]:
+        """The constructor's arguments from MODEL."""
+        return {
+            "pixel_mean": list(cfg.MODEL.PIXEL_MEAN),
+            "pixel_std": list(cfg.MODEL.PIXEL_STD),
+            "model_options": read_options(cfg, ModelOptions),
+        }
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.pixel_mean.device
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of an image."""
+        return len(self.pixel_mean)
+
+    def forward(self, batched_inputs: list[dict[str, Any]]) -> Any:
+        """Losses in training; otherwise a dict for each image, with its ``instances``.
+
+        Args:
+            batched_inputs: Detectron2's dicts: ``image`` (channels, h, w) of any size; in training
+                ``instances`` with ``gt_masks`` and ``gt_classes``; ``height`` and ``width`` ask for
+                a size of masks.
+        """
+        if self.training:
+            return self.losses(batched_inputs)
+        return self.inference(batched_inputs)
+
+    def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Loss terms of a batch with ground truth, in training mode or not."""
+        raise TypeError(f"{type(self).__name__} has to define losses.")
+
+    def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
+        """Predictions for a batch, each at the size that its dict asks for."""
+        raise TypeError(f"{type(self).__name__} has to define inference.")
+
+    def normalised(self, image: torch.Tensor) -> torch.Tensor:
+        """(channels, h, w) of any type -> float of about zero mean, on the model's device.
+
+        Raises:
+            UserError: the image has another number of channels than MODEL.PIXEL_MEAN.
+        """
+        if len(image) != self.in_channels:
+            raise UserError(
+                f"An image has {len(image)} channels; expected the {self.in_channels} of "
+                "MODEL.PIXEL_MEAN and MODEL.PIXEL_STD."
+            )
+        return (image.to(self.device).float() - self.pixel_mean) / self.pixel_std
+
+    def in_precision(self) -> AbstractContextManager[Any]:
+        """Inside, convolutions and matrix products run in MODEL.PRECISION."""
+        shorter = self.precision == "bfloat16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=shorter)
+
+
+def make_instances(
+    masks: torch.Tensor,
+    scores: torch.Tensor,
+    classes: torch.Tensor,
+    step: torch.Tensor | None = None,
+) -> Instances:
+    """Predictions for an image as Detectron2's ``Instances``, with tight boxes.
+
+    Args:
+        masks: (K, H, W) bool, at the size that the image's dict asks for.
+        scores: (K,) float in [0, 1].
+        classes: (K,) int64.
+        step: (K,) int64, the order of discovery; None where that is the order they come in.
+    """
+    if step is None:
+        step = torch.arange(len(scores), device=scores.device)
+    return Instances(
+        (masks.shape[1], masks.shape[2]),
+        pred_masks=masks,
+        pred_boxes=Boxes(masks_to_boxes(masks)),
+        scores=scores,
+        pred_classes=classes,
+        step=step,
+    )
+
+
+def output_size(dict_: dict[str, Any]) -> tuple[int, int]:
+    """Height and width that an input dict asks for; its image's own where it names none."""
+    height, width = dict_["image"].shape[1:]
+    return int(dict_.get("height", height)), int(dict_.get("width", width))
+
+
+def mask_tensor(instances: Instances, empty_size: tuple[int, int]) -> torch.Tensor:
+    """``gt_masks`` (BitMasks) as a bool tensor (N, h, w); an image without objects may lack it."""
+    if len(instances) == 0:
+        return instances.gt_classes.new_zeros(0, *empty_size, dtype=torch.bool)
+    return instances.gt_masks.tensor.bool()
