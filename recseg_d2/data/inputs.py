@@ -1,0 +1,70 @@
+"""From an image file to the array that a model's input is made of: channels, their order, depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from detectron2.config import CfgNode
+
+from recseg_d2.config import read_options
+from recseg_d2.config.options import InputOptions
+from recseg_d2.data.io.images import read_bgr, read_image
+from recseg_d2.errors import UserError
+
+
+class ImageReader:
+    """Reads images as the model of a config takes them.
+
+    Where INPUT.INTENSITY.KIND is "stored" that is 8 bits in three channels. Otherwise images of any
+    depth are taken, and as many channels as MODEL.PIXEL_MEAN has.
+
+    Args:
+        cfg: of the run.
+    """
+
+    def __init__(self, cfg: CfgNode) -> None:
+        self.intensity = read_options(cfg, InputOptions).intensity
+        self.format = cfg.INPUT.FORMAT
+        self.channels = len(cfg.MODEL.PIXEL_MEAN)
+
+    def __call__(self, path: str | Path) -> np.ndarray:
+        """(H, W, C), three channels in the order of INPUT.FORMAT.
+
+        Raises:
+            UserError: the file cannot be read, or has channels or a depth that the model cannot use.
+        """
+        if self.intensity.kind == "stored":
+            image = read_bgr(path)
+            return image if self.format == "BGR" else np.ascontiguousarray(image[..., ::-1])
+        image = with_channels(read_image(path), self.channels, str(path))
+        if self.channels == 3 and self.format == "BGR":
+            image = image[..., ::-1]
+        return np.ascontiguousarray(image)
+
+
+def with_channels(image: np.ndarray, wanted: int, source: str) -> np.ndarray:
+    """An image with as many channels as a model has.
+
+    Grey is repeated for three channels, colours are averaged for one, opacity is dropped.
+
+    Args:
+        image: (H, W, C) as ``read_image`` returns it.
+        wanted: number of channels.
+        source: the file, for the message.
+
+    Raises:
+        UserError: there is no such way from the one number to the other.
+    """
+    found = image.shape[2]
+    if found == wanted:
+        return image
+    if wanted in (1, 3) and found in (1, 2, 3, 4):
+        colour = image[..., : 1 if found < 3 else 3]
+        if wanted == 3:
+            return np.repeat(colour, 3, axis=2) if found < 3 else colour
+        return colour if found < 3 else colour.mean(axis=2, keepdims=True)
+    raise UserError(
+        f"{source}: found {found} channels, expected {wanted}, as MODEL.PIXEL_MEAN has values. Train "
+        "and predict on images with the same channels."
+    )
