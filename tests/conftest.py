@@ -16,6 +16,11 @@ ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)  # tests run side by side
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their length: packed bytes hold the time, and workers must agree on names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture
 def root() -> Path:
     """The folder of the checkout."""
