@@ -150,7 +150,7 @@ class LabelMapMasks:
         return self.labels.device
 
     def __getitem__(self, index: Any) -> Any:
-        """One mask, (H, W) bool, for a number; ``LabelMapMasks`` for a slice, a list or a tensor."""
+        """One mask, (H, W) bool, for a number; ``LabelMapMasks`` for a slice, list or tensor."""
         if isinstance(index, (int, np.integer)):
             return self.labels == self.numbers[index]
         return LabelMapMasks(self.labels, self.numbers[index])

@@ -62,8 +62,9 @@ def test_it_moves(labels):
 
 
 def test_instances_take_it(labels):
-    import recseg_d2  # noqa: F401
     from detectron2.structures import Instances
+
+    import recseg_d2  # noqa: F401
 
     instances = Instances((6, 8), pred_masks=LabelMapMasks(labels, torch.tensor([4, 2, 9])))
     chosen = instances[torch.tensor([False, True, True])].to("cpu")

@@ -64,7 +64,7 @@ class SimilarityCropOptions:
 
 @dataclass(frozen=True)
 class IntensityJitterOptions:
-    """The augmentation "intensity_jitter", of images whose values INPUT.INTENSITY brings to one range."""
+    """The augmentation "intensity_jitter", where INPUT.INTENSITY brings values to one range."""
 
     invert: float = 0.15  # probability that dark and bright change places
     gamma: float = 0.5  # largest logarithm of the exponent, either way
@@ -89,7 +89,10 @@ class InputOptions:
     intensity: IntensityOptions = field(default_factory=IntensityOptions)
     # Augmentations of training, in their order.
     augs: tuple[
-        Literal["hflip", "vflip", "transpose", "affine", "color", "similarity_crop", "intensity_jitter"], ...
+        Literal[
+            "hflip", "vflip", "transpose", "affine", "color", "similarity_crop", "intensity_jitter"
+        ],
+        ...,
     ] = ("hflip",)
     affine: AffineOptions = field(default_factory=AffineOptions)
     similarity_crop: SimilarityCropOptions = field(default_factory=SimilarityCropOptions)

@@ -32,15 +32,43 @@ class ImageReader:
         """(H, W, C), three channels in the order of INPUT.FORMAT.
 
         Raises:
-            UserError: the file cannot be read, or has channels or a depth that the model cannot use.
+            UserError: the file cannot be read, or the model cannot use its channels or depth.
         """
         if self.intensity.kind == "stored":
-            image = read_bgr(path)
-            return image if self.format == "BGR" else np.ascontiguousarray(image[..., ::-1])
+            return self._ordered(read_bgr(path), "BGR")
         image = with_channels(read_image(path), self.channels, str(path))
-        if self.channels == 3 and self.format == "BGR":
+        return self._ordered(_plain(image), "RGB")
+
+    def from_array(self, image: np.ndarray) -> np.ndarray:
+        """The same of an array in BGR order, as OpenCV reads files.
+
+        Args:
+            image: (H, W, 3) uint8; where the kind is not "stored" (H, W) or (H, W, C) of any type.
+
+        Raises:
+            UserError: the array is of another type or shape.
+        """
+        found = f"An image given as an array has dtype {image.dtype} and shape {image.shape}"
+        if self.intensity.kind == "stored":
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+                raise UserError(f"{found}; expected uint8 of shape (H, W, 3) in BGR order.")
+            return self._ordered(image, "BGR")
+        image = image[..., None] if image.ndim == 2 else image
+        if image.ndim != 3 or image.dtype.kind not in "buif" or not image.size:
+            raise UserError(f"{found}; expected numbers of shape (H, W) or (H, W, channels).")
+        image = with_channels(image, self.channels, "An image given as an array")
+        return self._ordered(_plain(image), "BGR")
+
+    def _ordered(self, image: np.ndarray, order: str) -> np.ndarray:
+        """The image, whose colours are in ``order``, as INPUT.FORMAT has them."""
+        if image.shape[2] == 3 and self.format != order:
             image = image[..., ::-1]
         return np.ascontiguousarray(image)
+
+
+def _plain(image: np.ndarray) -> np.ndarray:
+    """8 bits as they are, all other numbers as float32, which every library takes."""
+    return image if image.dtype == np.uint8 else image.astype(np.float32)
 
 
 def with_channels(image: np.ndarray, wanted: int, source: str) -> np.ndarray:
@@ -65,6 +93,6 @@ def with_channels(image: np.ndarray, wanted: int, source: str) -> np.ndarray:
             return np.repeat(colour, 3, axis=2) if found < 3 else colour
         return colour if found < 3 else colour.mean(axis=2, keepdims=True)
     raise UserError(
-        f"{source}: found {found} channels, expected {wanted}, as MODEL.PIXEL_MEAN has values. Train "
-        "and predict on images with the same channels."
+        f"{source}: found {found} channels, expected {wanted}, as MODEL.PIXEL_MEAN has values. "
+        "Train and predict on images with the same channels."
     )

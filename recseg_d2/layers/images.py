@@ -26,6 +26,8 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 def scale_array(image: np.ndarray, scale: float) -> np.ndarray:
     """An image (H, W, C) magnified as ``resize_image`` does, with its type of number kept."""
+    if scale == 1:
+        return image
     tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()
     moved = resize_image(tensor, scaled_size(image.shape[:2], scale)).numpy().transpose(1, 2, 0)
     if np.issubdtype(image.dtype, np.integer):
@@ -35,6 +37,8 @@ def scale_array(image: np.ndarray, scale: float) -> np.ndarray:
 
 def scale_labels(planes: np.ndarray, scale: float) -> np.ndarray:
     """Label maps (P, H, W) magnified, each pixel with the label that its centre had."""
+    if scale == 1:
+        return planes
     height, width = scaled_size(planes.shape[1:], scale)
     rows = _centres(height, planes.shape[1])
     columns = _centres(width, planes.shape[2])

@@ -15,7 +15,7 @@ _CLIP = (-0.2, 1.5)  # of values outside of the range: a few bright ones must no
 
 @dataclass(frozen=True)
 class IntensityOptions:
-    """How the values of an image become those that a model sees, before MODEL.PIXEL_MEAN and _STD."""
+    """How an image's values become those that MODEL.PIXEL_MEAN and PIXEL_STD are for."""
 
     # stored: as they are in the file, 8 bits. percentiles: each image's own become 0 and 1.
     # range: two values, the same in all images, become 0 and 1.

@@ -90,7 +90,7 @@ class InstanceFCNProposal(MetaArchitecture):
     def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Loss terms of a batch with ground truth, in training mode or not."""
         stride = self.network.stride
-        images = [pad_to_cells(self.normalised(x["image"]), stride) for x in batched_inputs]
+        images = [pad_to_cells(self.normalised(self.unit_image(x)), stride) for x in batched_inputs]
         instances = [x["instances"].to(self.device) for x in batched_inputs]
         masks = [mask_tensor(i, i.image_size) for i in instances]
         with self.in_precision():
@@ -98,7 +98,9 @@ class InstanceFCNProposal(MetaArchitecture):
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Proposals and instances of each image, at the size that its dict asks for."""
-        return [self._infer(self.normalised(x["image"]), output_size(x)) for x in batched_inputs]
+        return [
+            self._infer(self.normalised(self.unit_image(x)), output_size(x)) for x in batched_inputs
+        ]
 
     def _infer(self, image: torch.Tensor, size: tuple[int, int]) -> dict[str, Instances]:
         with self.in_precision():

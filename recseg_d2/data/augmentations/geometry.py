@@ -17,7 +17,7 @@ from recseg_d2.config.options import AffineOptions, SimilarityCropOptions
 
 
 class AffineTransform(Transform):
-    """Moves each point p = (x, y) to ``linear @ p + offset``; the frame keeps its size, or gets one.
+    """Moves each point p = (x, y) to ``linear @ p + offset``; the frame may get another size.
 
     What comes in from outside the frame is the image's mean colour, and 0, that is background, in
     segmentations. (Continuing the edge would smear objects there into shapes without a mask.)
@@ -162,7 +162,7 @@ class RandomSimilarityCrop(T.Augmentation):
     def _centre(
         self, shape: tuple[int, ...], half: float, sem_seg: np.ndarray | None
     ) -> np.ndarray:
-        """x and y of the crop's centre in the image; ``half`` is half its side there.
+        """X and y of the crop's centre in the image; ``half`` is half its side there.
 
         A crop that fits stays inside, as far as its turn allows.
         """

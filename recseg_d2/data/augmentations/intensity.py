@@ -73,9 +73,8 @@ class IntensityTransform(Transform):
 class RandomIntensity(T.Augmentation):
     """What microscopes, cameras and stains change: see ``IntensityTransform``.
 
-    Each kind of change is drawn on its own: gamma in half of the images, gains and noise in a third,
-    blur in a sixth.
-
+    Each kind of change is drawn on its own: gamma in half of the images, gains and noise in a
+    third, blur in a sixth.
     """
 
     def __init__(self, options: IntensityJitterOptions) -> None:

@@ -35,5 +35,5 @@ def canvas_channels(labels: torch.Tensor) -> torch.Tensor:
 
 
 def shrink_canvas(channels: torch.Tensor) -> torch.Tensor:
-    """The canvas at stride 2, as means and maxima of 2 x 2 pixels: (B, 2, H, W) -> (B, 4, H/2, W/2)."""
+    """Means and maxima of 2 x 2 pixels of a canvas: (B, 2, H, W) -> (B, 4, H/2, W/2)."""
     return torch.cat([F.avg_pool2d(channels, 2), F.max_pool2d(channels, 2)], dim=1)

@@ -1,4 +1,4 @@
-"""Canvases to train on: random subsets of the true objects, drawn as imperfectly as a model does."""
+"""Canvases to train on: random subsets of the true objects, drawn as imperfectly as models do."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Drawing:
             free. Their pixels cannot be won.
 
     Attributes:
-        labels: (padded H, padded W) int32: 0 free, k + 1 object k, negative where an object is known.
+        labels: (padded H, padded W) int32: 0 free, k + 1 object k, negative where one is known.
         objects: what was drawn.
     """
 

@@ -43,7 +43,7 @@ class HeatUpdate:
         return self.heat
 
     def _update(self, canvas: torch.Tensor, region: Region) -> None:
-        """Compute a region, which begins and ends at multiples of the block, from its surroundings."""
+        """Compute a region, which begins and ends at whole blocks, from its surroundings."""
         assert self.heat is not None
         around = tuple(
             slice(max(part.start - REACH, 0), min(part.stop + REACH, side))

@@ -115,7 +115,7 @@ def mask_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 
 def dice_loss(found: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """1 - dice, (K,), of values (K, P) in [0, 1]; 1 is added to both sums, so 0 for two empty ones."""
+    """1 - dice, (K,), of values (K, P) in [0, 1]; both sums plus 1, so 0 for two empty ones."""
     shared = (found * truth).sum(1)
     return 1 - (2 * shared + 1) / (found.sum(1) + truth.sum(1) + 1)
 

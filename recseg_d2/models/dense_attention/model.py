@@ -1,6 +1,6 @@
 """The dense attention model: look where an object is left, segment it, remember it.
 
-Shape letters: B images, C classes, H W the image in pixels, G cells along a window's side, K windows.
+Shape letters: B images, C classes, H W the image in pixels, K windows of G x G cells.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Looks that cannot influence each other are taken in one round: places whose boxes lie apart. Within
 a round, as between rounds, the highest heat comes first. With one look a round the search is the
-plain sequence; more at a time are faster and find the same objects, in rounds instead of one by one.
+plain sequence; more at a time are faster and find the same objects, round by round.
 """
 
 from __future__ import annotations

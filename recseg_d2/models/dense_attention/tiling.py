@@ -1,8 +1,8 @@
 """Large images in overlapping tiles.
 
 What one tile finds is on the canvas of the next, so that nothing is found twice. An object that
-reaches an edge where its tile ends and the image does not may be cut: it is left to the neighbouring
-tile that holds all of it. What no tile holds as a whole is put together from its pieces in the end.
+reaches an edge where its tile ends and the image does not may be cut: it is left to the tile beside
+it that holds all of it. What no tile holds as a whole is put together from its pieces in the end.
 """
 
 from __future__ import annotations

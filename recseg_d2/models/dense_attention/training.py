@@ -220,7 +220,7 @@ def _draw(
     mask: torch.Tensor,
     square: list[int],
 ) -> None:
-    """Draw the mask (G, G) that was predicted for object k, and note whether it is done, in place."""
+    """Draw the mask (G, G) predicted for object k, and note whether it is done, in place."""
     height, width = canvas.labels.shape
     written = write_window(mask, square, (height, width))
     if written is None:

@@ -7,6 +7,7 @@ additions in place of concatenations).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -38,7 +39,7 @@ class ResidualEncoder(nn.Module):
         )
         self.levels = nn.ModuleList(
             nn.Sequential(conv_norm_relu(before, width, stride=2), ResidualBlock(width))
-            for before, width in zip(widths[:-1], widths[1:], strict=True)
+            for before, width in itertools.pairwise(widths)
         )
 
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
@@ -62,7 +63,7 @@ class UNetDecoder(nn.Module):
 
     def __init__(self, widths: Sequence[int], coarse_width: int) -> None:
         super().__init__()
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         self.reduce = nn.ModuleList(conv_norm_relu(deep, own, 1) for own, deep in pairs)
         self.merge = nn.ModuleList(conv_norm_relu(own, own) for own, _ in pairs)
         self.coarse = conv_norm_relu(widths[COARSE_LEVEL], coarse_width, 1)

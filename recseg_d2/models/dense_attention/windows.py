@@ -30,7 +30,7 @@ def windows_around(boxes: torch.Tensor, context: float, margin: float) -> torch.
 
 
 def cell_centres(windows: torch.Tensor, cells: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """x and y, (K, G) each, of the centres of the grid's columns and rows."""
+    """X and y, (K, G) each, of the centres of the grid's columns and rows."""
     steps = (torch.arange(cells, device=windows.device) + 0.5) / cells
     along = steps * windows[:, 2:]
     return windows[:, :1] + along, windows[:, 1:2] + along

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-
 from models.dense_attention.oracle import Oracle, same_partition, scattered_labels
+
 from recseg_d2.models.dense_attention.options import SearchOptions
 from recseg_d2.models.dense_attention.search import Search, boxes_apart
 

@@ -1,9 +1,11 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
-
 from models.dense_attention.oracle import Oracle, same_partition, scattered_labels
 from models.dense_attention.test_search import OPTIONS, run, separate
+
 from recseg_d2.models.dense_attention.tiling import search_tiles, tiles_of
 
 
@@ -18,7 +20,7 @@ def test_tiles_cover_the_image_and_overlap():
     columns = sorted({(t.columns.start, t.columns.stop) for t in tiles})
     assert columns[0][0] == 0
     assert columns[-1][1] == 250
-    assert all(b[0] <= a[1] - 32 for a, b in zip(columns, columns[1:], strict=False))
+    assert all(b[0] <= a[1] - 32 for a, b in itertools.pairwise(columns))
 
 
 def test_a_small_image_is_one_tile():
