@@ -25,10 +25,12 @@ from recseg_d2.config.options import (
     SolverOptions,
 )
 from recseg_d2.errors import UserError
+from recseg_d2.layers.residual_encoder import ResidualEncoderOptions
 from recseg_d2.layers.small_encoder import SmallEncoderOptions
 from recseg_d2.layers.small_pyramid import SmallPyramidOptions
 from recseg_d2.layers.vgg import Conv5VGG16Options
 from recseg_d2.models.convlstm.options import ConvLSTMOptions
+from recseg_d2.models.dense_attention.options import DenseAttentionOptions
 from recseg_d2.models.instance_fcn.options import InstanceFCNOptions
 from recseg_d2.models.mask_proposal_classifier.options import ClassifierOptions
 from recseg_d2.models.recurrent_attention.options import RecurrentAttentionOptions
@@ -44,6 +46,8 @@ NODES: dict[str, type] = {
     "MODEL.RSIS": ConvLSTMOptions,
     "MODEL.INSTANCE_FCN": InstanceFCNOptions,
     "MODEL.PROPOSAL_CLASSIFIER": ClassifierOptions,
+    "MODEL.DENSE_ATTENTION": DenseAttentionOptions,
+    "MODEL.RESIDUAL_ENCODER": ResidualEncoderOptions,
     "MODEL.SMALL_ENCODER": SmallEncoderOptions,
     "MODEL.SMALL_PYRAMID": SmallPyramidOptions,
     "MODEL.VGG16": Conv5VGG16Options,

@@ -125,7 +125,10 @@ class PlateauOptions:
 class SolverOptions:
     """Optimiser, averaging and phases."""
 
-    optimizer: Literal["SGD", "ADAM", "ADAMW"] = "ADAM"  # fused, with the usual PyTorch defaults
+    # Fused, with the usual PyTorch defaults. MUON moves matrices by orthogonal steps (Jordan et al.
+    # 2024) and everything else, and the backbone where BACKBONE_MULTIPLIER is not 1, by AdamW.
+    optimizer: Literal["SGD", "ADAM", "ADAMW", "MUON"] = "ADAM"
+    matrix_lr: float = 0.04  # learning rate of MUON's matrices; the schedule is that of BASE_LR
     backbone_multiplier: float = 1.0  # learning rate of the backbone, relative to the rest
     log_period: int = 20  # iterations between two lines of metrics.json and of the log
     ema_decay: float = 0.0  # of the average of weights that is evaluated and kept; 0 is off

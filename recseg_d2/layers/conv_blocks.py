@@ -26,6 +26,13 @@ def conv_norm_relu(
     )
 
 
+def with_bias(layer: nn.Conv2d, value: float) -> nn.Conv2d:
+    """The layer with its bias set to a value, where training is to begin."""
+    assert layer.bias is not None
+    nn.init.constant_(layer.bias, value)
+    return layer
+
+
 class ResidualBlock(nn.Module):
     """relu(x + conv(relu(conv(x)))), the width unchanged (He et al. 2016)."""
 

@@ -169,12 +169,13 @@ class RandomSimilarityCrop(T.Augmentation):
         sides = np.array([shape[1], shape[0]], np.float64)
         low, high = np.minimum(half, sides / 2), np.maximum(sides - half, sides / 2)
         draw = self._rand_range
+        anywhere = low + draw(size=2) * (high - low)
         if sem_seg is None or draw() < 1 / 2:
-            return draw(low, high, size=2)
+            return anywhere
         numbers = np.unique(sem_seg)
         numbers = numbers[numbers > 0]
         if not len(numbers):
-            return draw(low, high, size=2)
+            return anywhere
         y, x = np.nonzero(sem_seg == numbers[int(draw(0, len(numbers)))])
         pixel = int(draw(0, len(y)))
         around = np.array([x[pixel] + 0.5, y[pixel] + 0.5])

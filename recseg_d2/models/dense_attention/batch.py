@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -48,14 +49,18 @@ class TargetBatch:
         return table.gather(1, flat).view_as(self.cell_labels)
 
 
-def target_batch(objects: list[ObjectTargets], bins: int, device: torch.device) -> TargetBatch:
-    """Stack the targets of images of one size.
+def target_batch(
+    objects: list[ObjectTargets], bins: int, device: torch.device, size: Sequence[int]
+) -> TargetBatch:
+    """Stack the targets of images.
 
     Args:
         objects: of each image.
         bins: of the direction towards an object's centre.
         device: of the result.
+        size: height and width of the batch; smaller images are ignored beyond their own size.
     """
+    objects = [_padded(o, size) for o in objects]
     labels = torch.from_numpy(np.stack([o.labels for o in objects])).to(device).long()
     depth = torch.from_numpy(np.stack([o.depth for o in objects])).to(device)
     directions = np.stack([direction_bins(o, bins, FINE_STRIDE) for o in objects])
@@ -74,6 +79,14 @@ def target_batch(objects: list[ObjectTargets], bins: int, device: torch.device) 
         areas=_table([o.areas for o in objects], 1, np.float32).to(device),
         classes=_table([o.classes for o in objects], 0, np.int64).to(device),
     )
+
+
+def _padded(objects: ObjectTargets, size: Sequence[int]) -> ObjectTargets:
+    """The targets of a larger image, whose further pixels are ignored."""
+    height, width = objects.labels.shape
+    more = ((0, size[0] - height), (0, size[1] - width))
+    labels = np.pad(objects.labels, more, constant_values=IGNORED)
+    return replace(objects, labels=labels, depth=np.pad(objects.depth, more))
 
 
 def object_table(rows: list[np.ndarray], background: float, device: torch.device) -> torch.Tensor:

@@ -73,8 +73,9 @@ def imperfect_mask(
 def mask_iou(drawn: np.ndarray, targets: ObjectTargets, k: int, part: tuple[slice, slice]) -> float:
     """IoU of a mask, given as bools in a part of the image, with object k."""
     own = targets.labels[part] == k + 1
-    shared = np.count_nonzero(drawn & own)
-    return shared / max(int(targets.areas[k]) + np.count_nonzero(drawn) - shared, 1)
+    shared = int((drawn & own).sum())
+    union = int(targets.areas[k]) + int(drawn.sum()) - shared
+    return shared / max(union, 1)
 
 
 def _grown(part: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recseg_d2.layers.conv_blocks import conv_norm_relu
+from recseg_d2.layers.conv_blocks import conv_norm_relu, with_bias
 from recseg_d2.models.dense_attention.canvas import CANVAS_CHANNELS, shrink_canvas
 from recseg_d2.models.dense_attention.trunk import COARSE_STRIDE, FINE_STRIDE
 
@@ -58,9 +58,8 @@ class HeatMap(nn.Module):
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
             conv_norm_relu(width, width, dilation=2),
-            nn.Conv2d(width, 1, 3, padding=1),
+            with_bias(nn.Conv2d(width, 1, 3, padding=1), -2.0),  # most places hold no core
         )
-        nn.init.constant_(self.out[-1].bias, -2.0)  # most places hold no core
 
     def prepare(self, fine: torch.Tensor, coarse: torch.Tensor) -> HeatFeatures:
         """What does not depend on the canvas, from the trunk's features."""
@@ -73,7 +72,7 @@ class HeatMap(nn.Module):
         coarse = self.coarse(features.coarse + coarse_canvas)
         x = features.fine + self.fine_canvas(shrunk)
         x = x + F.interpolate(coarse, scale_factor=float(_RATIO), mode="nearest")
-        return self.out(x)[:, 0]
+        return self.out(x)[:, 0].float()
 
 
 _NEIGHBOURHOOD = 7  # cells; a peak is the largest value among so many along each axis

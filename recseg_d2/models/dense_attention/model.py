@@ -5,22 +5,18 @@ Shape letters: B images, C classes, H W the image in pixels, K windows of G x G 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recseg_d2.layers.conv_blocks import conv_norm_relu
+from recseg_d2.layers.conv_blocks import conv_norm_relu, with_bias
 from recseg_d2.models.dense_attention.canvas import CANVAS_CHANNELS
 from recseg_d2.models.dense_attention.heat import HeatFeatures, HeatMap
 from recseg_d2.models.dense_attention.options import NetworkOptions
-from recseg_d2.models.dense_attention.trunk import (
-    COARSE_STRIDE,
-    FINE_STRIDE,
-    ResidualEncoder,
-    UNetDecoder,
-)
+from recseg_d2.models.dense_attention.trunk import COARSE_STRIDE, FINE_STRIDE, UNetDecoder
 from recseg_d2.models.dense_attention.window_network import WindowNetwork, WindowOutputs
 from recseg_d2.models.dense_attention.windows import place_maps, read_windows, windows_around
 
@@ -52,26 +48,33 @@ class DenseAttention(nn.Module):
     """Trunk, heat map, box field and window network.
 
     Args:
-        options: sizes.
+        encoder: images to a list of feature maps at strides 2, 4, 8, ..., finest first.
+        widths: channels of these maps, at least three.
+        options: other sizes.
         in_channels: of the images.
         num_classes: C.
     """
 
     def __init__(
         self,
-        options: NetworkOptions = NetworkOptions(),  # noqa: B008  (frozen)
-        in_channels: int = 3,
-        num_classes: int = 1,
-        encoder: nn.Module | None = None,
+        encoder: nn.Module,
+        widths: Sequence[int],
+        options: NetworkOptions,
+        in_channels: int,
+        num_classes: int,
     ) -> None:
         super().__init__()
         self.options = options
         coarse, head = options.coarse_width, options.head_width
-        widths = options.widths if encoder is None else encoder.widths
-        self.encoder = encoder or ResidualEncoder(in_channels, widths, options.stem_blocks)
+        self.encoder = encoder
+        # Height and width of images have to be multiples of it.
+        self.stride = FINE_STRIDE * 2 ** (len(widths) - 1)
         self.decoder = UNetDecoder(widths, coarse)
         self.auxiliary = nn.Conv2d(widths[0], 1 + DIRECTIONS, 1)
-        self.box = nn.Sequential(conv_norm_relu(widths[0], head), nn.Conv2d(head, 4, 1))
+        self.box = nn.Sequential(
+            conv_norm_relu(widths[0], head),
+            with_bias(nn.Conv2d(head, 4, 1), 2.2),  # a logarithm: 9 pixels to each side
+        )
         self.box_coarse = nn.Conv2d(coarse, 4, 1)
         self.heat = HeatMap(widths[0], coarse, head)
         self.window_coarse = nn.Conv2d(coarse, options.window_coarse_width, 1)
@@ -79,13 +82,7 @@ class DenseAttention(nn.Module):
         self.window = WindowNetwork(
             read + CANVAS_CHANNELS + _PLACE_CHANNELS, options.window_widths, num_classes
         )
-        nn.init.constant_(self.box[-1].bias, 2.2)  # 9 pixels to each side
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @property
-    def stride(self) -> int:
-        """Height and width of images have to be multiples of it."""
-        return FINE_STRIDE * 2 ** (len(self.options.widths) - 1)
 
     def encode(self, images: torch.Tensor) -> Encoding:
         """Normalised images (B, channels, H, W), H and W multiples of ``stride``."""
@@ -93,9 +90,10 @@ class DenseAttention(nn.Module):
         fine, coarse = self.decoder(self.encoder(images))
         ratio = COARSE_STRIDE // FINE_STRIDE
         far = F.interpolate(self.box_coarse(coarse), scale_factor=float(ratio), mode="bilinear")
-        distances = (self.box(fine) + far).clamp(-2, 7).exp()
+        distances = (self.box(fine) + far).float().clamp(-2, 7).exp()
         heat = self.heat.prepare(fine, coarse)
-        return Encoding(images, fine, self.window_coarse(coarse), distances, heat)
+        # windows are read, and boxes computed, in float32 whatever the precision of convolutions
+        return Encoding(images, fine.float(), self.window_coarse(coarse).float(), distances, heat)
 
     def windows(self, boxes: torch.Tensor) -> torch.Tensor:
         """The windows (K, 3) in which objects with these boxes (K, 4) are segmented."""

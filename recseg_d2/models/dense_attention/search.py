@@ -104,7 +104,8 @@ class Search:
         height, width = image.shape[1:]
         padding = (0, -width % model.stride, 0, -height % model.stride)
         padded = F.pad(image[None], padding, mode="replicate") if any(padding) else image[None]
-        self.encoding = model.encode(padded)
+        with torch.no_grad():
+            self.encoding = model.encode(padded)
         self.drawing = Drawing((height, width), padded.shape[2:], known)
         self.open = self._open_cells(height, width)
         self.heat = HeatUpdate(model.heat, self.encoding.heat)
@@ -151,7 +152,7 @@ class Search:
 
     def _look(self, heat: torch.Tensor, canvas: torch.Tensor) -> _Candidates | None:
         """Look at this round's places; None where there is none."""
-        peaks = heat_peaks(heat, self.options.heat_threshold)
+        peaks = heat_peaks(heat, self.options.heat_thresh)
         rows, columns = torch.nonzero(peaks, as_tuple=True)
         if not len(rows):
             return None
@@ -184,7 +185,7 @@ class Search:
         classes = None if found.classes is None else found.classes[k]
         drawn = DrawnObject(found.masks[k], found.windows[k], found.scores[k], classes)
         number = -1
-        if found.scores[k] >= self.options.score_threshold:
+        if found.scores[k] >= self.options.score_thresh:
             number = self.drawing.add(drawn, self.options.min_area, self.options.duplicate_iou)
         self.open[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = 0
         if number < 0:

@@ -82,7 +82,7 @@ def training_step(
         rng: of the canvases and windows.
     """
     encoding = model.encode(images)
-    auxiliary = model.auxiliary(encoding.fine)
+    auxiliary = model.auxiliary(encoding.fine).float()
     first = [random_canvas(rng, o, options.merged) for o in batch.objects]
     second = [random_canvas(rng, o, options.merged) for o in batch.objects]
     heat, heat_term = _heat(model, encoding, batch, first)

@@ -2,7 +2,7 @@
 
 An encoder with one feature map an octave, from stride 2 on, and a decoder that brings the coarse
 maps back to strides 8 and 2 by sums with the finer ones (a U-Net, Ronneberger et al. 2015, with
-additions in place of concatenations).
+additions in place of concatenations). The encoder is ``layers.residual_encoder``, or any backbone.
 """
 
 from __future__ import annotations
@@ -12,45 +12,61 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from detectron2.modeling import Backbone
 from torch import nn
 
-from recseg_d2.layers.conv_blocks import ResidualBlock, conv_norm_relu
+from recseg_d2.layers.conv_blocks import conv_norm, conv_norm_relu
 
 FINE_STRIDE = 2  # of the decoder's finest features, the heat map and the boxes
 COARSE_LEVEL = 2  # index of the encoder's level whose stride the coarse features have
 COARSE_STRIDE = 8
 
 
-class ResidualEncoder(nn.Module):
-    """A small residual network: a stem that loses no pixel, then strided levels.
+class BackboneEncoder(nn.Module):
+    """The feature maps of any backbone, with a stem of its own at stride 2.
+
+    Backbones that were trained on photographs see three channels and lose detail early; the stem
+    sees every pixel of every channel. Its map is added to the backbone's at stride 2, or stands for
+    it where the backbone begins at stride 4.
 
     Args:
-        in_channels: of the image.
-        widths: channels at strides 2, 4, 8, ...
-        stem_blocks: residual blocks at stride 2; the other levels have one each.
+        backbone: with maps at strides 4 (or 2), 8, 16, ..., each twice the one before.
+        in_channels: of the images; the backbone sees the first ``backbone_channels`` of them.
+        backbone_channels: of the image as the backbone takes it.
+        width: channels at stride 2.
+
+    Raises:
+        ValueError: the strides are others.
     """
 
-    def __init__(self, in_channels: int, widths: Sequence[int], stem_blocks: int = 1) -> None:
+    def __init__(
+        self, backbone: Backbone, in_channels: int, backbone_channels: int, width: int
+    ) -> None:
         super().__init__()
+        shapes = backbone.output_shape()
+        self.names = sorted(shapes, key=lambda name: shapes[name].stride or 0)
+        strides = [shapes[name].stride for name in self.names]
+        usual = [FINE_STRIDE * 2**k for k in range(len(strides) + 1)]
+        if strides not in (usual[:-1], usual[1:]) or COARSE_STRIDE not in strides:
+            raise ValueError(f"has maps at strides {strides}; expected 2 or 4, then 8, 16, ...")
+        channels = [shapes[name].channels or 0 for name in self.names]
+        self.backbone, self.backbone_channels = backbone, backbone_channels
         self.stem = nn.Sequential(
-            nn.PixelUnshuffle(FINE_STRIDE),  # each 2 x 2 block of pixels becomes channels
-            conv_norm_relu(in_channels * FINE_STRIDE**2, widths[0]),
-            *(ResidualBlock(widths[0]) for _ in range(stem_blocks)),
+            nn.PixelUnshuffle(FINE_STRIDE), conv_norm(in_channels * FINE_STRIDE**2, width)
         )
-        self.levels = nn.ModuleList(
-            nn.Sequential(conv_norm_relu(before, width, stride=2), ResidualBlock(width))
-            for before, width in itertools.pairwise(widths)
-        )
+        self.finest = None
+        if strides[0] == FINE_STRIDE:
+            self.finest = conv_norm(channels.pop(0), width, 1)
+        self.widths = (width, *channels)
 
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """(B, in_channels, H, W) -> feature maps at strides 2, 4, 8, ..., finest first.
-
-        H and W are multiples of the coarsest stride.
-        """
-        features = [self.stem(image)]
-        for level in self.levels:
-            features.append(level(features[-1]))
-        return features
+        """(B, in_channels, H, W) -> feature maps at strides 2, 4, 8, ..., finest first."""
+        found = self.backbone(image[:, : self.backbone_channels])
+        features = [found[name] for name in self.names]
+        own = self.stem(image)
+        if self.finest is not None:
+            own = own + self.finest(features.pop(0))
+        return [torch.relu(own), *features]
 
 
 class UNetDecoder(nn.Module):

@@ -60,12 +60,12 @@ class WindowNetwork(nn.Module):
         deep = self.deep(middle)
         y = self.merge_middle(_double(self.reduce_deep(deep)) + middle)
         y = self.merge_fine(_double(self.reduce_middle(y)) + fine)
-        masks = self.mask(y)
+        masks = self.mask(y).float()
         weights = masks.detach().sigmoid()  # the score judges the mask, it does not shape it
         inside = (y * weights).sum((2, 3)) / (weights.sum((2, 3)) + 1)
         summary = torch.cat([deep.mean((2, 3)), deep.amax((2, 3)), inside], dim=1)
-        classes = None if self.cls is None else self.cls(summary)
-        return WindowOutputs(masks[:, 0], self.score(summary)[:, 0], classes)
+        classes = None if self.cls is None else self.cls(summary).float()
+        return WindowOutputs(masks[:, 0], self.score(summary)[:, 0].float(), classes)
 
 
 def _pair(in_width: int, width: int, stride: int) -> nn.Sequential:

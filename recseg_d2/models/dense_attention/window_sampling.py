@@ -95,12 +95,12 @@ def own_windows(
     peaks = heat_peaks(heat, _LEAST_HEAT) & batch.known[image]
     values, index = (heat * peaks).flatten().topk(most)
     index = index[values > 0]
+    unclear = torch.from_numpy(np.append(canvas.unclear, False)).to(heat.device)
+    index = index[~unclear[batch.cell_labels[image].flatten()[index] - 1]]
+    if not len(index):  # a batch has windows, whatever is in it
+        index = (heat * batch.known[image]).argmax()[None]
     rows, columns = index // heat.shape[1], index % heat.shape[1]
-    objects = batch.cell_labels[image][rows, columns] - 1
-    device = objects.device
-    done = torch.from_numpy(np.append(canvas.done, False)).to(device)
-    unclear = torch.from_numpy(np.append(canvas.unclear, False)).to(device)
-    clear = ~unclear[objects]
+    objects = (batch.cell_labels[image][rows, columns] - 1).clamp(min=NOTHING)
+    done = torch.from_numpy(np.append(canvas.done, True)).to(heat.device)
     objects = torch.where(done[objects], NOTHING, objects)
-    rows, columns, objects = rows[clear], columns[clear], objects[clear]
     return WindowSample(place_of(rows, columns), boxes_at(distances, rows, columns), objects)

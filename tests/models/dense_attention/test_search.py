@@ -8,7 +8,7 @@ from models.dense_attention.oracle import Oracle, same_partition, scattered_labe
 from recseg_d2.models.dense_attention.options import SearchOptions
 from recseg_d2.models.dense_attention.search import Search, boxes_apart
 
-OPTIONS = SearchOptions(heat_threshold=0.5, score_threshold=0.5, min_area=4)
+OPTIONS = SearchOptions(heat_thresh=0.5, score_thresh=0.5, min_area=4)
 
 
 def separate(labels: np.ndarray, least: int = 40) -> np.ndarray:
@@ -86,7 +86,7 @@ def test_heat_maps_are_kept_where_asked_for():
     result = run(labels, keep_heat=True)
     rounds = max(look.round for look in result.looks) + 1
     assert len(result.heat) == rounds + 1  # the last one shows that nothing is left
-    assert result.heat[-1].max() < OPTIONS.heat_threshold
+    assert result.heat[-1].max() < OPTIONS.heat_thresh
 
 
 def test_boxes_apart():
