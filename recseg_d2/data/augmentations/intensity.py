@@ -87,14 +87,16 @@ class RandomIntensity(T.Augmentation):
         channels = 1 if image.ndim == 2 else image.shape[2]
         draw, most = self._rand_range, self.options
         gains = np.exp(draw(-most.gain, most.gain, size=channels))
+        gamma = float(np.exp(draw(-most.gamma, most.gamma)))
+        noise, blur = draw(0, most.noise), draw(0, most.blur)
         drawn = DrawnIntensity(
             invert=draw() < most.invert,
-            gamma=float(np.exp(draw(-most.gamma, most.gamma))) if draw() < 1 / 2 else 1.0,
+            gamma=gamma if draw() < 1 / 2 else 1.0,
             contrast=float(np.exp(draw(-most.contrast, most.contrast))),
             brightness=draw(-most.brightness, most.brightness),
             gains=(gains if draw() < 1 / 3 else np.ones(channels)).astype(np.float32),
-            noise=draw(0, most.noise) if draw() < 1 / 3 else 0.0,
+            noise=noise if draw() < 1 / 3 else 0.0,
             noise_seed=int(draw(0, 2**31)),
-            blur=draw(0, most.blur) if draw() < 1 / 6 else 0.0,
+            blur=blur if draw() < 1 / 6 else 0.0,
         )
         return IntensityTransform(drawn)
