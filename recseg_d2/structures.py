@@ -173,9 +173,13 @@ class LabelMapMasks:
         """All masks, (N, H, W) bool."""
         return self.labels[None] == self.numbers[:, None, None]
 
+    def numpy(self) -> np.ndarray:
+        """All masks, (N, H, W) bool."""
+        return self.tensor.cpu().numpy()
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """All masks as numpy sees them, (N, H, W) bool."""
-        masks = self.tensor.cpu().numpy()
+        masks = self.numpy()
         return masks if dtype is None else masks.astype(dtype)
 
     def areas(self) -> torch.Tensor:

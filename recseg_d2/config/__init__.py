@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from detectron2.config import CfgNode, get_cfg
@@ -112,7 +112,7 @@ def naming_keys() -> AbstractContextManager[None]:
     return nodes.naming_keys(NODES)
 
 
-def load_config(config_file: str | Path, opts: Sequence[str] = ()) -> CfgNode:
+def load_config(config_file: str | Path, opts: Sequence[Any] = ()) -> CfgNode:
     """Defaults, then a file (or a shipped config's name), then KEY VALUE pairs.
 
     MODEL.DEVICE becomes a device that this machine has.
