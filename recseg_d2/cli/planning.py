@@ -9,8 +9,9 @@ from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils import comm
 
+from recseg_d2.cli.model_options import card_of
 from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL, register_given
-from recseg_d2.config import load_config
+from recseg_d2.config import load_config, parse_config
 from recseg_d2.data.facts import look_at
 from recseg_d2.data.sources.base import Fold
 from recseg_d2.engine.phases import phase_configs
@@ -41,7 +42,9 @@ def configure(args: argparse.Namespace) -> tuple[CfgNode, Plan | None]:
     if planned:
         classes = MetadataCatalog.get(FOLDER_TRAIN).thing_classes
         plan = plan_training(look_at(DatasetCatalog.get(FOLDER_TRAIN)), classes)
-    cfg = load_config(CONFIG if planned else args.config_file, [*_options(plan), *args.opts])
+        if args.weights:
+            plan = plan.going_on()
+    cfg = _config(args, plan)
     if args.train_data:
         cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (FOLDER_TRAIN,), ()
     if args.val_data or folds[1]:
@@ -53,8 +56,15 @@ def configure(args: argparse.Namespace) -> tuple[CfgNode, Plan | None]:
     return cfg, plan
 
 
-def _options(plan: Plan | None) -> list[object]:
-    return [] if plan is None else plan.options()
+def _config(args: argparse.Namespace, plan: Plan | None) -> CfgNode:
+    """The config of --config-file, of the weights to go on from, or of the plan, with its keys."""
+    opts = [*([] if plan is None else plan.options()), *args.opts]
+    if args.weights:
+        opts += ["MODEL.WEIGHTS", args.weights]
+    card = card_of(args.weights) if args.weights and not args.config_file else None
+    if card is not None:
+        return parse_config(card.config, args.weights, opts)
+    return load_config(CONFIG if plan else args.config_file, opts)
 
 
 def _folds(args: argparse.Namespace, planned: bool) -> tuple[Fold | None, Fold | None]:

@@ -28,7 +28,6 @@ from recseg_d2.data.io.images import read_bgr
 from recseg_d2.engine.outputs import DEFAULT_OUTPUTS, PredictedImage, PredictionWriter
 from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.errors import UserError
-from recseg_d2.meta_arch.sequential import SequentialModel
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -61,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     left_out = {"overlays"} if args.no_overlays else set()
     outputs = [name for name in DEFAULT_OUTPUTS if name not in left_out]
     writer = PredictionWriter(args.output, [*outputs, *(["sequences"] if args.sequences else [])])
-    classes = _categories(predictor.cfg), isinstance(predictor.model, SequentialModel)
+    classes = _categories(predictor.cfg), getattr(predictor.model, "ordered", False)
     unreadable: list[Path] = []
     with tqdm(total=len(paths), unit="image", desc="predict") as progress:
         readable = _read(paths, unreadable, progress)

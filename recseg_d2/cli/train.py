@@ -5,6 +5,7 @@ printed with its reasons and kept in OUTPUT_DIR/plan.txt, and KEY VALUE pairs ch
 
 Examples:
     recseg train --train-data my/train --minutes 20
+    recseg train --train-data my/train --weights recseg://nuclei
     recseg train --config-file rsis_synthetic.yaml
     recseg train --config-file rsis_small.yaml --train-data my/train --val-data my/val
     recseg train --config-file ris_small.yaml --one-class --train-data my/annotations/train.json
@@ -65,6 +66,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="M",
         help="set SOLVER.MAX_ITER to the iterations that fit into M minutes here, by timing the "
         "first of them; for configs without phases",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="go on from a checkpoint, or recseg://NAME of the model zoo, whose config is taken "
+        "where --config-file names none; the same as MODEL.WEIGHTS",
     )
     add_own_data_options(parser)
     parser.add_argument("--phase", default="", help="run this phase of SOLVER.PHASES alone")

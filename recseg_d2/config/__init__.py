@@ -6,7 +6,7 @@ place in ``NODES``. ``docs/configs.md`` lists all keys.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -120,11 +120,38 @@ def load_config(config_file: str | Path, opts: Sequence[Any] = ()) -> CfgNode:
     Raises:
         UserError: no such file, or a key or value that the config refuses.
     """
-    cfg = get_recseg_cfg()
-    where = " with ".join(filter(None, [str(config_file), " ".join(map(str, opts))]))
-    try:
+
+    def merge(cfg: CfgNode) -> None:
         if config_file:
             cfg.merge_from_file(str(get_config_file(str(config_file))))
+
+    return _complete(merge, str(config_file), opts)
+
+
+def parse_config(text: str, source: str, opts: Sequence[Any] = ()) -> CfgNode:
+    """As ``load_config``, of a config's text.
+
+    Args:
+        text: YAML.
+        source: where it is from, for messages.
+        opts: KEY VALUE pairs.
+
+    Raises:
+        UserError: the text is no config, or a key or value is refused.
+    """
+
+    def merge(cfg: CfgNode) -> None:
+        cfg.merge_from_other_cfg(CfgNode(yaml.safe_load(text)))
+
+    return _complete(merge, source, opts)
+
+
+def _complete(merge: Callable[[CfgNode], None], source: str, opts: Sequence[Any]) -> CfgNode:
+    """Defaults, then what ``merge`` adds, then KEY VALUE pairs."""
+    cfg = get_recseg_cfg()
+    where = " with ".join(filter(None, [source, " ".join(map(str, opts))]))
+    try:
+        merge(cfg)
         cfg.merge_from_list(list(opts))
         check_options(cfg)
     except (OSError, KeyError, ValueError, AssertionError, yaml.YAMLError) as error:  # yacs'

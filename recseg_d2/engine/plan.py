@@ -23,6 +23,7 @@ _CROPS = (96, 128, 192, 256)
 _CROP_OF_OBJECT = 2.0  # side of a crop, as a multiple of the longer side of large objects
 _PIXELS_A_STEP = 4 * 128 * 128  # of all crops of an iteration
 _FEW, _MANY = 30, 150  # images; trainings are short with few of them
+_GOING_ON = {"SOLVER.BASE_LR": 0.0007, "SOLVER.MATRIX_LR": 0.013}  # from trained weights
 _SHORT, _LONG = 1500, 3000  # iterations
 
 
@@ -54,6 +55,18 @@ class Plan:
     def options(self) -> list[Any]:
         """KEY VALUE pairs for ``load_config``."""
         return [part for d in self.decisions for part in (d.key, d.value)]
+
+    def going_on(self) -> Plan:
+        """The plan of a training from trained weights: shorter, and in smaller steps."""
+        kept = []
+        for decision in self.decisions:
+            if decision.key == "SOLVER.MAX_ITER":
+                reason = f"a third of {decision.value}, from trained weights"
+                decision = Decision(decision.key, decision.value // 3, reason)
+            kept.append(decision)
+        for key, value in _GOING_ON.items():
+            kept.append(Decision(key, value, "a third, from trained weights"))
+        return Plan(self.summary, tuple(kept))
 
     def __str__(self) -> str:
         return "\n".join([self.summary, *(f"  {decision}" for decision in self.decisions)])

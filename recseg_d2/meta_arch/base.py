@@ -33,6 +33,8 @@ class MetaArchitecture(nn.Module):
         UserError: mean and standard deviation differ in their number of channels.
     """
 
+    ordered = False  # whether "step" of its instances is the order of discovery
+
     pixel_mean: torch.Tensor
     pixel_std: torch.Tensor
 

@@ -33,6 +33,8 @@ class SequentialModel(MetaArchitecture):
         shared: arguments of ``MetaArchitecture``.
     """
 
+    ordered = True
+
     def __init__(self, *, sequential: SequentialOptions, **shared: Any) -> None:
         super().__init__(**shared)
         self.image_size = sequential.image_size
