@@ -28,6 +28,17 @@ class ImageReader:
         self.format = cfg.INPUT.FORMAT
         self.channels = len(cfg.MODEL.PIXEL_MEAN)
 
+    def read(self, path: str | Path) -> np.ndarray:
+        """A file as ``from_array`` takes it: (H, W, C), colours in BGR order.
+
+        Raises:
+            UserError: the file cannot be read, or is of another depth than the model takes.
+        """
+        if self.intensity.kind == "stored":
+            return read_bgr(path)
+        image = read_image(path)
+        return image[..., 2::-1] if image.shape[2] in (3, 4) else image
+
     def __call__(self, path: str | Path) -> np.ndarray:
         """(H, W, C), three channels in the order of INPUT.FORMAT.
 

@@ -52,7 +52,7 @@ class Predictor:
         self.model.eval()
         load_weights(self.model, self.cfg.MODEL.WEIGHTS)
         sizes = [self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MIN_SIZE_TEST]
-        self._reader = ImageReader(self.cfg)
+        self.reader = ImageReader(self.cfg)
         self._resize = T.ResizeShortestEdge(sizes, self.cfg.INPUT.MAX_SIZE_TEST)
 
     def __call__(self, images: Iterable[str | Path | np.ndarray]) -> Iterator[Instances]:
@@ -98,9 +98,9 @@ class Predictor:
             UserError: as for a call.
         """
         if isinstance(image, np.ndarray):
-            array = self._reader.from_array(image)
+            array = self.reader.from_array(image)
         else:
-            array = self._reader(image)
+            array = self.reader(image)
         height, width = array.shape[:2]
         array = self._resize.get_transform(array).apply_image(array)
         tensor = torch.as_tensor(np.ascontiguousarray(array.transpose(2, 0, 1), np.float32))

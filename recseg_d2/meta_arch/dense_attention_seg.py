@@ -26,7 +26,7 @@ from recseg_d2.models.dense_attention.batch import target_batch
 from recseg_d2.models.dense_attention.drawing import FoundObjects
 from recseg_d2.models.dense_attention.model import DIRECTIONS, DenseAttention
 from recseg_d2.models.dense_attention.options import DenseAttentionOptions
-from recseg_d2.models.dense_attention.search import Search, SearchResult
+from recseg_d2.models.dense_attention.search import Search
 from recseg_d2.models.dense_attention.targets import flatten_masks, object_targets
 from recseg_d2.models.dense_attention.tiling import search_tiles
 from recseg_d2.models.dense_attention.training import training_step
@@ -112,11 +112,32 @@ class DenseAttentionSeg(MetaArchitecture):
         """Predictions for a batch, each at the size that its dict asks for."""
         return [{"instances": self._instances(self.search(x), x)} for x in batched_inputs]
 
+    def traced_inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same, with what figures show of how it came about.
+
+        Returns:
+            for each image "instances" and "trace", a ``SearchResult`` with the heat maps; None for
+            an image that was searched in tiles.
+        """
+        return [self._traced(x) for x in batched_inputs]
+
+    def _traced(self, dict_: dict[str, Any]) -> dict[str, Any]:
+        image = self.model_image(dict_)
+        if self._needs_tiles(image):
+            return {"instances": self._instances(self.search(dict_), dict_), "trace": None}
+        with self.in_precision():
+            result = Search(self.network, image, self.options.test, keep_heat=True).run()
+        found = result.drawing.found(self.options.test.min_area)
+        return {"instances": self._instances(found, dict_), "trace": result}
+
+    def _needs_tiles(self, image: torch.Tensor) -> bool:
+        return max(image.shape[1:]) > self.options.tiling.side
+
     def search(self, dict_: dict[str, Any]) -> FoundObjects:
         """What is found in one image, at the resolution that the model works at."""
         image, tiling = self.model_image(dict_), self.options.tiling
         with self.in_precision():
-            if max(image.shape[1:]) > tiling.side:
+            if self._needs_tiles(image):
                 return search_tiles(
                     self.network, image, self.options.test, tiling.side, tiling.overlap
                 )
@@ -125,12 +146,6 @@ class DenseAttentionSeg(MetaArchitecture):
                 .run()
                 .drawing.found(self.options.test.min_area)
             )
-
-    def traced_search(self, dict_: dict[str, Any]) -> SearchResult:
-        """The search of one image in one piece, with every look and the heat maps."""
-        with self.in_precision():
-            image = self.model_image(dict_)
-            return Search(self.network, image, self.options.test, keep_heat=True).run()
 
     def model_image(self, dict_: dict[str, Any]) -> torch.Tensor:
         """The image of an input dict as the networks see it: normalised, then its copy."""
