@@ -86,7 +86,7 @@ class Trainer(DefaultTrainer):
             dataset_name,
             folder,
             limit=cfg.TEST.DETECTIONS_PER_IMAGE,
-            ordered=getattr(model, "finds_in_order", False),
+            ordered=getattr(model, "ordered", False),
         )
         return DatasetEvaluators([evaluator, recorder])
 

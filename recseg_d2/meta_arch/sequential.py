@@ -33,7 +33,7 @@ class SequentialModel(MetaArchitecture):
         shared: arguments of ``MetaArchitecture``, passed on.
     """
 
-    finds_in_order = True
+    ordered = True
 
     def __init__(self, *, sequential: SequentialOptions, **shared: Any) -> None:
         super().__init__(**shared)
@@ -141,7 +141,7 @@ class SequentialModel(MetaArchitecture):
 
     def images(self, batched_inputs: list[dict[str, Any]]) -> torch.Tensor:
         """Normalised images at the working resolution, (B, channels, H, W)."""
-        images = [x["image"].to(self.device).float() for x in batched_inputs]
+        images = [self.unit_image(x) for x in batched_inputs]
         return torch.stack([self.normalised(resize_image(i, self.image_size)) for i in images])
 
     def targets(self, batched_inputs: list[dict[str, Any]]) -> InstanceTargets:
