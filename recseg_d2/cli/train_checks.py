@@ -78,8 +78,9 @@ def check_resumable(phase: CfgNode, whole: CfgNode) -> None:
     """Refuse to resume another model's run, before anything in its folder is overwritten.
 
     Args:
-        phase: the config of a phase.
-        whole: of the run, whose OUTPUT_DIR has its config.yaml until the last phase begins.
+        phase: the config of the phase that is resumed.
+        whole: the config of the run, whose OUTPUT_DIR has its config.yaml until the last phase
+            begins.
 
     Raises:
         UserError: OUTPUT_DIR has checkpoints, and its config.yaml is missing or of another model.

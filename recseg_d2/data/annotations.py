@@ -54,8 +54,8 @@ def check_segmentation(segmentation: Any, shape: tuple[int, int], source: str) -
     Args:
         segmentation: list of polygons [x0, y0, x1, y1, ...], RLE dict (compressed or not), or an
             (H, W) array.
-        shape: the image's height and width, pixels.
-        source: file name for the error message.
+        shape: height and width of the image in pixels.
+        source: name of the file that the segmentation is of, for the error message.
 
     Raises:
         UserError: the form is unknown, the mask's size is not the image's, an RLE is damaged, or a

@@ -44,7 +44,7 @@ class Report:
 
     Attributes:
         problems: what has to be mended, in the order of the images; empty for a good data set.
-        summary: numbers over all images.
+        summary: counts over all images.
     """
 
     problems: list[Problem]
@@ -64,7 +64,8 @@ def validate_dicts(
     Args:
         dicts: one for each image; a dict without "annotations" is of a test set.
         classes: their names, in the order of the category ids.
-        open_images: read each image's header too, which finds missing files and wrong sizes.
+        open_images: whether each image's header is read too, which finds missing files and wrong
+            sizes.
     """
     check = partial(_check_record, classes=len(classes), open_images=open_images)
     checked = in_threads(check, dicts)
@@ -79,8 +80,8 @@ def check_dataset_dicts(dicts: Sequence[Record], name: str, num_classes: int) ->
 
     Args:
         dicts: Detectron2's standard dicts.
-        name: of the data set, for the messages.
-        num_classes: category ids must be in [0, num_classes).
+        name: name of the data set, for the messages.
+        num_classes: number of classes C; category ids have to be in [0, C).
 
     Raises:
         UserError: no image at all, an image file is missing, an object without a mask, a mask whose

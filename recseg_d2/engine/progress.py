@@ -29,7 +29,7 @@ class Plateau:
 
     Args:
         patience: evaluations without improvement that make a plateau.
-        higher_is_better: direction.
+        higher_is_better: whether a greater value of the metric is an improvement.
     """
 
     def __init__(self, patience: int, higher_is_better: bool) -> None:
@@ -54,11 +54,11 @@ class Plateau:
         self.best, self.waited = None, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """What a checkpoint keeps, so that a resumed run goes on as if never stopped."""
         return {"best": self.best, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+        """Go on from what ``state_dict`` gave."""
         self.best, self.waited = state["best"], state["waited"]
 
 
@@ -74,11 +74,11 @@ class Curriculum(HookBase):
     Has to come after the hooks that produce the metric.
 
     Args:
-        model: has ``steps`` and ``step_limit``.
-        start: objects at first.
+        model: a model with ``steps`` and ``step_limit``.
+        start: number of objects to predict at first.
         every: iterations between two raises; 0 waits for a plateau of the metric instead.
-        plateau: of the metric.
-        metric: name in the storage.
+        plateau: tells when the metric no longer improves.
+        metric: name of the metric in the event storage.
     """
 
     def __init__(
@@ -119,11 +119,11 @@ class Curriculum(HookBase):
         return self._start + self._raised >= self._model.steps
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """What a checkpoint keeps, so that a resumed run goes on as if never stopped."""
         return {"raised": self._raised, **self._plateau.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+        """Go on from what ``state_dict`` gave."""
         self._raised = state["raised"]
         self._plateau.load_state_dict(state)
 
@@ -135,7 +135,7 @@ class BestCheckpoint(HookBase):
 
     Args:
         metric: name in the storage; a warning says so if no evaluation produced it.
-        plateau: of the metric; a patience of 0 never ends training.
+        plateau: tells when the metric no longer improves; a patience of 0 never ends training.
         save_best: stores the model as the best one so far.
         finish: called before training ends early, with the best model stored.
     """
@@ -182,9 +182,9 @@ class BestCheckpoint(HookBase):
             self._save_best()
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """What a checkpoint keeps, so that a resumed run goes on as if never stopped."""
         return self._plateau.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+        """Go on from what ``state_dict`` gave."""
         self._plateau.load_state_dict(state)

@@ -56,12 +56,12 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_optimizer(cls, cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Optimizer:
-        """See ``engine.solver``."""
+        """The optimiser that SOLVER.OPTIMIZER names, see ``engine.solver``."""
         return solver.build_optimizer(cfg, model)
 
     @classmethod
     def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer) -> Any:
-        """See ``engine.solver``."""
+        """The learning rate schedule of SOLVER.LR_SCHEDULER_NAME, see ``engine.solver``."""
         return solver.build_lr_scheduler(cfg, optimizer)
 
     @classmethod

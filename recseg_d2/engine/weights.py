@@ -20,7 +20,7 @@ def load_weights(model: torch.nn.Module, weights: str) -> None:
     """Load a checkpoint completely, or refuse it.
 
     Args:
-        model: as the config builds it; changed in place.
+        model: a model as the config builds it; it is changed in place.
         weights: a file, or any address that Detectron2's ``PathManager`` knows.
 
     Raises:

@@ -144,8 +144,8 @@ def make_instances(
 
     Args:
         masks: (K, H, W) bool, or ``LabelMapMasks``, at the size that the image's dict asks for.
-        scores: (K,) float in [0, 1].
-        classes: (K,) int64.
+        scores: (K,) float in [0, 1], the greater the more certain.
+        classes: (K,) int64, the class of each from 0.
         step: (K,) int64, the order of discovery; None where that is the order they come in.
     """
     if step is None:

@@ -42,10 +42,11 @@ class MaskProposalClassifier(MetaArchitecture):
     ``{"instances": Instances}`` otherwise, masks at the size that each dict asks for.
 
     Args:
-        backbone: any; one of its feature maps is used.
-        options: of the classifier, what it is trained on, and how its scores become instances.
-        max_instances: most instances of an image.
-        shared: arguments of ``MetaArchitecture``.
+        backbone: any backbone, one of whose feature maps is used.
+        options: MODEL.PROPOSAL_CLASSIFIER: the classifier, what it is trained on, and how its
+            scores become instances.
+        max_instances: most instances that are predicted for an image.
+        shared: arguments of ``MetaArchitecture``, passed on.
 
     Raises:
         UserError: the backbone lacks the wanted feature map.
@@ -110,7 +111,7 @@ class MaskProposalClassifier(MetaArchitecture):
         """Scores of proposals.
 
         Args:
-            batched_inputs: of B images, of which only "image" is used.
+            batched_inputs: dicts of B images, of which only "image" is used.
             masks: an image's proposals each, (R_i, H_i, W_i) bool, of any resolution.
 
         Returns:

@@ -57,7 +57,7 @@ def probe_image(path: str | Path, decode: bool = True) -> tuple[int, int]:
     """Height and width of an image as ``read_bgr`` returns it, in pixels.
 
     Args:
-        path: as for ``open_image``.
+        path: an image file in any format that Pillow reads.
         decode: also decode the pixels, the only way to find out that a file is cut short.
 
     Raises:
@@ -77,7 +77,7 @@ def read_image(path: str | Path) -> np.ndarray:
     """Read an image with the numbers that are stored.
 
     Args:
-        path: as for ``open_image``.
+        path: an image file in any format that Pillow reads.
 
     Returns:
         (H, W, C) of the file's type, such as uint8 or uint16, turned as the camera noted. C is 1
@@ -96,7 +96,7 @@ def read_bgr(path: str | Path) -> np.ndarray:
     """Read an image as models take it.
 
     Args:
-        path: as for ``open_image``.
+        path: an image file in any format that Pillow reads.
 
     Returns:
         (H, W, 3) uint8 in BGR order, as ``read_image``; grey is repeated, opacity is dropped.

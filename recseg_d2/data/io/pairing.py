@@ -25,10 +25,10 @@ def find_pairs(
     """Match the images of a folder with label maps by what their stems have in common.
 
     Args:
-        image_dir: holds the images.
+        image_dir: the folder that holds the images.
         label_dir: holds the label maps; may be the same folder.
         image_suffix: what an image's stem ends in beyond the common part, such as "_rgb".
-        label_suffix: the same for label maps, such as "_label".
+        label_suffix: what the names of label maps end with before the ending, such as "_label".
 
     Returns:
         (common stem, image, label map or None) in the order of the stems.

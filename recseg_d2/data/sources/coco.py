@@ -45,9 +45,9 @@ class CocoImage(NamedTuple):
     """An image of an annotation file.
 
     Attributes:
-        image: its entry in "images".
-        annotations: entries in "annotations" whose category is kept.
-        category_of: category of each "category_id".
+        image: the image's entry in the file's list "images".
+        annotations: the image's entries in "annotations" whose category is kept.
+        category_of: contiguous number of the category, from 0, by "category_id".
     """
 
     image: dict[str, Any]
@@ -61,12 +61,12 @@ class Coco(DataSource[CocoImage]):
 
     Attributes:
         json_file: annotations in COCO's format.
-        image_root: the folder of the images.
+        image_root: the folder that "file_name" of the images is relative to.
         categories: names of the categories to keep; they become 0, 1, ... in this order.
         only_with_objects: leave out images without an object of these categories (a crowd is none).
         first: keep so many images, those of the smallest ids; None keeps all.
         sample: keep so many images, drawn by ``seed``; fewer where there are fewer; None keeps all.
-        seed: of that draw.
+        seed: seed that the images are drawn with.
         evaluation: fields of ``MetadataCatalog`` that say how predictions are scored.
     """
 
@@ -81,7 +81,7 @@ class Coco(DataSource[CocoImage]):
 
     @property
     def place(self) -> Path:
-        """The annotation file."""
+        """The file of annotations, which messages name."""
         return self.json_file
 
     def find(self) -> list[CocoImage]:
@@ -102,7 +102,7 @@ class Coco(DataSource[CocoImage]):
         }
 
     def file_of(self, item: CocoImage) -> str:
-        """The image."""
+        """Path of the image file."""
         return str(self.image_root / item.image["file_name"])
 
     def metadata(self) -> dict[str, Any]:

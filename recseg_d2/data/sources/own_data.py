@@ -34,8 +34,8 @@ def open_own_data(name: str, place: str | Path, **selection: Any) -> DataSource:
     name are one class.
 
     Args:
-        name: for the catalogs.
-        place: the folder or file.
+        name: name of the data set in ``DatasetCatalog`` and ``MetadataCatalog``.
+        place: the user's folder or file.
         selection: ``min_objects``, ``max_objects`` and ``one_class`` of ``DataSource``.
 
     Raises:
@@ -160,7 +160,7 @@ def find_image_folder(json_file: Path, names: Sequence[str]) -> Path:
     A/B/X.json: A/X (as COCO's own), A/images/X, A/images, B/X, B/images and B.
 
     Args:
-        json_file: the annotations.
+        json_file: a file of annotations in COCO's format.
         names: the images' names in it, at least one.
 
     Raises:
