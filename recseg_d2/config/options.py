@@ -92,6 +92,9 @@ class SolverOptions:
     # Phases run one after another, each from the weights of the one before. A phase is a name and
     # config overrides: {NAME: masks, SOLVER: {MAX_ITER: 1000}, MODEL: {RSIS: {BOX_HEAD: False}}}.
     phases: tuple[dict[str, Any], ...] = ()
+    # Keys that --resume may find changed, as SOLVER.BASE_LR; lengths, periods and what concerns
+    # evaluation may change without being named.
+    resume_changes: tuple[str, ...] = ()
     curriculum: CurriculumOptions = field(default_factory=CurriculumOptions)
     plateau: PlateauOptions = field(default_factory=PlateauOptions)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from detectron2.engine import HookBase
+from detectron2.engine import HookBase, hooks
 from detectron2.evaluation import inference_context
 from detectron2.utils import comm
 from torch import nn
@@ -122,7 +122,7 @@ class WeightAverage(HookBase):
 
     def after_train(self) -> None:
         """Leave the average in the model, and store it, unless training broke off."""
-        if self.trainer.iter + 1 >= self.trainer.max_iter:
+        if is_done(self.trainer):
             self._model.load_state_dict(self._average, strict=False)
             self._save()
 
@@ -183,6 +183,20 @@ class ValidationLoss(HookBase):
             **{f"val_loss/{name.removeprefix('loss_')}": value for name, value in means.items()},
             "val_loss/total_loss": sum(means.values()),
         }
+
+
+class EvaluateAtEnd(hooks.EvalHook):
+    """Detectron2's evaluation, which is not the last one where the last iteration broke off."""
+
+    def after_train(self) -> None:
+        """Evaluate what the training ended with."""
+        if is_done(self.trainer):
+            super().after_train()
+
+
+def is_done(trainer: Any) -> bool:
+    """Whether all iterations were done: the loop then leaves ``iter`` at ``max_iter``."""
+    return trainer.iter >= trainer.max_iter
 
 
 def at_evaluation(trainer: Any, period: int) -> bool:
