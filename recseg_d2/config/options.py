@@ -88,6 +88,9 @@ class SolverOptions:
     log_period: int = 20  # iterations between two lines of metrics.json and of the log
     ema_decay: float = 0.0  # of the average of weights that is evaluated and kept; 0 is off
     flat_fraction: float = 0.0  # of WarmupFlatCosineLR: share of the run before the cosine starts
+    # What all lengths of a config are multiplied with: iterations of every phase, steps and decays
+    # of rates, warm-up, curriculum, scheduled sampling, periods of evaluation and checkpoints.
+    length_scale: float = 1.0
     trainable: tuple[str, ...] = ()  # regular expressions of parameter names; empty trains all
     # Phases run one after another, each from the weights of the one before. A phase is a name and
     # config overrides: {NAME: masks, SOLVER: {MAX_ITER: 1000}, MODEL: {RSIS: {BOX_HEAD: False}}}.
@@ -101,6 +104,7 @@ class SolverOptions:
     def __post_init__(self) -> None:
         require(0 <= self.ema_decay < 1, self, "ema_decay", "0 or more, below 1")
         require(0 <= self.flat_fraction <= 1, self, "flat_fraction", "0 to 1")
+        require(self.length_scale > 0, self, "length_scale", "above 0")
         require(self.log_period >= 1, self, "log_period", "1 or more")
 
 

@@ -18,6 +18,7 @@ from detectron2.utils import comm
 from recseg_d2.config import check_options, read_options
 from recseg_d2.config.options import SolverOptions
 from recseg_d2.engine.checkpoints import FINAL, is_finished
+from recseg_d2.engine.lengths import scale_lengths
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def phase_configs(cfg: CfgNode) -> dict[str, CfgNode]:
     A phase starts from the final weights of the one before it. The last one's folder is OUTPUT_DIR
     itself, so that tools find the finished model there, those before it have
     OUTPUT_DIR/<number>_<name>. Without SOLVER.PHASES the config itself is the only one, without a
-    name.
+    name. SOLVER.LENGTH_SCALE is applied to each.
 
     Raises:
         UserError: a phase without a proper name, a name used twice, or overrides that the config
@@ -39,7 +40,7 @@ def phase_configs(cfg: CfgNode) -> dict[str, CfgNode]:
     """
     phases = read_options(cfg, SolverOptions).phases
     if not phases:
-        return {"": cfg}
+        return {"": scale_lengths(cfg)}
     names = [_name(phase) for phase in phases]
     if len(set(names)) < len(names):
         raise UserError(f"SOLVER.PHASES: names have to differ, found {names}.")
@@ -52,7 +53,7 @@ def phase_configs(cfg: CfgNode) -> dict[str, CfgNode]:
         if configs:
             own.MODEL.WEIGHTS = weights
         weights = str(Path(own.OUTPUT_DIR) / FINAL)
-        configs[name] = own
+        configs[name] = scale_lengths(own)
     return configs
 
 
