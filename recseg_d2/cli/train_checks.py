@@ -12,6 +12,8 @@ from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY
 from detectron2.utils import comm
 
 from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL
+from recseg_d2.config import read_options
+from recseg_d2.config.options import SolverOptions
 from recseg_d2.data.loader import check_val_data
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.build import evaluator_type
@@ -40,20 +42,22 @@ def check_config(cfg: CfgNode) -> None:
         value = _lookup(cfg, key)
         if not fits(value):
             raise UserError(f"{key} is {value}; expected {expected}.")
-    if cfg.SOLVER.IMS_PER_BATCH % comm.get_world_size():
+    parts = comm.get_world_size() * read_options(cfg, SolverOptions).accum_steps
+    if cfg.SOLVER.IMS_PER_BATCH % parts:
         raise UserError(
             f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}; expected a multiple of the "
-            f"{comm.get_world_size()} processes."
+            f"{comm.get_world_size()} processes times SOLVER.ACCUM_STEPS "
+            f"{cfg.SOLVER.ACCUM_STEPS}."
         )
     try:
         torch.device(cfg.MODEL.DEVICE)
     except RuntimeError as error:
         found = cfg.MODEL.DEVICE
         raise UserError(f"MODEL.DEVICE is {found!r}; expected auto, cpu, cuda or mps.") from error
-    if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
+    if cfg.SOLVER.AMP.ENABLED:
         raise UserError(
-            f"SOLVER.AMP.ENABLED needs CUDA, MODEL.DEVICE is {cfg.MODEL.DEVICE}: use "
-            "MODEL.PRECISION bfloat16, which works on any device."
+            "SOLVER.AMP.ENABLED is True: set MODEL.PRECISION float16 or bfloat16 instead, which "
+            "work on any device."
         )
     _check_classes(cfg)
 

@@ -18,7 +18,7 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.utils import comm
 
 from recseg_d2.config import read_options
-from recseg_d2.config.options import EvaluationOptions, SolverOptions
+from recseg_d2.config.options import EvaluationOptions, ModelOptions, SolverOptions
 from recseg_d2.data.loader import build_test_loader, build_train_loader, build_val_loader
 from recseg_d2.engine import solver
 from recseg_d2.engine.checkpoints import (
@@ -38,12 +38,15 @@ from recseg_d2.engine.hooks import (
     unwrap,
 )
 from recseg_d2.engine.metrics_log import ContinueMetrics
+from recseg_d2.engine.nonfinite import NonfiniteGuard
 from recseg_d2.engine.pictures import SamplePictures
 from recseg_d2.engine.progress import BestCheckpoint, Curriculum, Plateau, TrainingEnded
 from recseg_d2.engine.run_folder import METRICS
 from recseg_d2.engine.stopping import StopOnRequest, StopRequests
+from recseg_d2.engine.training_step import TrainingStep
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation import PredictionRecorder, build_evaluator
+from recseg_d2.layers.synced_norm import synchronise_batch_norms
 from recseg_d2.meta_arch.sequential import SequentialModel
 
 logger = logging.getLogger(__name__)
@@ -65,6 +68,15 @@ class Trainer(DefaultTrainer):
     def __init__(self, cfg: CfgNode, requests: StopRequests | None = None) -> None:
         self._requests = requests or StopRequests()
         super().__init__(cfg)
+        options = read_options(cfg, SolverOptions)
+        self._trainer: TrainingStep = TrainingStep(
+            self.model,
+            self.data_loader,
+            self.optimizer,
+            parts=options.accum_steps,
+            float16=read_options(cfg, ModelOptions).precision == "float16",
+            guard=NonfiniteGuard(cfg.OUTPUT_DIR, skip=options.nonfinite == "skip"),
+        )
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> torch.nn.Module:
@@ -76,6 +88,8 @@ class Trainer(DefaultTrainer):
             torch.manual_seed(cfg.SEED)
         model = super().build_model(cfg)
         freeze_except(model, read_options(cfg, SolverOptions).trainable)
+        if read_options(cfg, ModelOptions).sync_batch_norms and comm.get_world_size() > 1:
+            synchronise_batch_norms(model)
         return model
 
     @classmethod
@@ -162,7 +176,7 @@ class Trainer(DefaultTrainer):
         built: list[HookBase | None] = [
             hooks.IterationTimer(),
             hooks.LRScheduler(),
-            StepSeed(max(cfg.SEED, 0), self.model),
+            StepSeed(max(cfg.SEED, 0), self.model, self._position),
             TellIteration(self.model),
             FreezeNorms(self.model),
         ]
@@ -183,6 +197,11 @@ class Trainer(DefaultTrainer):
         if comm.is_main_process():
             built.append(hooks.PeriodicWriter(writers, period=options.log_period))
         return built
+
+    def _position(self) -> int:
+        """Number of the forward pass in training, over all iterations, processes and parts."""
+        step = self.iter * comm.get_world_size() + comm.get_rank()
+        return step * self._trainer.parts + self._trainer.part
 
     def _evaluation_hooks(
         self, averaged: Callable[[], AbstractContextManager[None]]

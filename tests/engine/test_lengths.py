@@ -19,7 +19,7 @@ def test_every_phase_its_decays_and_its_sampling_are_scaled():
     assert box.SOLVER.NUM_DECAYS == 11  # of the phase, at equal distances
     assert box.SOLVER.CHECKPOINT_PERIOD == cfg.SOLVER.CHECKPOINT_PERIOD // 100
     assert box.TEST.EVAL_PERIOD == 50
-    assert box.MODEL.RIS.SAMPLING.DECAY == pytest.approx(28.85)
+    assert pytest.approx(28.85) == box.MODEL.RIS.SAMPLING.DECAY
     assert box.MODEL.RIS.SAMPLING.MASK_START == 100
     assert box.SOLVER.LENGTH_SCALE == 1.0  # its config.yaml is what was run
     assert cfg.SOLVER.MAX_ITER == load_config("ris_cityscapes.yaml").SOLVER.MAX_ITER
