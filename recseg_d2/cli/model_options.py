@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from detectron2.config import CfgNode
 from detectron2.utils.logger import setup_logger
 
-from recseg_d2.config import get_config_file, load_config
+from recseg_d2.config import get_config_file, get_recseg_cfg, load_config, parse_config
 from recseg_d2.errors import UserError
+from recseg_d2.model_zoo import Card, get_checkpoint, read_card
+from recseg_d2.model_zoo.registry import PREFIX
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 TRAINED_CONFIG = "config.yaml"  # what training leaves in its output folder
@@ -19,7 +22,7 @@ TRAINED_WEIGHTS = "model_final.pth"
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --config-file, --weights, --batch-size, --score-thresh and --opts."""
+    """Add --config-file, --weights, --batch-size, --score-thresh and KEY VALUE pairs."""
     parser.add_argument(
         "--config-file",
         metavar="FILE",
@@ -29,7 +32,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         required=True,
         metavar="FILE_OR_FOLDER",
-        help="a checkpoint, or the output folder of a training run",
+        help="a checkpoint, the output folder of a training run, or recseg://NAME of the model zoo",
     )
     parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at a time")
     parser.add_argument(
@@ -43,14 +46,33 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add --opts, as the last argument."""
+    """Add config overrides, KEY VALUE pairs behind the options as Detectron2's tools have them."""
     parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="config keys to change; the last argument, as it takes all that follows",
+        "opts", nargs="*", metavar="KEY VALUE", help="config keys to change, behind the options"
     )
+
+
+def parse_arguments(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Parse a command line with ``add_config_options``.
+
+    The pairs are taken out first, since an option that takes several values would take them too.
+
+    Args:
+        parser: of the tool.
+        argv: the arguments; None takes the process's.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    others: list[str] = []
+    pairs: list[str] = []
+    while given:
+        taken = 2 if len(given) > 1 and _is_config_key(given[0]) else 1
+        (pairs if taken == 2 else others).extend(given[:taken])
+        del given[:taken]
+    args = parser.parse_args(others)
+    args.opts = [*pairs, *args.opts]
+    return args
 
 
 def load_model_config(args: argparse.Namespace) -> CfgNode:
@@ -60,14 +82,14 @@ def load_model_config(args: argparse.Namespace) -> CfgNode:
         UserError: a file is missing, or a key or value is wrong.
     """
     weights = _weights_file(args.weights)
-    config_file = _config_file(args.config_file, weights)
-    cfg = load_config(config_file, args.opts)
+    cfg = _config_of(args.config_file, weights, args.opts)
     cfg.MODEL.WEIGHTS = weights
     if args.score_thresh is not None:
         if not 0 <= args.score_thresh <= 1:
             raise UserError(f"--score-thresh is {args.score_thresh}; expected 0 to 1.")
         cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = args.score_thresh
         cfg.MODEL.INSTANCE_FCN.TEST.INSTANCE_SCORE_THRESH = args.score_thresh
+        cfg.MODEL.DENSE_ATTENTION.TEST.SCORE_THRESH = args.score_thresh
     cfg.freeze()
     return cfg
 
@@ -97,6 +119,15 @@ def log_to_terminal() -> None:
         setup_logger(name=name).setLevel(logging.WARNING)
 
 
+def _is_config_key(text: str) -> bool:
+    """Whether it begins like one of the config's keys, and is no file of that name."""
+    top, *below = text.split(".")
+    cfg = get_recseg_cfg()
+    if top not in cfg or Path(text).exists():
+        return False
+    return all(below) and isinstance(cfg[top], CfgNode) == bool(below)
+
+
 def _images_of(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
@@ -120,6 +151,24 @@ def _weights_file(weights: str) -> str:
         f"--weights: there is no {TRAINED_WEIGHTS} in {folder}; name one of the checkpoints in it "
         f"({', '.join(there) or 'there are none'}), or finish the training."
     )
+
+
+def _config_of(name: str | None, weights: str, opts: Sequence[str]) -> CfgNode:
+    """The config that is named, or that the weights bring, or that lies beside them."""
+    if name is None and (card := card_of(weights)) is not None:
+        return parse_config(card.config, weights, opts)
+    return load_config(_config_file(name, weights), opts)
+
+
+def card_of(weights: str) -> Card | None:
+    """What a published weights file says of itself; None for checkpoints of a training.
+
+    Raises:
+        UserError: there is no such model in the zoo, or the file cannot be read.
+    """
+    if weights.startswith(PREFIX):
+        return read_card(get_checkpoint(weights.removeprefix(PREFIX)))
+    return read_card(weights) if Path(weights).is_file() else None
 
 
 def _config_file(name: str | None, weights: str) -> Path:

@@ -1,6 +1,11 @@
 """``recseg train``: train and evaluate any model of any config.
 
+Without --config-file, the images and labels of --train-data decide on everything: the plan is
+printed with its reasons and kept in OUTPUT_DIR/plan.txt, and KEY VALUE pairs change any of it.
+
 Examples:
+    recseg train --train-data my/train --minutes 20
+    recseg train --train-data my/train --weights recseg://nuclei
     recseg train --config-file rsis_synthetic.yaml
     recseg train --config-file rsis_small.yaml --train-data my/train --val-data my/val
     recseg train --config-file ris_small.yaml --one-class --train-data my/annotations/train.json
@@ -31,10 +36,9 @@ from recseg_d2.cli.own_data import (
     FOLDER_VAL,
     OWN_DATA_HELP,
     add_own_data_options,
-    register_given,
 )
+from recseg_d2.cli.planning import DEFAULT_FOLD, configure
 from recseg_d2.cli.train_checks import check_config, check_data
-from recseg_d2.config import load_config
 from recseg_d2.engine.checkpoints import (
     FINAL,
     RunCheckpointer,
@@ -44,6 +48,7 @@ from recseg_d2.engine.checkpoints import (
 )
 from recseg_d2.engine.launch import launch
 from recseg_d2.engine.phases import phase_configs, run_phases, select_phase
+from recseg_d2.engine.plan import Plan
 from recseg_d2.engine.run_folder import (
     check_resumable,
     check_unused,
@@ -57,9 +62,11 @@ from recseg_d2.engine.stopping import StopRequests, listening
 from recseg_d2.engine.trainer import Trainer
 from recseg_d2.engine.weights import check_weights_file, load_weights, readable
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_folder
+from recseg_d2.files import make_folder, write_whole
 
 logger = logging.getLogger(__name__)
+
+PLAN_FILE = "plan.txt"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,6 +74,25 @@ def build_parser() -> argparse.ArgumentParser:
     parser = default_argument_parser(epilog=__doc__)
     parser.add_argument("--train-data", metavar="PATH", help=OWN_DATA_HELP)
     parser.add_argument("--val-data", metavar="PATH", help="the same, for evaluation")
+    parser.add_argument(
+        "--fold",
+        metavar="K/N",
+        help="evaluate on part K of N of --train-data, drawn by SEED, and train on the rest; "
+        f"without --config-file and --val-data the default is {DEFAULT_FOLD}",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="set SOLVER.MAX_ITER to the iterations that fit into M minutes here, by timing the "
+        "first of them; for configs without phases",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="go on from a checkpoint, or recseg://NAME of the model zoo, whose config is taken "
+        "where --config-file names none; the same as MODEL.WEIGHTS",
+    )
     add_own_data_options(parser)
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the run that OUTPUT_DIR holds"
@@ -87,10 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(args: argparse.Namespace) -> dict[str, Any]:
     """What each process does: set up, then evaluate or run the phases."""
-    register_folders(args)
     with ExitStack() as held:
         requests = held.enter_context(listening())
-        cfg, phases = configs(args)
+        cfg, phases, plan = configs(args)
         make_folder(cfg.OUTPUT_DIR)
         if args.eval_only:
             return evaluate(cfg, args)
@@ -99,27 +124,19 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
             prepare_folders(phases, args, cfg.OUTPUT_DIR)
         comm.synchronize()
         set_up(cfg, args)
+        if plan is not None and comm.is_main_process():
+            logger.info("%s", plan)
+            with write_whole(Path(cfg.OUTPUT_DIR) / PLAN_FILE) as file:
+                file.write(f"{plan}\n")
         chosen = select_phase(phases, args.phase) if args.phase else phases
         return run_phases(chosen, partial(run_phase, requests=requests), resume=args.resume)
 
 
-def register_folders(args: argparse.Namespace) -> None:
-    """Register the data of the command line, in this process."""
-    for name, place in ((FOLDER_TRAIN, args.train_data), (FOLDER_VAL, args.val_data)):
-        if place:
-            register_given(name, place, args)
-
-
-def configs(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
-    """The complete config of a run, checked and frozen, and those of all its phases."""
+def configs(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode], Plan | None]:
+    """The complete config of a run, checked and frozen, those of its phases, and its plan."""
     if args.resume and args.overwrite:
         raise UserError("--resume goes on with a run, --overwrite replaces it; give one of them.")
-    cfg = load_config(args.config_file, args.opts)
-    if args.train_data:
-        cfg.DATASETS.TRAIN = (FOLDER_TRAIN,)
-        cfg.DATASETS.TEST = ()
-    if args.val_data:
-        cfg.DATASETS.TEST = (FOLDER_VAL,)
+    cfg, plan = configure(args)
     phases = phase_configs(cfg)
     for phase in phases.values():
         check_config(phase)
@@ -128,7 +145,7 @@ def configs(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
     if weights and not args.phase:
         check_weights_file(weights)
     cfg.freeze()
-    return cfg, phases
+    return cfg, phases, plan
 
 
 def prepare_folders(phases: Mapping[str, CfgNode], args: argparse.Namespace, root: str) -> None:

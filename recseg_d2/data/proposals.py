@@ -2,7 +2,7 @@
 
 ``DATASETS.PROPOSAL_FILES_TRAIN`` and ``_TEST`` name a proposal file for each data set, in the same
 order; of an image the best ``DATASETS.PRECOMPUTED_PROPOSAL_TOPK_TRAIN`` or ``_TEST`` are used. A
-standard dict carries them as "proposals", a list of entries (see ``proposal_files``); a model gets
+standard dict carries them as "proposals", a list of entries (see ``coco_results``); a model gets
 ``Instances`` of the fields that InstanceFCNProposal returns them in:
 
     pred_masks          (R, H, W) bool
@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 import torch
 from detectron2.config import CfgNode
-from detectron2.data import DatasetMapper
 from detectron2.structures import Boxes, Instances
 from fvcore.transforms.transform import Transform
 
 from recseg_d2 import rle
-from recseg_d2.data.proposal_files import load_proposals
+from recseg_d2.data.coco_results import Entry, ImageId, load_results
 from recseg_d2.errors import UserError
 from recseg_d2.layers.boxes import masks_to_boxes
+from recseg_d2.layers.images import scale_labels
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def decode_proposals(
 
 
 def move_proposals(
-    proposals: Instances, transforms: Transform, shape: tuple[int, int]
+    proposals: Instances, transforms: Transform, shape: tuple[int, int], scale: float = 1.0
 ) -> Instances:
     """Proposals after the transforms of their image; those that leave the frame are left out.
 
@@ -125,38 +125,15 @@ def move_proposals(
         proposals: at the size before.
         transforms: of the image.
         shape: height and width that they make.
+        scale: what the image was magnified by before the transforms.
     """
-    masks = proposals.pred_masks.numpy()
+    masks = scale_labels(proposals.pred_masks.numpy().astype(np.uint8), scale)
     moved = np.zeros((len(masks), *shape), bool)
     for n, mask in enumerate(masks):
-        moved[n] = transforms.apply_segmentation(mask.astype(np.uint8)) > 0
+        moved[n] = transforms.apply_segmentation(mask) > 0
     shown = moved.any(axis=(1, 2))
     tensor = torch.from_numpy(moved[shown])
     return _instances(tensor, proposals.objectness_logits[torch.from_numpy(shown)])
-
-
-class ProposalTestMapper:
-    """Detectron2's mapper at test, whose results keep proposals as ``Instances``.
-
-    Args:
-        cfg: of the run.
-    """
-
-    def __init__(self, cfg: CfgNode) -> None:
-        self._mapper = DatasetMapper(cfg, is_train=False)
-
-    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
-        """Map one standard dict, which stays as it is; one without "proposals" as usual.
-
-        Raises:
-            UserError: a proposal has another size than the image.
-        """
-        entries = dataset_dict.get("proposals")
-        result = self._mapper({k: v for k, v in dataset_dict.items() if k != "proposals"})
-        if entries is not None:
-            shape = dataset_dict["height"], dataset_dict["width"]
-            result["proposals"] = decode_proposals(entries, shape, dataset_dict["file_name"])
-        return result
 
 
 def _instances(masks: torch.Tensor, logits: torch.Tensor) -> Instances:
@@ -168,15 +145,21 @@ def _instances(masks: torch.Tensor, logits: torch.Tensor) -> Instances:
     )
 
 
-def _load(path: str | Path) -> dict[str | int, list[dict[str, Any]]]:
+def _load(path: str | Path) -> dict[ImageId, list[Entry]]:
     """The file's content; read again only when it has changed."""
     try:
         status = os.stat(path)
     except OSError:
-        return load_proposals(path)  # says what is wrong
+        return _ranked(path)  # says what is wrong
     return _load_version(str(path), status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=_CACHED_FILES)
-def _load_version(path: str, modified: int, size: int) -> dict[str | int, list[dict[str, Any]]]:
-    return load_proposals(path)
+def _load_version(path: str, modified: int, size: int) -> dict[ImageId, list[Entry]]:
+    return _ranked(path)
+
+
+def _ranked(path: str | Path) -> dict[ImageId, list[Entry]]:
+    """By image, the highest score first, of equal ones the first; images without any left out."""
+    by_image = load_results(path).entries
+    return {k: sorted(e, key=lambda entry: -entry["score"]) for k, e in by_image.items() if e}

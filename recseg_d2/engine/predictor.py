@@ -7,9 +7,9 @@ batches them, and gives the same numbers.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,10 +17,13 @@ from detectron2.config import CfgNode
 from detectron2.data import transforms as T
 from detectron2.modeling import build_model
 from detectron2.structures import Instances
+from torch import nn
 
-from recseg_d2.data.io.images import read_bgr
+from recseg_d2.data.inputs import ImageReader
 from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
+
+Item = TypeVar("Item")
 
 
 class Predictor:
@@ -49,13 +52,15 @@ class Predictor:
         self.model.eval()
         load_weights(self.model, self.cfg.MODEL.WEIGHTS)
         sizes = [self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MIN_SIZE_TEST]
+        self.reader = ImageReader(self.cfg)
         self._resize = T.ResizeShortestEdge(sizes, self.cfg.INPUT.MAX_SIZE_TEST)
 
     def __call__(self, images: Iterable[str | Path | np.ndarray]) -> Iterator[Instances]:
         """Predictions in the order of the images; at most ``batch_size`` images are read ahead.
 
         Args:
-            images: paths of image files, or arrays (H, W, 3) uint8 in BGR order.
+            images: paths of image files, or arrays in BGR order: (H, W, 3) uint8; where
+                INPUT.INTENSITY.KIND is not "stored" (H, W, C) of any type of number.
 
         Yields:
             for each image its instances on the CPU, with masks at the image's own size.
@@ -63,13 +68,28 @@ class Predictor:
         Raises:
             UserError: a file cannot be read as an image, or an array is of another kind.
         """
-        iterator = iter(images)
-        while batch := list(itertools.islice(iterator, self.batch_size)):
-            inputs = [self.model_input(image) for image in batch]
+        for output in self.outputs(images):
+            yield output["instances"].to("cpu")
+
+    def outputs(
+        self, images: Iterable[str | Path | np.ndarray], with_trace: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """The same as the model puts it out, and where asked for how the model came by it.
+
+        Args:
+            images: as for a call.
+            with_trace: for figures, with a "trace" where the model leaves one.
+
+        Yields:
+            for each image a dict of "instances", and what else the model has for it.
+
+        Raises:
+            UserError: as for a call.
+        """
+        run = traced_inference(self.model) if with_trace else self.model
+        for batch in batched(images, self.batch_size):
             with torch.no_grad():
-                outputs = self.model(inputs)
-            for output in outputs:
-                yield output["instances"].to("cpu")
+                yield from run([self.model_input(image) for image in batch])
 
     def model_input(self, image: str | Path | np.ndarray) -> dict[str, Any]:
         """Detectron2's input dict of one image, given as for a call.
@@ -77,15 +97,23 @@ class Predictor:
         Raises:
             UserError: as for a call.
         """
-        array = image if isinstance(image, np.ndarray) else read_bgr(image)
-        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
-            raise UserError(
-                f"An image given as an array has dtype {array.dtype} and shape {array.shape}; "
-                "expected uint8 of shape (H, W, 3) in BGR order."
-            )
+        if isinstance(image, np.ndarray):
+            array = self.reader.from_array(image)
+        else:
+            array = self.reader(image)
         height, width = array.shape[:2]
-        if self.cfg.INPUT.FORMAT == "RGB":
-            array = array[:, :, ::-1]
         array = self._resize.get_transform(array).apply_image(array)
-        tensor = torch.as_tensor(array.astype("float32").transpose(2, 0, 1))
+        tensor = torch.as_tensor(np.ascontiguousarray(array.transpose(2, 0, 1), np.float32))
         return {"image": tensor, "height": height, "width": width}
+
+
+def traced_inference(model: nn.Module) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    """The model's inference with a "trace" for figures in each output, where it has one."""
+    return getattr(model, "traced_inference", model)
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of ``size`` items, the last one maybe shorter."""
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch

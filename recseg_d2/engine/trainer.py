@@ -47,7 +47,6 @@ from recseg_d2.engine.training_step import TrainingStep
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation import PredictionRecorder, build_evaluator
 from recseg_d2.layers.synced_norm import synchronise_batch_norms
-from recseg_d2.meta_arch.sequential import SequentialModel
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +123,7 @@ class Trainer(DefaultTrainer):
             dataset_name,
             folder,
             limit=cfg.TEST.DETECTIONS_PER_IMAGE,
-            ordered=isinstance(model, type) and issubclass(model, SequentialModel),
+            ordered=getattr(model, "ordered", False),
         )
         return DatasetEvaluators([evaluator, recorder])
 
