@@ -30,7 +30,7 @@ _RULES: dict[str, _Rule] = {  # of Detectron2's own keys
     "SOLVER.BASE_LR": ("above 0", lambda value: value > 0),
 }
 # Keys of MODEL that a run may go on with changed; its parameters do not depend on them.
-_FREE_TO_CHANGE = ("DEVICE", "WEIGHTS", "PRECISION", "TEST")
+_FREE_TO_CHANGE = ("DEVICE", "WEIGHTS", "WEIGHTS_MIN_FRACTION", "PRECISION", "TEST")
 
 
 def check_config(cfg: CfgNode) -> None:

@@ -17,8 +17,13 @@ class ModelOptions:
     # What convolutions and matrix products run in; losses and masks are float32 in any case.
     # bfloat16 is faster where the processor has it.
     precision: Literal["float32", "bfloat16"] = "float32"
+    # Training stops before it begins where MODEL.WEIGHTS is named and gives a smaller share of the
+    # encoder's parameters a value; of a model without an encoder, where a smaller share of the
+    # file's parameters has a place. 0 starts from whatever fits.
+    weights_min_fraction: float = 0.9
 
     def __post_init__(self) -> None:
+        require(0 <= self.weights_min_fraction <= 1, self, "weights_min_fraction", "0 to 1")
         require(self.num_classes >= 1, self, "num_classes", "1 or more")
 
 

@@ -18,7 +18,7 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.utils import comm
 
 from recseg_d2.config import read_options
-from recseg_d2.config.options import EvaluationOptions, SolverOptions
+from recseg_d2.config.options import EvaluationOptions, ModelOptions, SolverOptions
 from recseg_d2.data.loader import build_test_loader, build_train_loader, build_val_loader
 from recseg_d2.engine import solver
 from recseg_d2.engine.hooks import (
@@ -31,6 +31,7 @@ from recseg_d2.engine.hooks import (
 )
 from recseg_d2.engine.pictures import SamplePictures
 from recseg_d2.engine.progress import BestCheckpoint, Curriculum, Plateau, TrainingEnded
+from recseg_d2.engine.weights import load_pretrained
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation import PredictionRecorder, build_evaluator
 from recseg_d2.meta_arch.sequential import SequentialModel
@@ -92,8 +93,16 @@ class Trainer(DefaultTrainer):
         return DatasetEvaluators([evaluator, recorder])
 
     def resume_or_load(self, resume: bool = True) -> None:
-        """Load weights or, on resuming, everything; the data goes on where it broke off."""
-        super().resume_or_load(resume)
+        """Load weights or, on resuming, everything; the data goes on where it broke off.
+
+        Raises:
+            UserError: too few weights fit.
+        """
+        if resume and self.checkpointer.has_checkpoint():
+            super().resume_or_load(resume)
+        elif self.cfg.MODEL.WEIGHTS:
+            least = read_options(self.cfg, ModelOptions).weights_min_fraction
+            load_pretrained(self.model, self.cfg.MODEL.WEIGHTS, least)
         if self.start_iter > 0:
             start = self.start_iter
             self._trainer.reset_data_loader(lambda: self.build_train_loader(self.cfg, start))
