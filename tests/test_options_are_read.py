@@ -83,6 +83,8 @@ def test_every_option_is_read(monkeypatch, tmp_path, dataset):
         return load_config(name, [*off, *opts])
 
     (training,) = phase_configs(config("rsis_small.yaml", *TRAINING)).values()
+    training.MODEL.WEIGHTS = str(tmp_path / "before.pth")
+    torch.save(build_model(training).state_dict(), training.MODEL.WEIGHTS)
     run_phase(training, resume=False)
     for source in ("head", "folder"):
         ris = ["MODEL.RIS.CLASS_SOURCE", source, "MODEL.RIS.SEMANTIC_FOLDER.PATH", str(tmp_path)]
