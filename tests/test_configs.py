@@ -60,6 +60,18 @@ def test_each_phase_trains_and_predicts(path):
         assert result["instances"].image_size == (100, 80)
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/ris_*_code.yaml")), ids=identify)
+def test_the_public_code_predicts_the_gain_of_boxes_in_every_phase(path):
+    for phase in phase_configs(load_config(str(path))).values():
+        assert phase.MODEL.RIS.WINDOW.BOX_GAMMA == "predicted"
+
+
+def test_the_public_code_compares_cityscapes_boxes_by_soft_iou_in_the_box_phase():
+    phases = phase_configs(load_config("ris_cityscapes_code.yaml"))
+    measures = {name: cfg.MODEL.RIS.BOX_IOU.MEASURE for name, cfg in phases.items()}
+    assert (measures["box"], measures["full"]) == ("gaussian", "coordinates")
+
+
 class UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a key that stands twice in a mapping; YAML takes the last without a word."""
 

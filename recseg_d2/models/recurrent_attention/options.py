@@ -66,12 +66,14 @@ class WindowOptions:
     # over the patch's, which is the public code's default; unit: one square pixel.
     variance: Literal["predicted", "box", "unit"] = "predicted"
     min_variance: float = 0.0  # in square pixels: filters of tiny boxes miss pixels; 0 is none
-    # Gain of masks and boxes (eq. 19 and 25). shared: one is learned for both, as in the paper;
-    # separate: one each for the patch, the mask and the box, as in the public code; fixed; area:
-    # fixed, times the window's area over the patch's, so that a flat patch has the same level in
-    # windows of any size.
-    gamma: Literal["shared", "separate", "fixed", "area"] = "shared"
+    # Gain of masks (eq. 19): predicted; fixed; or area, which is fixed times the window's area over
+    # the patch's, so that a flat patch has the same level in windows of any size.
+    gamma: Literal["predicted", "fixed", "area"] = "predicted"
     log_gamma: float = 2.0  # natural logarithm of the gain of fixed and area
+    # Gain of boxes (eq. 25): shared with masks, as in the paper, or predicted for itself, as in the
+    # public code, whatever it has for masks. One fixed gain does not fit boxes of all sizes.
+    box_gamma: Literal["shared", "predicted"] = "shared"
+    patch_gamma: bool = False  # predict a gain of what is read too, as the public code may
     beta: float = 5.0  # subtracted from the logits of masks and boxes (eq. 19 and 25)
     # Share of the image's sides that a log size of 0 stands for, and so about what an untrained
     # network looks at; 1 in eq. 9 and 10.
