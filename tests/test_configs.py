@@ -66,6 +66,16 @@ def test_the_public_code_predicts_the_gain_of_boxes_in_every_phase(path):
         assert phase.MODEL.RIS.WINDOW.BOX_GAMMA == "predicted"
 
 
+def test_true_boxes_grow_by_their_proportions_in_the_paper_and_by_a_floor_in_its_code():
+    for name in ("cvppp", "kitti", "cityscapes"):
+        paper, code = (
+            [p.MODEL.RIS.BOX_IOU for p in phase_configs(load_config(f"ris_{file}.yaml")).values()]
+            for file in (name, f"{name}_code")
+        )
+        assert {(o.PADDING_RATIO, o.MIN_PADDING) for o in paper} == {(0.2, 0.0)}
+        assert [o.MIN_PADDING for o in code[-2:]] == [10.0, 20.0]
+
+
 def test_the_public_code_compares_cityscapes_boxes_by_soft_iou_in_the_box_phase():
     phases = phase_configs(load_config("ris_cityscapes_code.yaml"))
     measures = {name: cfg.MODEL.RIS.BOX_IOU.MEASURE for name, cfg in phases.items()}

@@ -80,7 +80,10 @@ def test_an_object_of_one_pixel_trains():
     one["instances"].gt_masks.tensor[0, 5, 7] = True
     for variance in ("predicted", "box"):
         model = make(
-            MODEL__RIS__WINDOW__VARIANCE=variance, MODEL__RIS__SAMPLING__BOX_PADDING=(0.0, 0.0)
+            MODEL__RIS__WINDOW__VARIANCE=variance,
+            MODEL__RIS__BOX_IOU__MIN_PADDING=0.0,
+            MODEL__RIS__BOX_IOU__PADDING_RATIO=0.0,
+            MODEL__RIS__SAMPLING__BOX_PADDING_NOISE=0.0,
         )
         losses = model([one])
         sum(losses.values()).backward()

@@ -120,13 +120,12 @@ class Feeder:
     def _disturbed_box(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Centre and size, (B, 2) each, of the objects' boxes with padding and shift at random."""
         own = self.corners.gather(1, chosen[:, None, None].expand(-1, 1, 4))[:, 0]
-        centre, size = corners_window(own)
-        extent = size + 1
-        low, high = self.options.box_padding
-        share = low + (high - low) * torch.rand_like(extent[:, :1])
+        noise = 2 * torch.rand_like(own[:, :1]) - 1
+        padded = self.box_iou.grow(own, self.options.box_padding_noise * noise)
+        centre, size = corners_window(padded)
+        extent = corners_window(own)[1] + 1
         shift = self.options.box_shift * (2 * torch.rand_like(centre) - 1)
-        size = (extent * (1 + 2 * share) - 1).clamp(min=1.0)  # of one pixel too: it is divided by
-        return centre + shift * extent, size
+        return centre + shift * extent, size.clamp(min=1.0)  # of one pixel too: it is divided by
 
     def _choose(self, overlap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The object of the largest overlap, of equal ones the first; and whether there is one."""

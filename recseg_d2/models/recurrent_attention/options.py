@@ -88,8 +88,12 @@ class BoxIoUOptions:
     # where boxes do not overlap (eq. 25); coordinates: IoU of the corners; wasserstein: a
     # similarity that leads to small objects from anywhere in the image (beyond the paper).
     measure: Literal["gaussian", "coordinates", "wasserstein"] = "gaussian"
-    padding_ratio: float = 0.2  # target boxes grow by this share of their size on each side ...
-    min_padding: float = 20.0  # ... and by at least this many pixels (eq. 26)
+    # True boxes, those that predictions are compared with and those that are fed as windows, grow
+    # on each side by this share of their size (Pad of eq. 26) ...
+    padding_ratio: float = 0.2
+    # ... and by at least this many pixels; 0 keeps to proportions, as the paper. In the public code
+    # 10 in the phase "box" and 20 in "full".
+    min_padding: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,8 @@ class FeedingOptions:
     # box with the predicted box, as in the public code. Boxes are always chosen by box.
     overlap: Literal["mask", "box"] = "mask"
     reuse: bool = True  # one object may be fed at several steps of a sequence
-    # Range of the padding of a fed box on each side, as a share of its size.
-    box_padding: tuple[float, float] = (0.1, 0.3)
+    # Most that the padding of a fed box differs from that of a target (BOX_IOU.PADDING_RATIO).
+    box_padding_noise: float = 0.1
     box_shift: float = 0.05  # most that a fed box's centre is moved, as a share of its size
     mask_noise: float = 0.3  # each pixel of a fed mask is multiplied by 1 - U(0, mask_noise)
 

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from recseg_d2.layers.boxes import window_corners
 from recseg_d2.losses.targets import build_targets
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.feeding import Feeder, feeding_probability
@@ -31,9 +32,9 @@ def targets(*images):
 LEFT, RIGHT, DOT = (2, 8, 1, 5), (3, 9, 9, 14), (6, 7, 7, 8)
 
 
-def feeder(batch, iteration=0, steps=3, **options):
+def feeder(batch, iteration=0, steps=3, padding_ratio=0.0, min_padding=0.0, **options):
     options = FeedingOptions(**{"mode": "always", **options})
-    box_iou = BoxIoU(BoxIoUOptions(padding_ratio=0.0, min_padding=0.0))
+    box_iou = BoxIoU(BoxIoUOptions(padding_ratio=padding_ratio, min_padding=min_padding))
     return Feeder(options, box_iou, batch, iteration, steps)
 
 
@@ -133,7 +134,8 @@ def test_the_box_that_overlaps_most_is_fed_with_jitter():
     torch.manual_seed(0)
     centres, sizes = [], []
     for _ in range(200):
-        moved = feeder(batch).window(decoder(), window, logits(window), 0)
+        fed = feeder(batch, padding_ratio=0.2)
+        moved = fed.window(decoder(), window, logits(window), 0)
         centres.append(moved.centre[0])
         sizes.append(moved.size[0])
     centres, sizes = torch.stack(centres), torch.stack(sizes)
@@ -146,6 +148,20 @@ def test_the_box_that_overlaps_most_is_fed_with_jitter():
     assert padding.max() <= 0.3 + 1e-6
     assert padding.max() - padding.min() > 0.18
     torch.testing.assert_close(padding[:, 0], padding[:, 1])
+
+
+@pytest.mark.parametrize("padding", [(0.2, 0.0), (0.2, 2.5), (0.0, 0.0), (0.5, 1.0)])
+def test_fed_windows_are_padded_as_the_boxes_that_predictions_are_compared_with(padding):
+    ratio, least = padding
+    batch, window = targets([LEFT, RIGHT]), window_at((0.5, 0.8))
+    own = {"padding_ratio": ratio, "min_padding": least}
+    fed = feeder(batch, box_shift=0.0, box_padding_noise=0.0, **own)
+    moved = fed.window(decoder(), window, logits(window), 0)
+    target = fed.box_iou.pad(batch).corners[:, 1]
+    torch.testing.assert_close(window_corners(moved.centre, moved.size), target)
+    grown = [max(ratio * side, least) for side in (5, 6)]  # RIGHT is 5 wide and 6 high
+    expected = [9 - grown[0], 3 - grown[1], 14 + grown[0], 9 + grown[1]]
+    assert target[0].tolist() == pytest.approx(expected)
 
 
 def test_a_fed_box_of_one_pixel_has_a_size():
