@@ -109,10 +109,13 @@ def test_only_use_counts_as_reading(monkeypatch):
     assert repr(read_options(cfg, ConvLSTMOptions))
     assert not {key for key in reads if key.startswith(("MODEL.RIS", "MODEL.RSIS"))}
     assert [p for p in options.box.pools if p > 1]
-    assert feeding_probability(options.sampling, 0, 0, 5.0) == 1.0
+    assert feeding_probability(options.sampling, "masks", 0, 0) == 1.0
     assert cfg.MODEL.RIS.PATCH.WIDTHS
     assert {key for key in reads if key.startswith(("MODEL.RIS", "MODEL.RSIS"))} == {
         "MODEL.RIS.BOX.POOLS",
         "MODEL.RIS.PATCH.WIDTHS",
-        *(f"MODEL.RIS.SAMPLING.{name}" for name in ("MODE", "STEP_GAIN", "DECAY", "BASE")),
+        *(
+            f"MODEL.RIS.SAMPLING.{name}"
+            for name in ("MASKS", "MASK_START", "STEP_GAIN", "DECAY", "BASE")
+        ),
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -21,7 +21,7 @@ from recseg_d2.errors import UserError, require
 from recseg_d2.meta_arch.sequential import SequentialModel, freeze_heads_without_loss
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.criterion import AttentionCriterion
-from recseg_d2.models.recurrent_attention.feeding import Feeder, feeding_probability
+from recseg_d2.models.recurrent_attention.feeding import Fed, Feeder, feeding_probability
 from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngle
 from recseg_d2.models.recurrent_attention.foreground_angle_losses import foreground_angle_losses
 from recseg_d2.models.recurrent_attention.model import RecurrentAttention
@@ -152,14 +152,10 @@ class RecurrentAttentionSeg(SequentialModel):
         """The first step's probabilities of ground truth, into metrics.json beside the losses."""
         if not self.training or not has_event_storage():
             return
-        storage, options = get_event_storage(), self.feeding
-        starts = {
-            "masks": (options.masks, options.mask_start),
-            "boxes": (options.boxes, options.box_start),
-        }
-        for name, (on, start) in starts.items():
-            probability = feeding_probability(options, self.iteration, 0, start) if on else 0.0
-            storage.put_scalar(f"feeding/{name}", probability, smoothing_hint=False)
+        storage = get_event_storage()
+        for fed in get_args(Fed):
+            probability = feeding_probability(self.feeding, fed, self.iteration, 0)
+            storage.put_scalar(f"feeding/{fed}", probability, smoothing_hint=False)
 
     def sequence_losses(
         self, sequence: InstanceSequence, targets: InstanceTargets
@@ -220,4 +216,4 @@ class RecurrentAttentionSeg(SequentialModel):
 
 def _box_stage_feeding(options: RecurrentAttentionOptions) -> FeedingOptions:
     """The canvas always gets the disturbed mask of the object whose box overlaps most."""
-    return replace(options.sampling, mode="always", masks=True, boxes=False, overlap="box")
+    return replace(options.sampling, masks="always", boxes="never", overlap="box")

@@ -133,7 +133,7 @@ def test_ground_truth_fades_with_the_iterations():
 
 
 def test_the_probabilities_of_feeding_are_logged_in_training_only():
-    model = make(MODEL__RIS__SAMPLING__BOXES=False, MODEL__RIS__SAMPLING__DECAY=100.0)
+    model = make(MODEL__RIS__SAMPLING__BOXES="never", MODEL__RIS__SAMPLING__DECAY=100.0)
     model.iteration = 10100  # a decay after the default start: exp(-1)
     with EventStorage() as storage:
         model([example(1)])
@@ -145,7 +145,7 @@ def test_the_probabilities_of_feeding_are_logged_in_training_only():
 
 
 def test_the_box_stage_always_paints_the_object_whose_box_overlaps_most():
-    model = make(MODEL__RIS__STAGE="box", MODEL__RIS__SAMPLING__MODE="never")
+    model = make(MODEL__RIS__STAGE="box", MODEL__RIS__SAMPLING__MASKS="never")
     model.iteration = 10**9
     for _ in range(2):
         feeder = feeders(model, [example(1)])[-1]

@@ -100,15 +100,17 @@ class BoxIoUOptions:
 class FeedingOptions:
     """Ground truth fed back in training: scheduled sampling (eq. 36 and 37) and its noise."""
 
-    mode: Literal["schedule", "always", "never"] = "schedule"  # when ground truth is fed
+    # When masks are fed to the canvas (theta of eq. 36).
+    masks: Literal["schedule", "always", "never"] = "schedule"
+    # When boxes are fed to the window that is segmented: the public code's, which has a schedule
+    # for them too; in the paper the segmentation network is pre-trained with true boxes.
+    boxes: Literal["schedule", "always", "never"] = "schedule"
     base: float = 1.0  # probability of "schedule" before it begins to fall
     # S2, iterations in which the probability falls by a factor e; the public code halves it every n
     # iterations, which is n / ln 2.
     decay: float = 2885.0
     step_gain: float = 3.0  # K of eq. 37: later steps keep the ground truth longer
-    masks: bool = True  # feed masks to the canvas
     mask_start: float = 10000.0  # S, iteration from which the probability for masks falls
-    boxes: bool = True  # feed boxes to the window that is segmented
     box_start: float = 10000.0  # S for boxes
     # The object whose mask is fed overlaps most with the predicted mask, as the paper says, or its
     # box with the predicted box, as in the public code. Boxes are always chosen by box.

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from recseg_d2.config import load_config, read_options
 from recseg_d2.layers.boxes import window_corners
 from recseg_d2.losses.targets import build_targets
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
@@ -10,6 +11,7 @@ from recseg_d2.models.recurrent_attention.feeding import Feeder, feeding_probabi
 from recseg_d2.models.recurrent_attention.options import (
     BoxIoUOptions,
     FeedingOptions,
+    RecurrentAttentionOptions,
     WindowOptions,
 )
 from recseg_d2.models.recurrent_attention.windows import WindowDecoder
@@ -33,7 +35,7 @@ LEFT, RIGHT, DOT = (2, 8, 1, 5), (3, 9, 9, 14), (6, 7, 7, 8)
 
 
 def feeder(batch, iteration=0, steps=3, padding_ratio=0.0, min_padding=0.0, **options):
-    options = FeedingOptions(**{"mode": "always", **options})
+    options = FeedingOptions(**{"masks": "always", "boxes": "always", **options})
     box_iou = BoxIoU(BoxIoUOptions(padding_ratio=padding_ratio, min_padding=min_padding))
     return Feeder(options, box_iou, batch, iteration, steps)
 
@@ -57,23 +59,35 @@ def test_eq_36_and_37_by_hand():
     for iteration, step in ((0, 0), (10000, 0), (12885, 0), (20000, 4), (15770, 2)):
         gamma = 1 + math.log(1 + 3 * step)
         expected = min(gamma * math.exp(-(iteration - 10000) / 2885), 1)
-        assert feeding_probability(paper, iteration, step, 10000) == pytest.approx(expected)
-    assert feeding_probability(paper, 10**9, 19, 10000) == 0
+        assert feeding_probability(paper, "masks", iteration, step) == pytest.approx(expected)
+    assert feeding_probability(paper, "masks", 10**9, 19) == 0
 
 
 def test_the_codes_halving_is_a_decay_too():
     code = FeedingOptions(decay=2000 / math.log(2))
-    assert feeding_probability(code, 12000, 0, 10000) == pytest.approx(0.5)
-    assert feeding_probability(FeedingOptions(base=0.4), 0, 0, 10000) == pytest.approx(0.4)
+    assert feeding_probability(code, "masks", 12000, 0) == pytest.approx(0.5)
+    assert feeding_probability(FeedingOptions(base=0.4), "boxes", 0, 0) == pytest.approx(0.4)
 
 
-def test_modes():
-    assert feeding_probability(FeedingOptions(mode="always"), 10**9, 0, 0) == 1
-    assert feeding_probability(FeedingOptions(mode="never"), 0, 0, 10**9) == 0
-    never = feeder(targets([LEFT]), mode="never")
-    assert not never.feeds_boxes
-    assert not never.feeds_masks
-    assert not feeder(targets([LEFT]), boxes=False).feeds_boxes
+@pytest.mark.parametrize(("fed", "other"), [("masks", "boxes"), ("boxes", "masks")])
+def test_masks_and_boxes_are_fed_each_by_their_own_rule(fed, other):
+    late = 10**9  # when a schedule has long come to its end
+    always = FeedingOptions(**{fed: "always"})
+    assert feeding_probability(always, fed, late, 0) == 1
+    assert feeding_probability(always, other, late, 0) == 0
+    assert feeding_probability(always, other, 0, 0) == 1
+    assert feeding_probability(FeedingOptions(**{fed: "never"}), fed, 0, 0) == 0
+    never = feeder(targets([LEFT]), **{fed: "never"})
+    assert (never.feeds_masks, never.feeds_boxes) == (fed == "boxes", fed == "masks")
+
+
+@pytest.mark.parametrize("data", ["kitti", "rosettes"])
+def test_without_scheduled_sampling_masks_are_fed_for_ever_and_boxes_are_not(data, root):
+    path = root / "projects" / "ris" / "configs" / f"{data}_no_scheduled_sampling.yaml"
+    sampling = read_options(load_config(str(path)), RecurrentAttentionOptions).sampling
+    late = 10**9
+    assert feeding_probability(sampling, "masks", late, 0) == 1
+    assert feeding_probability(sampling, "boxes", late, 0) == 0
 
 
 def test_the_mask_that_overlaps_most_is_fed():
@@ -173,7 +187,7 @@ def test_a_fed_box_of_one_pixel_has_a_size():
 def test_lots_are_drawn_for_each_image_and_step():
     torch.manual_seed(0)
     batch = targets(*[[LEFT]] * 400)
-    share = feeder(batch, mode="schedule", mask_start=0.0, iteration=2885, step_gain=0.0, steps=4)
+    share = feeder(batch, masks="schedule", mask_start=0.0, iteration=2885, step_gain=0.0, steps=4)
     lots = share._mask_lots.float()
     assert lots.shape == (400, 4)
     assert lots.mean(0).tolist() == pytest.approx([math.exp(-1)] * 4, abs=0.08)
