@@ -82,6 +82,24 @@ def test_the_public_code_compares_cityscapes_boxes_by_soft_iou_in_the_box_phase(
     assert (measures["box"], measures["full"]) == ("gaussian", "coordinates")
 
 
+def reached(cfg):
+    """Objects that a phase with a curriculum by plateaus is asked for in the end, at most."""
+    solver, steps = cfg.SOLVER, cfg.MODEL.SEQUENTIAL.STEPS
+    raises = solver.MAX_ITER // cfg.TEST.EVAL_PERIOD // (solver.CURRICULUM.PATIENCE + 1)
+    return min(solver.CURRICULUM.START + raises, solver.CURRICULUM.END or steps, steps)
+
+
+@pytest.mark.parametrize("name", ["rsis_cvppp", "rsis_cvppp_code", "rsis_cityscapes"])
+def test_objects_are_added_one_by_one_up_to_all(name):
+    """Each phase goes on from what the one before it can have been asked for (section 3.3)."""
+    phases = list(phase_configs(load_config(f"{name}.yaml")).values())
+    before = 2
+    for cfg in phases:
+        assert (cfg.SOLVER.CURRICULUM.START or cfg.MODEL.SEQUENTIAL.STEPS) <= before
+        before = reached(cfg) if cfg.SOLVER.CURRICULUM.START else before
+    assert before == 20
+
+
 class UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a key that stands twice in a mapping; YAML takes the last without a word."""
 

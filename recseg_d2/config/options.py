@@ -70,14 +70,21 @@ class InputOptions:
 class CurriculumOptions:
     """A number of objects to predict that rises in training (Salvador et al. 2017, section 3.3)."""
 
-    start: int = 0  # objects to predict at first, raised by one up to all steps; 0 is off
+    start: int = 0  # objects to predict at first, raised one by one; 0 is off
+    end: int = (
+        0  # objects at which it rises no further, where a phase is not to ask for all; 0: all
+    )
     every: int = 0  # iterations after which one more is asked for; 0 waits for a plateau
     patience: int = 3  # validations without improvement that make a plateau
 
 
 @dataclass(frozen=True)
 class PlateauOptions:
-    """The metric that says which checkpoint is the best, and when training has come to its end."""
+    """The metric that says which checkpoint is the best, and when training has come to its end.
+
+    With a curriculum the comparison starts anew with each further object, and training ends after
+    its last.
+    """
 
     patience: int = 0  # validations without improvement that end the run, or phase; 0 is off
     metric: str = "val_loss/total_loss"  # any name in metrics.json; its best is model_best.pth

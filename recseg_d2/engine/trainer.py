@@ -173,9 +173,11 @@ class Trainer(DefaultTrainer):
         options = read_options(self.cfg, SolverOptions)
         cur, end = options.curriculum, options.plateau
         built: list[HookBase | None] = []
+        curriculum = None
         if cur.start > 0:
             plateau = Plateau(cur.patience, end.higher_is_better)
-            built.append(Curriculum(self.model, cur.start, cur.every, plateau, end.metric))
+            curriculum = Curriculum(self.model, cur.start, cur.end, cur.every, plateau, end.metric)
+            built.append(curriculum)
         if self.cfg.DATASETS.TEST and end.metric:
             built.append(
                 BestCheckpoint(
@@ -183,6 +185,7 @@ class Trainer(DefaultTrainer):
                     Plateau(end.patience, end.higher_is_better),
                     save_best=lambda: self._save_best(averaged),
                     finish=self._finish_with_best,
+                    curriculum=curriculum,
                 )
             )
         return built
