@@ -71,9 +71,7 @@ class CurriculumOptions:
     """A number of objects to predict that rises in training (Salvador et al. 2017, section 3.3)."""
 
     start: int = 0  # objects to predict at first, raised one by one; 0 is off
-    end: int = (
-        0  # objects at which it rises no further, where a phase is not to ask for all; 0: all
-    )
+    end: int = 0  # objects at which the number rises no further; 0 is all that an image can have
     every: int = 0  # iterations after which one more is asked for; 0 waits for a plateau
     patience: int = 3  # validations without improvement that make a plateau
 
