@@ -1,4 +1,4 @@
-"""Each ablation config is the network that its paper's table means: sizes and channels at its seams.
+"""Each ablation config is the network that its paper's table means: sizes and channels at seams.
 
 Networks run on tensors without values, at the configs' own sizes.
 """

@@ -15,6 +15,7 @@ from recseg_d2.config import load_config
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.engine.solver import build_lr_scheduler, build_optimizer
 from recseg_d2.engine.trainer import freeze_except
+from recseg_d2.models.convlstm.losses import stop_loss
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("projects/*/configs/*.yaml")])
@@ -80,6 +81,46 @@ def test_the_public_code_compares_cityscapes_boxes_by_soft_iou_in_the_box_phase(
     phases = phase_configs(load_config("ris_cityscapes_code.yaml"))
     measures = {name: cfg.MODEL.RIS.BOX_IOU.MEASURE for name, cfg in phases.items()}
     assert (measures["box"], measures["full"]) == ("gaussian", "coordinates")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*_code.yaml")), ids=identify)
+def test_a_preset_of_public_code_says_first_what_it_leaves_out(path):
+    comment = path.read_text().split("_BASE_")[0]
+    assert "Left out: " in comment
+    assert all(line.startswith("#") for line in comment.splitlines())
+
+
+@pytest.mark.parametrize("name", ["cvppp", "kitti", "cityscapes", "coco_zebra"])
+def test_sequences_of_ris_are_one_step_longer_than_objects(name):
+    sequential = load_config(f"ris_{name}.yaml").MODEL.SEQUENTIAL
+    assert sequential.MAX_OBJECTS == sequential.STEPS - 1
+
+
+def test_the_public_code_shifts_its_images_in_every_phase():
+    for path in ROOT.glob("configs/ris_*_code.yaml"):
+        for phase in phase_configs(load_config(str(path))).values():
+            assert phase.INPUT.PAD_CROP == 16
+            assert "affine" not in phase.INPUT.AUGS
+
+
+def test_kitti_masks_of_the_public_code_grow_and_keep_to_the_foreground():
+    model = load_config("ris_kitti_code.yaml").MODEL
+    assert (model.SEQUENTIAL.TEST.DILATION, model.RIS.FOREGROUND_THRESH) == (5, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "balance"),
+    [("voc", 0.5, 0.5), ("cityscapes", 0.5, 0.5), ("cvppp", 0.1, 0.5)],
+)
+def test_the_stop_loss_weighs_as_in_the_public_code(name, script, balance):
+    """Its weight times the mean of a cross entropy whose two halves are balanced."""
+    weight = load_config(f"rsis_{name}.yaml").MODEL.RSIS.LOSS_WEIGHTS.STOP
+    logits, target = torch.tensor([2.0, 0.3, -1.2]), torch.tensor([1.0, 1.0, 0.0])
+    probability = logits.sigmoid()
+    positive = -balance * target * probability.log()
+    negative = -(1 - balance) * (1 - target) * (1 - probability).log()
+    ours = weight * stop_loss(logits[None], torch.tensor([2]), 1.0)
+    torch.testing.assert_close(ours, script * (positive + negative).mean())
 
 
 def reached(cfg):

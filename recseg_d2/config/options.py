@@ -33,11 +33,20 @@ class SequentialOptions:
 
     image_size: tuple[int, int] = (256, 256)  # height and width that images are resized to
     steps: int = 10  # most objects that the model can find in an image
+    # Most objects of an image that training and validation keep, the largest: fewer than steps let
+    # each sequence end with a step to stop, more compete for the steps. 0: as many as steps.
+    max_objects: int = 0
     test: PostprocessOptions = field(default_factory=PostprocessOptions)
 
     def __post_init__(self) -> None:
         require(min(self.image_size) >= 1, self, "image_size", "(height, width) in pixels")
         require(self.steps >= 1, self, "steps", "1 or more")
+        require(self.max_objects >= 0, self, "max_objects", "0 (as many as steps) or more")
+
+    @property
+    def kept_objects(self) -> int:
+        """Most objects of an image that are kept."""
+        return self.max_objects or self.steps
 
 
 @dataclass(frozen=True)
@@ -59,11 +68,22 @@ class InputOptions:
     """How images reach a model."""
 
     # working: at the size that sequential models work at; shortest_edge: with their proportions,
-    # the shorter side as MIN_SIZE_TRAIN and MIN_SIZE_TEST say.
-    resize: Literal["working", "shortest_edge"] = "working"
+    # the shorter side as MIN_SIZE_TRAIN and MIN_SIZE_TEST say; relative: RELATIVE_SIZES times their
+    # own size in training, and as they are at test.
+    resize: Literal["working", "shortest_edge", "relative"] = "working"
     # Augmentations of training, in their order.
     augs: tuple[Literal["hflip", "vflip", "transpose", "affine", "color"], ...] = ("hflip",)
     affine: AffineOptions = field(default_factory=AffineOptions)
+    # Zeros that training puts around the resized image, in pixels, and cuts its size out of at
+    # random (the public RIS code: 16); 0 is off.
+    pad_crop: int = 0
+    # Of "relative": sizes that training draws from, as shares of the image's own.
+    relative_sizes: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        require(self.pad_crop >= 0, self, "pad_crop", "0 or more pixels")
+        fits = min(self.relative_sizes, default=0) > 0
+        require(fits, self, "relative_sizes", "one or more, above 0")
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 
+from recseg_d2.errors import require
 from recseg_d2.structures import InstanceSequence
 
 
@@ -23,7 +26,17 @@ class PostprocessOptions:
     # Probabilities are multiplied by their step's objectness before they are compared with the
     # threshold or with each other, as in the public code of Ren & Zemel.
     weighted: bool = False
+    # Probabilities grow at the image's size by a square of so many pixels a side, as in the public
+    # code of Ren & Zemel on KITTI (5); odd, 0 is off.
+    dilation: int = 0
+    # A mask keeps its largest piece only, as in the public RSIS code on Cityscapes; pixels are
+    # joined at their sides, of pieces of one size the first stays.
+    largest_component: bool = False
     min_area: float = 0.0  # masks under this share of the image's area are dropped, in [0, 1]
+
+    def __post_init__(self) -> None:
+        odd = self.dilation == 0 or (self.dilation > 0 and self.dilation % 2 == 1)
+        require(odd, self, "dilation", "0 or an odd number of pixels")
 
 
 @dataclass
@@ -68,9 +81,21 @@ def postprocess(
         scores, classes = scores * best.values, best.indices
     logits, objectness = sequence.mask_logits[image, :length], sequence.score_logits[image, :length]
     masks = full_size_masks(logits, size, options, objectness)
+    if options.largest_component:
+        masks = largest_components(masks)
     area = masks.flatten(1).sum(1)
     kept = ((area > 0) & (area >= options.min_area * size[0] * size[1])).nonzero()[:, 0]
     return ImagePrediction(masks[kept], scores[kept], classes[kept], step=kept)
+
+
+def largest_components(masks: torch.Tensor) -> torch.Tensor:
+    """The largest connected piece of each of (K, H, W) bool masks."""
+    pieces = []
+    for mask in masks.cpu().numpy():
+        labels, count = ndimage.label(mask)
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)
+        pieces.append((labels == sizes[1:].argmax() + 1) if count > 1 else mask)
+    return torch.from_numpy(np.array(pieces, dtype=bool).reshape(masks.shape)).to(masks.device)
 
 
 def full_size_masks(
@@ -95,6 +120,8 @@ def full_size_masks(
     logits = logits.float()
     if tuple(logits.shape[1:]) != tuple(size):
         logits = F.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)[0]
+    if options.dilation:
+        logits = F.max_pool2d(logits, options.dilation, stride=1, padding=options.dilation // 2)
     if options.weighted and score_logits is not None:
         # logarithms keep apart what saturates as a probability
         objectness = F.logsigmoid(score_logits.float())[:, None, None]

@@ -22,7 +22,7 @@ def tiny_cfg(**options):
     cfg.MODEL.PIXEL_STD = [64.0, 64.0, 64.0]
     ris = cfg.MODEL.RIS
     ris.PREPROCESSOR.WIDTHS = ((4, 4), (6, 6))
-    ris.PREPROCESSOR.SKIPS = (False, True)
+    ris.PREPROCESSOR.SKIPS = (-1, 1)
     ris.BOX.WIDTHS, ris.BOX.POOLS, ris.BOX.HIDDEN_WIDTH, ris.BOX.GLIMPSES = (4, 6), (2, 2), 8, 2
     ris.PATCH.SIZE, ris.PATCH.WIDTHS, ris.PATCH.POOLS = (8, 8), (4, 6), (2, 2)
     ris.PATCH.DECODER_WIDTHS, ris.PATCH.SKIPS = (4, 4), (True, True)
@@ -90,6 +90,37 @@ def test_an_object_of_one_pixel_trains():
         assert all(torch.isfinite(v) for v in losses.values())
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         assert all(g.isfinite().all() for g in gradients)
+
+
+def test_of_more_objects_than_are_kept_the_largest_are_and_a_step_is_left_to_stop():
+    model = make(MODEL__SEQUENTIAL__MAX_OBJECTS=3)
+    assert model.steps == 4
+    targets = model.targets([example(6), example(1)])
+    assert targets.counts.tolist() == [3, 1]
+
+
+def test_masks_may_keep_to_the_foreground():
+    options = {
+        "MODEL__SEQUENTIAL__TEST__SCORE_THRESH": 0.0,
+        "MODEL__SEQUENTIAL__TEST__MASK_THRESH": 0.001,
+    }
+    plain, cut = make(**options), make(MODEL__RIS__FOREGROUND_THRESH=0.3, **options)
+    cut.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        (all_pixels,) = plain.eval()([example(1)])
+        batch = [example(1)]
+        images = cut.eval().images(batch)
+        maps = cut.preprocessor(images)
+        maps.foreground_logits[:] = -5.0
+        maps.foreground_logits[..., : SIZE[1] // 2] = 5.0
+        cut.preprocessor.register_forward_hook(lambda *_: maps)
+        (some,) = cut(batch)
+    assert all_pixels["instances"].pred_masks[..., SIZE[1] // 2 :].any()
+    found = some["instances"]
+    assert len(found) > 0
+    assert not found.pred_masks[..., SIZE[1] // 2 :].any()
+    assert found.pred_masks.flatten(1).any(1).all()
+    assert found.pred_boxes.tensor[:, 2].max() <= SIZE[1] // 2
 
 
 def test_parameters_pass_from_stage_to_stage_by_name():

@@ -79,7 +79,7 @@ def test_recurrent_attention_leaves_everything_that_is_drawn():
     cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = 0.0
     cfg.MODEL.RIS.BOX.WIDTHS, cfg.MODEL.RIS.BOX.POOLS = (4, 4), (2, 2)
     cfg.MODEL.RIS.PREPROCESSOR.WIDTHS = ((4, 4), (4, 6))
-    cfg.MODEL.RIS.PREPROCESSOR.SKIPS = (True, True)
+    cfg.MODEL.RIS.PREPROCESSOR.SKIPS = (1, 1)
     trace = trace_of(build_model(cfg).eval().traced_sequence(INPUTS[0]))
     assert trace.masks.shape == trace.box_maps.shape == (2, 16, 24)
     assert trace.glimpses.shape == (2, 5, 4, 6)

@@ -138,8 +138,11 @@ class PreprocessorOptions:
         (128, 128, 128, 128, 128, 128, 128, 256),
         (256, 256, 256, 512),
     )
-    # Whether a block's features come back on the way up: into deconv8-2, deconv7-2 and deconv6-2.
-    skips: tuple[bool, ...] = (False, False, True, True, True)
+    # Of each block, the convolution whose output comes back on the way up, counted from 1; 0 is the
+    # block's input and -1 nothing: conv3-1 into deconv8-2, conv4-7 into deconv7-2, conv5-3 into
+    # deconv6-2.
+    skips: tuple[int, ...] = (-1, -1, 1, 7, 3)
+    head_sees_image: bool = True  # the last layer sees the image beside its features (deconv10-3)
     semantic: bool = False  # predict all classes and background, instead of one foreground channel
     angle: bool = True  # predict the angle towards the object's centroid, in 8 channels
 
@@ -150,6 +153,8 @@ class PreprocessorOptions:
         )
         as_many = len(self.skips) == len(self.widths)
         require(as_many, self, "skips", f"one for each of {len(self.widths)} blocks")
+        exist = all(-1 <= s <= len(b) for s, b in zip(self.skips, self.widths, strict=True))
+        require(exist, self, "skips", "-1, 0 or the number of one of the block's convolutions")
 
 
 @dataclass(frozen=True)
@@ -194,6 +199,9 @@ class RecurrentAttentionOptions:
     # Instances with a larger mean share of background in that segmentation are dropped (the public
     # code: 0.7).
     background_limit: float = 1.0
+    # Instances keep only the pixels whose foreground the pre-processor gives more than this (the
+    # public code on KITTI: 0.3); 0 keeps all.
+    foreground_thresh: float = 0.0
     box: BoxOptions = field(default_factory=BoxOptions)
     patch: PatchOptions = field(default_factory=PatchOptions)
     window: WindowOptions = field(default_factory=WindowOptions)
@@ -207,6 +215,8 @@ class RecurrentAttentionOptions:
         sources = {"preprocessor": self.preprocessor.enabled, "box": self.box.enabled}
         exists = sources.get(self.stage, True)
         require(exists, self, "stage", "one whose network is enabled")
+        sees = self.preprocessor.enabled or self.foreground_thresh == 0
+        require(sees, self, "foreground_thresh", "0, unless the pre-processor is enabled")
         semantic = self.preprocessor.enabled and self.preprocessor.semantic
         fits = self.class_source != "preprocessor" or semantic
         expected = "head or folder, unless the pre-processor is enabled and semantic"
