@@ -15,6 +15,7 @@ from PIL import Image
 
 from recseg_d2.cli.train import run_phase
 from recseg_d2.config import load_config, read_options
+from recseg_d2.data.resolution import build_resize
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.models.convlstm.options import ConvLSTMOptions
 from recseg_d2.models.recurrent_attention.feeding import feeding_probability
@@ -96,6 +97,7 @@ def test_every_option_is_read(monkeypatch, tmp_path, dataset):
         step_and_predict(config("instancefcn_small.yaml", *PROPOSALS, *fcn), tmp_path)
     step_and_predict(config("instancefcn_classifier_synthetic.yaml"), tmp_path)
     build_backbone(config("instancefcn_voc.yaml"))
+    build_resize(config("instancefcn_coco.yaml"), is_train=True)
     assert declared_keys() - reads == set()
 
 

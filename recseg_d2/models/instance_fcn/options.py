@@ -87,7 +87,7 @@ class ProposalOptions:
     The defaults are the paper's, or its relatives'.
     """
 
-    # Sizes that the image is resized to.
+    # Sizes that the image is resized to: shorter sides in pixels, or shares of its own.
     scales: tuple[float, ...] = tuple(600 * 1.5**power for power in range(-4, 2))
     scale_unit: Literal["shorter_side", "image"] = (
         "shorter_side"  # in pixels, or shares of the image
