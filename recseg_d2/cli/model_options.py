@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from detectron2.config import CfgNode
 from detectron2.utils.logger import setup_logger
 
-from recseg_d2.config import get_config_file, load_config
+from recseg_d2.config import get_config_file, get_recseg_cfg, load_config
 from recseg_d2.errors import UserError
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -19,7 +20,7 @@ TRAINED_WEIGHTS = "model_final.pth"
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --config-file, --weights, --batch-size, --score-thresh and --opts."""
+    """Add --config-file, --weights, --batch-size, --score-thresh and KEY VALUE pairs."""
     parser.add_argument(
         "--config-file",
         metavar="FILE",
@@ -43,14 +44,33 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add --opts, as the last argument."""
+    """Add config overrides, KEY VALUE pairs behind the options as Detectron2's tools have them."""
     parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="config keys to change; the last argument, as it takes all that follows",
+        "opts", nargs="*", metavar="KEY VALUE", help="config keys to change, behind the options"
     )
+
+
+def parse_arguments(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Parse a command line with ``add_config_options``.
+
+    The pairs are taken out first, since an option that takes several values would take them too.
+
+    Args:
+        parser: of the tool.
+        argv: the arguments; None takes the process's.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    others: list[str] = []
+    pairs: list[str] = []
+    while given:
+        taken = 2 if len(given) > 1 and _is_config_key(given[0]) else 1
+        (pairs if taken == 2 else others).extend(given[:taken])
+        del given[:taken]
+    args = parser.parse_args(others)
+    args.opts = [*pairs, *args.opts]
+    return args
 
 
 def load_model_config(args: argparse.Namespace) -> CfgNode:
@@ -95,6 +115,15 @@ def log_to_terminal() -> None:
     """Show warnings of Detectron2, its libraries and this package."""
     for name in ("fvcore", "detectron2", "recseg_d2"):
         setup_logger(name=name).setLevel(logging.WARNING)
+
+
+def _is_config_key(text: str) -> bool:
+    """Whether it begins like one of the config's keys, and is no file of that name."""
+    top, *below = text.split(".")
+    cfg = get_recseg_cfg()
+    if top not in cfg or Path(text).exists():
+        return False
+    return all(below) and isinstance(cfg[top], CfgNode) == bool(below)
 
 
 def _images_of(path: Path) -> list[Path]:

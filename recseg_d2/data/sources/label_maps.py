@@ -71,7 +71,11 @@ class LabelMaps(LabelledImages):
     def metadata(self) -> dict[str, Any]:
         """The given classes, scored by the metrics of leaf segmentation."""
         classes = list(self.classes)
-        return {"thing_classes": classes, "evaluator_type": "leaf", "image_root": str(self.place)}
+        return {
+            "thing_classes": classes,
+            "evaluator_type": "label_map",
+            "image_root": str(self.place),
+        }
 
     def _categories(self, labels: np.ndarray, path: Path) -> dict[int, int] | None:
         """Category of each object's label, or None where there is no rule."""

@@ -29,7 +29,7 @@ _JSON_PREFIX = "instances_"
 def open_own_data(name: str, place: str | Path, **selection: Any) -> DataSource:
     """Open data in one of the forms of the module's docstring.
 
-    Label maps are evaluated as "leaf", Pascal VOC's form as "voc_segm", COCO's as "coco". The
+    Label maps are evaluated as "label_map", Pascal VOC's form as "voc_segm", COCO's as "coco". The
     classes are VOC's twenty, or the file's categories in the order of their ids; categories of one
     name are one class.
 
