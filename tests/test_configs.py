@@ -10,6 +10,7 @@ import torch
 import yaml
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
+from PIL import Image
 
 from recseg_d2.config import load_config
 from recseg_d2.engine.phases import phase_configs
@@ -36,7 +37,8 @@ def example():
     instances = Instances((64, 64), gt_masks=BitMasks(masks), gt_classes=torch.zeros(2).long())
     image = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
     given = {"instances": instances, "proposals": Instances((64, 64), pred_masks=masks)}
-    return {"image": image, **given, "height": 100, "width": 80}
+    size = {"height": 100, "width": 80}
+    return {"image": image, **given, **size, "file_name": "a_leftImg8bit.png"}
 
 
 def identify(path):
@@ -44,8 +46,10 @@ def identify(path):
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=identify)
-def test_each_phase_trains_and_predicts(path):
-    cfg = load_config(str(path), SMALL)
+def test_each_phase_trains_and_predicts(path, tmp_path):
+    Image.new("L", (80, 100)).save(tmp_path / "a_labelIds.png")
+    folder = ["MODEL.RIS.SEMANTIC_FOLDER.PATH", str(tmp_path)]
+    cfg = load_config(str(path), [*SMALL, *folder])
     for phase in phase_configs(cfg).values():
         torch.manual_seed(0)
         model = build_model(phase)
@@ -121,6 +125,23 @@ def test_the_stop_loss_weighs_as_in_the_public_code(name, script, balance):
     negative = -(1 - balance) * (1 - target) * (1 - probability).log()
     ours = weight * stop_loss(logits[None], torch.tensor([2]), 1.0)
     torch.testing.assert_close(ours, script * (positive + negative).mean())
+
+
+@pytest.mark.parametrize("family", ["ris", "rsis"])
+def test_the_papers_leaf_models_train_on_all_labelled_images_and_submit(family):
+    cfg = load_config(f"{family}_cvppp_trainval.yaml")
+    for phase in phase_configs(cfg).values():
+        assert phase.DATASETS.TRAIN == ("cvppp_a1_trainval",)
+        assert phase.DATASETS.TEST == ("cvppp_a1_test",)
+        assert phase.TEST.EVALUATOR == "cvppp_submission"
+        assert not phase.TEST.VAL_LOSS
+        assert phase.SOLVER.PLATEAU.PATIENCE == 0
+    assert load_config(f"{family}_cvppp.yaml").DATASETS.TRAIN == ("cvppp_a1_train",)
+
+
+@pytest.mark.parametrize("name", ["rsis_voc", "rsis_cityscapes"])
+def test_masks_of_the_papers_average_precision_are_of_every_class(name):
+    assert load_config(f"{name}.yaml").MODEL.SEQUENTIAL.TEST.ALL_CLASSES
 
 
 def reached(cfg):
