@@ -1,6 +1,11 @@
 """``recseg train``: train and evaluate any model of any config.
 
+Without --config-file, the images and labels of --train-data decide on everything: the plan is
+printed with its reasons and kept in OUTPUT_DIR/plan.txt, and KEY VALUE pairs change any of it.
+
 Examples:
+    recseg train --train-data my/train --minutes 20
+    recseg train --train-data my/train --weights recseg://nuclei
     recseg train --config-file rsis_synthetic.yaml
     recseg train --config-file rsis_small.yaml --train-data my/train --val-data my/val
     recseg train --config-file ris_small.yaml --one-class --train-data my/annotations/train.json
@@ -28,10 +33,10 @@ from recseg_d2.cli.own_data import (
     FOLDER_VAL,
     OWN_DATA_HELP,
     add_own_data_options,
-    register_given,
 )
+from recseg_d2.cli.planning import DEFAULT_FOLD, configure
 from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
-from recseg_d2.config import get_config_file, load_config
+from recseg_d2.config import get_config_file
 from recseg_d2.engine.launch import launch
 from recseg_d2.engine.phases import phase_configs, run_phases, select_phase
 from recseg_d2.engine.trainer import Trainer
@@ -41,12 +46,33 @@ from recseg_d2.files import make_folder
 
 logger = logging.getLogger(__name__)
 
+PLAN_FILE = "plan.txt"
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Detectron2's training options and this package's."""
     parser = default_argument_parser(epilog=__doc__)
     parser.add_argument("--train-data", metavar="PATH", help=OWN_DATA_HELP)
     parser.add_argument("--val-data", metavar="PATH", help="the same, for evaluation")
+    parser.add_argument(
+        "--fold",
+        metavar="K/N",
+        help="evaluate on part K of N of --train-data, drawn by SEED, and train on the rest; "
+        f"without --config-file and --val-data the default is {DEFAULT_FOLD}",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="set SOLVER.MAX_ITER to the iterations that fit into M minutes here, by timing the "
+        "first of them; for configs without phases",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="go on from a checkpoint, or recseg://NAME of the model zoo, whose config is taken "
+        "where --config-file names none; the same as MODEL.WEIGHTS",
+    )
     add_own_data_options(parser)
     parser.add_argument("--phase", default="", help="run this phase of SOLVER.PHASES alone")
     return parser
@@ -61,28 +87,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(args: argparse.Namespace) -> dict[str, Any]:
     """What each process does: set up, then evaluate or run the phases."""
-    register_folders(args)
     cfg, phases = setup(args)
     if args.eval_only:
         return evaluate(cfg, args.resume)
     return run_phases(phases, run_phase, resume=args.resume)
 
 
-def register_folders(args: argparse.Namespace) -> None:
-    """Register the data of the command line, in this process."""
-    for name, place in ((FOLDER_TRAIN, args.train_data), (FOLDER_VAL, args.val_data)):
-        if place:
-            register_given(name, place, args)
-
-
 def setup(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
     """The complete config of a run, checked and frozen, and those of the phases to run."""
-    cfg = load_config(args.config_file, args.opts)
-    if args.train_data:
-        cfg.DATASETS.TRAIN = (FOLDER_TRAIN,)
-        cfg.DATASETS.TEST = ()
-    if args.val_data:
-        cfg.DATASETS.TEST = (FOLDER_VAL,)
+    cfg, plan = configure(args)
     phases = phase_configs(cfg)
     for phase in phases.values():
         check_config(phase)
@@ -100,6 +113,9 @@ def setup(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
         args.config_file = str(get_config_file(args.config_file))
     default_setup(cfg, args)
     setup_logger(output=cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="recseg_d2")
+    if plan is not None and comm.is_main_process():
+        logger.info("%s", plan)
+        (Path(cfg.OUTPUT_DIR) / PLAN_FILE).write_text(f"{plan}\n")
     return cfg, phases
 
 

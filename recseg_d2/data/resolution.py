@@ -1,17 +1,19 @@
 """The size at which images reach a model, and how many of their objects do.
 
-Chosen by INPUT.RESIZE: models that find objects one at a time work at one resolution and are given
-at most MODEL.SEQUENTIAL.MAX_OBJECTS; fully convolutional ones take any size and any number.
+Chosen by INPUT.RESIZE: models that find objects one at a time at one resolution are given at most
+MODEL.SEQUENTIAL.MAX_OBJECTS; fully convolutional ones take any size and any number.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
+from fvcore.transforms.transform import NoOpTransform
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import InputOptions, SequentialOptions
-from recseg_d2.data.augmentations import RandomPadCrop, RandomRelativeSize
+from recseg_d2.data.augmentations.geometry import RandomPadCrop, RandomRelativeSize
 
 
 def build_resize(cfg: CfgNode, is_train: bool) -> T.Augmentation:
@@ -20,8 +22,8 @@ def build_resize(cfg: CfgNode, is_train: bool) -> T.Augmentation:
     "working" brings images to MODEL.SEQUENTIAL.IMAGE_SIZE. "shortest_edge" keeps their proportions:
     the shorter side becomes one of INPUT.MIN_SIZE_TRAIN (the scale jitter), or INPUT.MIN_SIZE_TEST
     (0 leaves it as it is), unless the longer one then exceeds INPUT.MAX_SIZE_TRAIN or _TEST.
-    "relative" multiplies both by one of INPUT.RELATIVE_SIZES, in training. INPUT.PAD_CROP comes
-    last.
+    "scale" changes nothing here: images are magnified when they are read. "relative" multiplies
+    both sides by one of INPUT.RELATIVE_SIZES, in training. INPUT.PAD_CROP comes last.
     """
     options = read_options(cfg, InputOptions)
     resize = _resize(cfg, options, is_train)
@@ -31,11 +33,13 @@ def build_resize(cfg: CfgNode, is_train: bool) -> T.Augmentation:
 
 
 def _resize(cfg: CfgNode, options: InputOptions, is_train: bool) -> T.Augmentation:
-    given = cfg.INPUT
-    if options.resize == "working":
+    given, resize = cfg.INPUT, options.resize
+    if resize == "scale" or (resize == "relative" and not is_train):
+        return _Nothing()
+    if resize == "relative":
+        return RandomRelativeSize(options.relative_sizes)
+    if resize == "working":
         return T.Resize(read_options(cfg, SequentialOptions).image_size)
-    if options.resize == "relative":
-        return RandomRelativeSize(options.relative_sizes if is_train else (1.0,))
     if not is_train:
         return T.ResizeShortestEdge(given.MIN_SIZE_TEST, given.MAX_SIZE_TEST, "choice")
     style = given.MIN_SIZE_TRAIN_SAMPLING
@@ -44,8 +48,13 @@ def _resize(cfg: CfgNode, options: InputOptions, is_train: bool) -> T.Augmentati
 
 def max_instances(cfg: CfgNode) -> int | None:
     """Most objects of an image that a model can use; None: all."""
-    return None if _takes_any_size(cfg) else read_options(cfg, SequentialOptions).kept_objects
+    if read_options(cfg, InputOptions).resize != "working":
+        return None
+    return read_options(cfg, SequentialOptions).kept_objects
 
 
-def _takes_any_size(cfg: CfgNode) -> bool:
-    return read_options(cfg, InputOptions).resize != "working"
+class _Nothing(T.Augmentation):
+    """Leaves images as they are."""
+
+    def get_transform(self, image: np.ndarray) -> NoOpTransform:
+        return NoOpTransform()

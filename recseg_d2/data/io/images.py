@@ -19,6 +19,7 @@ from recseg_d2.errors import UserError
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 _EXIF_ORIENTATION = 274
+_SHOWN = (0.1, 99.9)  # percentiles that become black and white
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange rows and columns
 # Pillow's modes whose pixels are taken as they are stored; all others become RGB.
 _STORED_MODES = ("L", "LA", "RGB", "RGBA", "I", "F", "I;16", "I;16B", "I;16L")
@@ -108,6 +109,24 @@ def read_bgr(path: str | Path) -> np.ndarray:
     if pixels.shape[2] < 3:
         return np.repeat(pixels[..., :1], 3, axis=2)
     return np.ascontiguousarray(pixels[..., 2::-1])
+
+
+def for_display(image: np.ndarray) -> np.ndarray:
+    """An image of any depth and number of channels as figures need it.
+
+    Args:
+        image: (H, W, C) of any type of number.
+
+    Returns:
+        (H, W, 3) uint8: 8 bits as they are, others from their darkest to brightest percentile; grey
+        is repeated, and of more channels the first three are shown.
+    """
+    shown = image[..., :3] if image.shape[2] > 2 else np.repeat(image[..., :1], 3, axis=2)
+    if shown.dtype == np.uint8:
+        return np.ascontiguousarray(shown)
+    values = np.nan_to_num(shown.astype(np.float64))
+    low, high = np.percentile(values, _SHOWN)
+    return (np.clip((values - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
 
 
 def _check_depth(path: str | Path, found: np.dtype) -> None:
