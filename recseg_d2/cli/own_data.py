@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from recseg_d2.data.catalog import unregister
-from recseg_d2.data.sources.own_data import open_own_data, words_for_forms
+from recseg_d2.data.sources.own_data import Reading, open_own_data, words_for_forms
 from recseg_d2.errors import UserError
 
 # The names under which --train-data and --val-data are registered.
@@ -14,7 +14,7 @@ OWN_DATA_HELP = f"your own: {words_for_forms()}"
 
 
 def add_own_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add --min-objects, --max-objects and --one-class, for data that the command line names."""
+    """Add what selects and reads data that the command line names."""
     parser.add_argument(
         "--min-objects", type=int, default=0, metavar="N", help="leave out images with fewer"
     )
@@ -23,6 +23,11 @@ def add_own_data_options(parser: argparse.ArgumentParser) -> None:
         "--one-class",
         action="store_true",
         help="take all objects of the data to be of one class, for models without classes",
+    )
+    parser.add_argument(
+        "--allow-outside",
+        action="store_true",
+        help="take images outside of the annotations' image folder; only of files that you trust",
     )
 
 
@@ -43,6 +48,7 @@ def register_given(name: str, place: str, args: argparse.Namespace) -> None:
             "or more."
         )
     names = ("min_objects", "max_objects", "one_class")
-    source = open_own_data(name, place, **{key: getattr(args, key) for key in names})
+    reading = Reading(allow_outside=args.allow_outside)
+    source = open_own_data(name, place, reading, **{key: getattr(args, key) for key in names})
     unregister(name)
     source.register()

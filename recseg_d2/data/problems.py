@@ -24,10 +24,12 @@ class Problem:
     Attributes:
         file: the image or label file.
         message: what was found and what was expected.
+        warning: whether the data can be used all the same; otherwise training refuses it.
     """
 
     file: str
     message: str
+    warning: bool = False
 
     @classmethod
     def of(cls, file: str, error: UserError) -> Problem:

@@ -99,7 +99,8 @@ def test_no_annotations_and_no_objects_are_fine(record):
         (
             {"segmentation": {"size": [HEIGHT, WIDTH], "counts": [3, 2]}},
             "annotation 1: segmentation: found an RLE of 5 pixels in all, expected the 80 of 10x8; "
-            "its counts are damaged.",
+            "its counts are damaged, or no alternating lengths of background and object (pairs of "
+            "start and length are none).",
         ),
     ],
 )
@@ -217,7 +218,7 @@ def test_records_that_contradict_the_files_are_refused(dicts, change, message):
         ({"category_id": 1}, "found category_id 1, expected 0 to 0"),
         ({"category_id": -1}, "found category_id -1"),
         ({"segmentation": {"size": [48, 48], "counts": [9]}}, "found an RLE of 9 pixels in all"),
-        ({"segmentation": None}, "segmentation is 'NoneType'"),
+        ({"segmentation": None}, "its segmentation is None"),
         ({"segmentation": []}, "boxes alone cannot train masks"),
     ],
 )

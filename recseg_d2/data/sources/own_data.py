@@ -11,11 +11,12 @@ Each form is a small class that recognises its files; the first in ``FORMS`` tha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from recseg_d2.data.io.coco_json import read_coco_json
+from recseg_d2.data.io.image_folder import find_image_folder
 from recseg_d2.data.sources.base import DataSource
 from recseg_d2.data.sources.coco import Coco
 from recseg_d2.data.sources.label_maps import LabelMaps
@@ -23,10 +24,22 @@ from recseg_d2.data.sources.voc import Voc
 from recseg_d2.errors import UserError
 
 _VOC_PARTS = ("JPEGImages", "SegmentationObject", "SegmentationClass")
-_JSON_PREFIX = "instances_"
 
 
-def open_own_data(name: str, place: str | Path, **selection: Any) -> DataSource:
+@dataclass(frozen=True)
+class Reading:
+    """How files are read, where their form leaves a choice.
+
+    Attributes:
+        allow_outside: of annotation files, take images outside of their folder.
+    """
+
+    allow_outside: bool = False
+
+
+def open_own_data(
+    name: str, place: str | Path, reading: Reading = Reading(), **selection: Any
+) -> DataSource:
     """Open data in one of the forms of the module's docstring.
 
     Label maps are evaluated as "leaf", Pascal VOC's form as "voc_segm", COCO's as "coco". The
@@ -36,6 +49,7 @@ def open_own_data(name: str, place: str | Path, **selection: Any) -> DataSource:
     Args:
         name: for the catalogs.
         place: the folder or file.
+        reading: how files are read, where there is a choice.
         selection: ``min_objects``, ``max_objects`` and ``one_class`` of ``DataSource``.
 
     Raises:
@@ -45,7 +59,7 @@ def open_own_data(name: str, place: str | Path, **selection: Any) -> DataSource:
     place = Path(place)
     for form in FORMS:
         if form.recognises(place):
-            return form.open(name, place, **selection)
+            return form.open(name, place, reading, **selection)
     raise UserError(f"{place}: expected {words_for_forms()}; found {_found(place)}.")
 
 
@@ -69,7 +83,7 @@ class Form(ABC):
         """Whether a folder or file looks as if it were of this form."""
 
     @abstractmethod
-    def open(self, name: str, place: Path, **selection: Any) -> DataSource:
+    def open(self, name: str, place: Path, reading: Reading, **selection: Any) -> DataSource:
         """The data set.
 
         Raises:
@@ -86,7 +100,7 @@ class LabelMapFolder(Form):
         """Whether there are both folders, or images side by side with label maps."""
         return self._layout(place) is not None
 
-    def open(self, name: str, place: Path, **selection: Any) -> DataSource:
+    def open(self, name: str, place: Path, reading: Reading, **selection: Any) -> DataSource:
         """Label maps of one class."""
         return LabelMaps(name, **(self._layout(place) or {}), **selection)
 
@@ -112,7 +126,7 @@ class VocFolder(Form):
         """Whether there are VOC's images."""
         return (self._root(place) / _VOC_PARTS[0]).is_dir()
 
-    def open(self, name: str, place: Path, **selection: Any) -> DataSource:
+    def open(self, name: str, place: Path, reading: Reading, **selection: Any) -> DataSource:
         """All images, or those of the list."""
         root = self._root(place)
         missing = [part for part in _VOC_PARTS if not (root / part).is_dir()]
@@ -138,45 +152,28 @@ class CocoFile(Form):
         """Whether it is a JSON file."""
         return place.is_file() and place.suffix.lower() == ".json"
 
-    def open(self, name: str, place: Path, **selection: Any) -> DataSource:
+    def open(self, name: str, place: Path, reading: Reading, **selection: Any) -> DataSource:
         """The whole of the file, images without objects included."""
         contents = read_coco_json(place)
-        listed = sorted(contents["categories"], key=lambda category: category["id"])
-        classes = tuple(dict.fromkeys(category["name"] for category in listed))
-        if not classes or not contents["images"]:
-            counts = f"{len(contents['images'])} images and {len(classes)} categories"
+        classes = tuple(dict.fromkeys(name for _, name in sorted(contents.categories.items())))
+        if not classes or not contents.images:
+            counts = f"{len(contents.images)} images and {len(classes)} categories"
             raise UserError(f"{place}: found {counts}, expected one or more of both.")
-        folder = find_image_folder(place, [image["file_name"] for image in contents["images"]])
-        return Coco(name, place, folder, classes, only_with_objects=False, **selection)
+        names = [image.file_name for image in contents.images.values()]
+        outside = reading.allow_outside
+        folder = find_image_folder(place, names, outside)
+        return Coco(
+            name,
+            place,
+            folder,
+            classes,
+            only_with_objects=False,
+            allow_outside=outside,
+            **selection,
+        )
 
 
 FORMS: tuple[Form, ...] = (LabelMapFolder(), VocFolder(), CocoFile())
-
-
-def find_image_folder(json_file: Path, names: Sequence[str]) -> Path:
-    """Where the images of a file in COCO's form are.
-
-    It is the first of these folders that has one of them, for a file A/B/instances_X.json or
-    A/B/X.json: A/X (as COCO's own), A/images/X, A/images, B/X, B/images and B.
-
-    Args:
-        json_file: the annotations.
-        names: the images' names in it, at least one.
-
-    Raises:
-        UserError: no folder has one.
-    """
-    stem, beside = json_file.stem.removeprefix(_JSON_PREFIX), json_file.resolve().parent
-    above = beside.parent
-    places = (
-        *(above / stem, above / "images" / stem, above / "images"),
-        *(beside / stem, beside / "images", beside),
-    )
-    for folder in places:
-        if folder.is_dir() and any((folder / name).is_file() for name in names):
-            return folder
-    looked = ", ".join(map(str, places))
-    raise UserError(f"{json_file}: found none of its images, such as {names[0]}, in {looked}.")
 
 
 def _found(place: Path) -> str:
