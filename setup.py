@@ -12,7 +12,7 @@ from setuptools import find_namespace_packages, setup
 HERE = Path(__file__).parent
 
 REQUIRED = [
-    "torch>=2.4",  # the models
+    "torch>=2.6",  # the models; before, weights_only=True could run code
     "numpy",
     "scipy",  # the Hungarian algorithm
     "pillow>=10.1",  # images and label maps, captions

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from pycocotools import mask as mask_util
@@ -27,8 +26,9 @@ from tqdm import tqdm
 from recseg_d2.analysis.report import Report, Table, grouped_bars
 from recseg_d2.analysis.run_folder import MissingResultsError
 from recseg_d2.analysis.subjects import Subject, check_order, of_each
+from recseg_d2.engine.checkpoints import SafeCheckpointer
 from recseg_d2.engine.predictor import Predictor
-from recseg_d2.engine.weights import check_weights_file, readable
+from recseg_d2.engine.weights import check_weights_file
 from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.metrics.ordering import TauSums
 
@@ -127,8 +127,7 @@ def initial_model(cfg: CfgNode) -> nn.Module:
     model = build_model(cfg)
     if cfg.MODEL.WEIGHTS:
         check_weights_file(cfg.MODEL.WEIGHTS)
-        with readable(cfg.MODEL.WEIGHTS):
-            DetectionCheckpointer(model).load(cfg.MODEL.WEIGHTS)
+        SafeCheckpointer(model).load(cfg.MODEL.WEIGHTS)
     return model.eval()
 
 

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 from detectron2.engine import default_argument_parser, default_setup
@@ -32,10 +31,11 @@ from recseg_d2.cli.own_data import (
 )
 from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
 from recseg_d2.config import get_config_file, load_config
+from recseg_d2.engine.checkpoints import SafeCheckpointer
 from recseg_d2.engine.launch import launch
 from recseg_d2.engine.phases import phase_configs, run_phases, select_phase
 from recseg_d2.engine.trainer import Trainer
-from recseg_d2.engine.weights import check_weights_file, load_weights, readable
+from recseg_d2.engine.weights import check_weights_file, load_weights
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
 
@@ -125,8 +125,7 @@ def run_phase(cfg: CfgNode, resume: bool) -> dict[str, Any]:
     if comm.is_main_process():
         (Path(cfg.OUTPUT_DIR) / "config.yaml").write_text(cfg.dump())
     trainer = Trainer(cfg)
-    with readable(cfg.MODEL.WEIGHTS or cfg.OUTPUT_DIR):
-        trainer.resume_or_load(resume=resume)
+    trainer.resume_or_load(resume=resume)
     if trainer.start_iter >= cfg.SOLVER.MAX_ITER:
         logger.info("%s is finished: raise SOLVER.MAX_ITER to go on.", cfg.OUTPUT_DIR)
         return Trainer.test(cfg, trainer.model) if cfg.DATASETS.TEST else {}
@@ -145,7 +144,7 @@ def evaluate(cfg: CfgNode, resume: bool) -> dict[str, Any]:
     """Evaluate MODEL.WEIGHTS (or, on resuming, the last checkpoint) on DATASETS.TEST."""
     check_data(cfg)
     model = Trainer.build_model(cfg)
-    checkpointer = DetectionCheckpointer(model, save_dir=cfg.OUTPUT_DIR)
+    checkpointer = SafeCheckpointer(model, save_dir=cfg.OUTPUT_DIR)
     weights = cfg.MODEL.WEIGHTS
     if resume and checkpointer.has_checkpoint():
         weights = checkpointer.get_checkpoint_file()

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import yaml
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY
@@ -16,6 +15,7 @@ from detectron2.utils import comm
 
 from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL
 from recseg_d2.data.loader import check_val_data
+from recseg_d2.engine.checkpoints import SafeCheckpointer
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.build import evaluator_type
 
@@ -84,7 +84,7 @@ def check_resumable(phase: CfgNode, whole: CfgNode) -> None:
     Raises:
         UserError: OUTPUT_DIR has checkpoints, and its config.yaml is missing or of another model.
     """
-    checkpointer = DetectionCheckpointer(torch.nn.Module(), save_dir=phase.OUTPUT_DIR)
+    checkpointer = SafeCheckpointer(torch.nn.Module(), save_dir=phase.OUTPUT_DIR)
     if not checkpointer.has_checkpoint():
         return
     path = Path(phase.OUTPUT_DIR) / "config.yaml"

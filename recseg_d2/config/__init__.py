@@ -120,7 +120,8 @@ def load_config(config_file: str | Path, opts: Sequence[str] = ()) -> CfgNode:
     where = " with ".join(filter(None, [str(config_file), " ".join(map(str, opts))]))
     try:
         if config_file:
-            cfg.merge_from_file(str(get_config_file(str(config_file))))
+            # YAML tags can run code, and a config may come from anywhere
+            cfg.merge_from_file(str(get_config_file(str(config_file))), allow_unsafe=False)
         cfg.merge_from_list(list(opts))
         check_options(cfg)
     except (OSError, KeyError, ValueError, AssertionError, yaml.YAMLError) as error:  # yacs'

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.engine import DefaultTrainer, HookBase, hooks
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
@@ -21,6 +22,7 @@ from recseg_d2.config import read_options
 from recseg_d2.config.options import EvaluationOptions, SolverOptions
 from recseg_d2.data.loader import build_test_loader, build_train_loader, build_val_loader
 from recseg_d2.engine import solver
+from recseg_d2.engine.checkpoints import SafeCheckpointer
 from recseg_d2.engine.hooks import (
     FreezeNorms,
     StepSeed,
@@ -90,6 +92,17 @@ class Trainer(DefaultTrainer):
             ordered=isinstance(model, type) and issubclass(model, SequentialModel),
         )
         return DatasetEvaluators([evaluator, recorder])
+
+    @property
+    def checkpointer(self) -> SafeCheckpointer:
+        """Of the model and the trainer's state."""
+        return self._checkpointer
+
+    @checkpointer.setter
+    def checkpointer(self, detectron2s: DetectionCheckpointer) -> None:
+        """Detectron2 makes its own here, which would run what is in a pickle."""
+        others = detectron2s.checkpointables
+        self._checkpointer = SafeCheckpointer(detectron2s.model, detectron2s.save_dir, **others)
 
     def resume_or_load(self, resume: bool = True) -> None:
         """Load weights or, on resuming, everything; the data goes on where it broke off."""

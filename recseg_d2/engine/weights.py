@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 
+from recseg_d2.engine.checkpoints import SafeCheckpointer
 from recseg_d2.errors import UserError
 
 _NAMES_IN_MESSAGE = 3
@@ -28,8 +25,7 @@ def load_weights(model: torch.nn.Module, weights: str) -> None:
             of the model without a value.
     """
     check_weights_file(weights)
-    with readable(weights):
-        _CompleteCheckpointer(model).load(weights)
+    _CompleteCheckpointer(model).load(weights)
 
 
 def check_weights_file(weights: str) -> None:
@@ -50,25 +46,8 @@ def check_weights_file(weights: str) -> None:
         )
 
 
-@contextmanager
-def readable(weights: str) -> Iterator[None]:
-    """Inside, errors of a file that is no checkpoint become a ``UserError`` that names it."""
-    try:
-        yield
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        first_line = (str(error) or type(error).__name__).splitlines()[0]
-        reason = first_line.split(". ")[0]  # PyTorch adds paragraphs of advice
-        raise UserError(
-            f"{weights}: cannot be read as a checkpoint ({reason}); copy it again, or name another."
-        ) from error
-
-
-class _CompleteCheckpointer(DetectionCheckpointer):
+class _CompleteCheckpointer(SafeCheckpointer):
     """Refuses what Detectron2 only warns of: a model that would keep random parameters."""
-
-    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        self._path = path
-        return super().load(path, *args, **kwargs)
 
     def _load_model(self, checkpoint: Any) -> Any:
         incompatible = super()._load_model(checkpoint)
