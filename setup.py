@@ -18,6 +18,7 @@ REQUIRED = [
     "pillow>=10.1",  # images and label maps, captions
     "fvcore",  # what Detectron2 stands on: configs, registries, checkpoints, schedules
     "iopath",  # file access by URI
+    "tifffile",  # TIFF of any depth and number of channels and pages
     "pycocotools",  # run-length masks, COCO's AP
     "tabulate",  # tables in logs
     "termcolor",  # colour in logs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,17 @@ def make_place(path: str | Path) -> Path:
         raise UserError(f"Cannot write the file {path}: it is a folder; name a file in it.")
     make_folder(path.parent)
     return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is there as a whole or not at all, even if the process is killed.
+
+    Raises:
+        OSError: the folder is missing, full or read-only.
+    """
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        file.write(text)
+    os.replace(file.name, path)
 
 
 def save_scores(path: str | Path, scores: Any) -> Path:

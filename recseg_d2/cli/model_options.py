@@ -10,7 +10,9 @@ from pathlib import Path
 from detectron2.config import CfgNode
 from detectron2.utils.logger import setup_logger
 
-from recseg_d2.config import get_config_file, load_config
+from recseg_d2.config import get_config_file, load_config, read_options
+from recseg_d2.config.options import InputOptions
+from recseg_d2.data.io.images import limit_pixels
 from recseg_d2.errors import UserError
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -69,6 +71,7 @@ def load_model_config(args: argparse.Namespace) -> CfgNode:
         cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = args.score_thresh
         cfg.MODEL.INSTANCE_FCN.TEST.INSTANCE_SCORE_THRESH = args.score_thresh
     cfg.freeze()
+    limit_pixels(read_options(cfg, InputOptions).max_pixels)
     return cfg
 
 

@@ -25,9 +25,32 @@ def add_own_data_options(parser: argparse.ArgumentParser) -> None:
         help="take all objects of the data to be of one class, for models without classes",
     )
     parser.add_argument(
+        "--components",
+        action="store_true",
+        help="label maps: take each connected region as an object, as of binary masks",
+    )
+    parser.add_argument(
+        "--background",
+        type=_value,
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help="label maps: a value that is background besides 0, of a colour 0xRRGGBB; can be given "
+        "several times",
+    )
+    parser.add_argument(
         "--allow-outside",
         action="store_true",
         help="take images outside of the annotations' image folder; only of files that you trust",
+    )
+
+
+def add_decode_option(parser: argparse.ArgumentParser) -> None:
+    """Add --no-decode."""
+    parser.add_argument(
+        "--no-decode",
+        action="store_true",
+        help="read the images' headers only; files that are cut short are then not found",
     )
 
 
@@ -48,7 +71,16 @@ def register_given(name: str, place: str, args: argparse.Namespace) -> None:
             "or more."
         )
     names = ("min_objects", "max_objects", "one_class")
-    reading = Reading(allow_outside=args.allow_outside)
+    reading = Reading(
+        allow_outside=args.allow_outside,
+        components=args.components,
+        background=tuple(args.background),
+    )
     source = open_own_data(name, place, reading, **{key: getattr(args, key) for key in names})
     unregister(name)
     source.register()
+
+
+def _value(text: str) -> int:
+    """A whole number, decimal or 0x..."""
+    return int(text, 0)

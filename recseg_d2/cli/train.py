@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,18 @@ from recseg_d2.cli.own_data import (
     FOLDER_TRAIN,
     FOLDER_VAL,
     OWN_DATA_HELP,
+    add_decode_option,
     add_own_data_options,
     register_given,
 )
 from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
-from recseg_d2.config import get_config_file, load_config
+from recseg_d2.config import get_config_file, load_config, read_options
+from recseg_d2.config.options import InputOptions
+from recseg_d2.data.catalog import check_registered
+from recseg_d2.data.examination import examine, refuse_unusable
+from recseg_d2.data.image_check import ImageChecker
+from recseg_d2.data.io.images import limit_pixels
+from recseg_d2.data.resolution import working_size
 from recseg_d2.engine.checkpoints import SafeCheckpointer
 from recseg_d2.engine.launch import launch
 from recseg_d2.engine.phases import phase_configs, run_phases, select_phase
@@ -48,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--train-data", metavar="PATH", help=OWN_DATA_HELP)
     parser.add_argument("--val-data", metavar="PATH", help="the same, for evaluation")
     add_own_data_options(parser)
+    add_decode_option(parser)
     parser.add_argument("--phase", default="", help="run this phase of SOLVER.PHASES alone")
     return parser
 
@@ -63,6 +71,7 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
     """What each process does: set up, then evaluate or run the phases."""
     register_folders(args)
     cfg, phases = setup(args)
+    examine_data(cfg, phases.values(), args.eval_only, not args.no_decode)
     if args.eval_only:
         return evaluate(cfg, args.resume)
     return run_phases(phases, run_phase, resume=args.resume)
@@ -78,6 +87,7 @@ def register_folders(args: argparse.Namespace) -> None:
 def setup(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
     """The complete config of a run, checked and frozen, and those of the phases to run."""
     cfg = load_config(args.config_file, args.opts)
+    limit_pixels(read_options(cfg, InputOptions).max_pixels)
     if args.train_data:
         cfg.DATASETS.TRAIN = (FOLDER_TRAIN,)
         cfg.DATASETS.TEST = ()
@@ -101,6 +111,23 @@ def setup(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
     default_setup(cfg, args)
     setup_logger(output=cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="recseg_d2")
     return cfg, phases
+
+
+def examine_data(cfg: CfgNode, phases: Iterable[CfgNode], eval_only: bool, decode: bool) -> None:
+    """Look at all data of a run before its first iteration, in the main process.
+
+    Raises:
+        UserError: some of it cannot be used.
+    """
+    parts = [cfg.DATASETS.TEST] if eval_only else []
+    for phase in () if eval_only else phases:
+        parts += [phase.DATASETS.TRAIN, phase.DATASETS.TEST]
+    if comm.is_main_process():
+        images = ImageChecker(decode)
+        for name in dict.fromkeys(name for part in parts for name in part):
+            check_registered(name, "data set")
+            refuse_unusable(name, examine(name, images, working_size(cfg)).report)
+    comm.synchronize()
 
 
 def check_named_data(cfg: CfgNode, eval_only: bool) -> None:

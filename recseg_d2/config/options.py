@@ -59,6 +59,8 @@ class InputOptions:
     # Augmentations of training, in their order.
     augs: tuple[Literal["hflip", "vflip", "transpose", "affine", "color"], ...] = ("hflip",)
     affine: AffineOptions = field(default_factory=AffineOptions)
+    # Most pixels of an image; a small file can hold one that fills the memory.
+    max_pixels: int = 178_956_970
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,18 @@ def build_resize(cfg: CfgNode, is_train: bool) -> T.Augmentation:
     (0 leaves it as it is), unless the longer one then exceeds INPUT.MAX_SIZE_TRAIN or _TEST.
     """
     given = cfg.INPUT
-    if not _takes_any_size(cfg):
-        return T.Resize(read_options(cfg, SequentialOptions).image_size)
+    size = working_size(cfg)
+    if size is not None:
+        return T.Resize(size)
     if not is_train:
         return T.ResizeShortestEdge(given.MIN_SIZE_TEST, given.MAX_SIZE_TEST, "choice")
     style = given.MIN_SIZE_TRAIN_SAMPLING
     return T.ResizeShortestEdge(given.MIN_SIZE_TRAIN, given.MAX_SIZE_TRAIN, style)
+
+
+def working_size(cfg: CfgNode) -> tuple[int, int] | None:
+    """Height and width that images are brought to; None: they keep their proportions."""
+    return None if _takes_any_size(cfg) else read_options(cfg, SequentialOptions).image_size
 
 
 def max_instances(cfg: CfgNode) -> int | None:

@@ -73,6 +73,8 @@ def find_label_maps(folder: str | Path) -> dict[str, Path]:
 def files_by_stem(folder: Path, suffix: str, extensions: tuple[str, ...]) -> dict[str, Path]:
     """The files of a folder by the part of their stems before ``suffix``, in sorted order.
 
+    Hidden files are none, such as the ``._*`` that macOS leaves beside files on other disks.
+
     Raises:
         UserError: the folder is missing, or two files have the same stem.
     """
@@ -81,6 +83,8 @@ def files_by_stem(folder: Path, suffix: str, extensions: tuple[str, ...]) -> dic
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in extensions or not path.stem.endswith(suffix):
+            continue
+        if path.name.startswith("."):
             continue
         stem = path.stem[: len(path.stem) - len(suffix)]
         if stem in found:

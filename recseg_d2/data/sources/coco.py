@@ -101,15 +101,14 @@ class Coco(DataSource[CocoImage]):
 
         Raises:
             UserError: as ``read_coco_json``, or the file has no category or image that is wanted,
-                no object that can be used, objects of images or categories that it does not list,
                 or images outside of ``image_root``.
         """
+        return self._images(read_coco_json(self.json_file))
+
+    def examine(self) -> tuple[list[CocoImage], list[Problem]]:
+        """The images, and what is wrong with annotations: they belong to nothing, have no mask."""
         contents = read_coco_json(self.json_file)
-        wrong = [problem for problem in self._problems(contents) if not problem.warning]
-        if wrong:
-            more = f" ({len(wrong) - 1} more: see `recseg check-dataset`.)" * (len(wrong) > 1)
-            raise UserError(f"{self.json_file}: {wrong[0].message}{more}")
-        return self._images(contents)
+        return self._images(contents), self._problems(contents)
 
     def read(self, item: CocoImage) -> Record:
         """The standard dict; annotations without a mask are left out, and logged."""
@@ -131,14 +130,7 @@ class Coco(DataSource[CocoImage]):
         """The categories that are kept, and ``evaluation``."""
         return {"thing_classes": self.categories, **self.evaluation}
 
-    def survey(self) -> tuple[list[Record], list[Problem]]:
-        """The dicts, and what is wrong with images and with annotations that are left out."""
-        contents = read_coco_json(self.json_file)
-        records, problems = self.survey_items(self._images(contents))
-        return records, [*self._problems(contents), *problems]
-
     def _problems(self, contents: CocoContents) -> list[Problem]:
-        """What is wrong with annotations: they belong to nothing, or have no mask."""
         objects = self._kept(contents)
         if objects and all(o.is_crowd for o in objects):
             return self._named(

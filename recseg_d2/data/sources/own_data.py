@@ -32,9 +32,13 @@ class Reading:
 
     Attributes:
         allow_outside: of annotation files, take images outside of their folder.
+        components: of label maps, take each connected region as an object.
+        background: of label maps, values that are background besides 0.
     """
 
     allow_outside: bool = False
+    components: bool = False
+    background: tuple[int, ...] = ()
 
 
 def open_own_data(
@@ -59,6 +63,7 @@ def open_own_data(
     place = Path(place)
     for form in FORMS:
         if form.recognises(place):
+            form.check_reading(place, reading)
             return form.open(name, place, reading, **selection)
     raise UserError(f"{place}: expected {words_for_forms()}; found {_found(place)}.")
 
@@ -82,6 +87,17 @@ class Form(ABC):
     def recognises(self, place: Path) -> bool:
         """Whether a folder or file looks as if it were of this form."""
 
+    def check_reading(self, place: Path, reading: Reading) -> None:
+        """Refuse choices that this form does not have.
+
+        Raises:
+            UserError: label maps are to be read in some way, and this has none.
+        """
+        if reading.components or reading.background:
+            raise UserError(
+                f"{place}: --components and --background are for label maps; found {self.words}."
+            )
+
     @abstractmethod
     def open(self, name: str, place: Path, reading: Reading, **selection: Any) -> DataSource:
         """The data set.
@@ -102,7 +118,16 @@ class LabelMapFolder(Form):
 
     def open(self, name: str, place: Path, reading: Reading, **selection: Any) -> DataSource:
         """Label maps of one class."""
-        return LabelMaps(name, **(self._layout(place) or {}), **selection)
+        return LabelMaps(
+            name,
+            **(self._layout(place) or {}),
+            components=reading.components,
+            background=reading.background,
+            **selection,
+        )
+
+    def check_reading(self, place: Path, reading: Reading) -> None:
+        """All choices are for label maps."""
 
     @staticmethod
     def _layout(folder: Path) -> dict[str, Any] | None:

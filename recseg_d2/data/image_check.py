@@ -1,0 +1,101 @@
+"""Whether the image files of a data set can be read, found out once.
+
+Decoding is the only way to find out that a file is cut short. A file that was good is remembered by
+its size and the time of its last change, across runs, so that it is decoded once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recseg_d2.data.io.images import ImageFile, check_8_bit, probe_image
+from recseg_d2.files import write_whole
+
+FOLDER = "recseg_d2"  # in the user's folder for what can be made again
+FILE = "images.json"
+
+Stamp = list[int]
+
+
+class ImageChecker:
+    """Measures image files; called with a path, it gives an ``ImageFile``.
+
+    What is no file of its own, such as a drawn image, is not looked at: None.
+
+    Args:
+        decode: decode each file that is not remembered, rather than read its header.
+        memory: the file that remembers; None: that of the user's cache folder.
+    """
+
+    def __init__(self, decode: bool = True, memory: Path | None = None) -> None:
+        self.decode = decode
+        self._memory = cache_folder() / FILE if memory is None else memory
+        self._known = _load(self._memory) if decode else {}
+        self._new: dict[str, list[Any]] = {}
+
+    def __call__(self, path: str) -> ImageFile | None:
+        """What an image file says of itself.
+
+        Raises:
+            UserError: it cannot be read, see ``probe_image``, or has no 8 bits a channel.
+        """
+        stamp = _stamp(path)
+        if stamp is None:
+            return None
+        known = self._known.get(os.path.abspath(path), [None])
+        if known[0] == stamp:
+            height, width, channels, dtype = known[1]
+            return ImageFile(height, width, channels, np.dtype(dtype))
+        found = probe_image(path, self.decode)
+        check_8_bit(path, found.dtype, found.channels)
+        if self.decode:
+            self._new[os.path.abspath(path)] = [stamp, [*found[:3], found.dtype.str]]
+        return found
+
+    def remember(self) -> None:
+        """Write down which files were good; a folder that cannot be written into is no harm."""
+        if not self._new:
+            return
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._memory, json.dumps({**_load(self._memory), **self._new}))
+        except OSError:
+            return
+        self._new = {}
+
+
+def cache_folder() -> Path:
+    """A folder for what can be made again, in the place that the system has for it."""
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches) / FOLDER
+
+
+def _stamp(path: str) -> Stamp | None:
+    """Size and time of the last change; None for what is no file, such as drawn images."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _load(memory: Path) -> dict[str, list[Any]]:
+    try:
+        found = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and all(map(_is_entry, found.values())) else {}
+
+
+def _is_entry(value: Any) -> bool:
+    try:
+        stamp, (height, width, channels, dtype) = value
+    except (TypeError, ValueError):
+        return False
+    numbers = (*stamp, height, width, channels) if isinstance(stamp, list) else ("",)
+    return all(isinstance(n, int) for n in numbers) and isinstance(dtype, str)
