@@ -32,7 +32,7 @@ LITERAL: dict[str, Callable[[torch.nn.Module], None]] = {  # architecture -> wha
 }
 PROCESS_STATUS = Path("/proc/self/status")
 
-Step = Callable[[], object]
+TimedCall = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Subject:
     threads: int
 
 
-def build_step(subject: Subject) -> tuple[torch.nn.Module, Step]:
+def build_step(subject: Subject) -> tuple[torch.nn.Module, TimedCall]:
     """The model, and a function that does one step of the mode on one random batch.
 
     Raises:
@@ -106,7 +106,7 @@ def random_batch(cfg: CfgNode, batch_size: int) -> list[dict[str, Any]]:
 
 
 def interleaved_seconds(
-    steps: Mapping[str, Step], repeats: int, device: torch.device, warm_ups: int = 1
+    steps: Mapping[str, TimedCall], repeats: int, device: torch.device, warm_ups: int = 1
 ) -> dict[str, float]:
     """Median seconds of each step, all in turn, so that noise of the machine meets all alike."""
     seconds: dict[str, list[float]] = {name: [] for name in steps}

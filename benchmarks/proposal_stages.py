@@ -35,7 +35,7 @@ Work = Callable[[], Any]
 
 
 @dataclass
-class Scene:
+class StageInputs:
     """An image on its way through the stages.
 
     Attributes:
@@ -61,9 +61,9 @@ class Scene:
     kept: MaskProposals
 
 
-def build_scene(
+def build_stage_inputs(
     model: InstanceFCNProposal, scales: tuple[float, ...], size: tuple[int, int]
-) -> Scene:
+) -> StageInputs:
     """Run all stages once, on noise."""
     options = replace(model.options.test, scales=scales)
     network, noise = model.network, torch.randn(3, *size, device=model.device)
@@ -80,45 +80,45 @@ def build_scene(
     proposals = assemble_windows(network, levels, ranked, size, options.mask_thresh)
     scores, threshold = proposals.objectness, options.nms_thresh
     kept = proposals.take(greedy_nms(proposals.boxes, scores, threshold, options.topk))
-    return Scene(model, options, size, images, features, levels, ranked, proposals, kept)
+    return StageInputs(model, options, size, images, features, levels, ranked, proposals, kept)
 
 
-def stages(scene: Scene) -> dict[str, Work]:
+def stages(inputs: StageInputs) -> dict[str, Work]:
     """What each stage does."""
-    options, network = scene.options, scene.model.network
-    found, kept = scene.proposals, scene.kept
+    options, network = inputs.options, inputs.model.network
+    found, kept = inputs.proposals, inputs.kept
     return {
-        "backbone": lambda: [network.backbone(image) for image in scene.images],
-        "heads": lambda: [network.branches(features) for features in scene.features],
-        "assembling": lambda: assembled(scene),
+        "backbone": lambda: [network.backbone(image) for image in inputs.images],
+        "heads": lambda: [network.branches(features) for features in inputs.features],
+        "assembling": lambda: assembled(inputs),
         "boxes": lambda: tight_boxes(
-            found.mask_logits, found.windows, scene.size, options.mask_thresh
+            found.mask_logits, found.windows, inputs.size, options.mask_thresh
         ),
         "NMS": lambda: greedy_nms(found.boxes, found.objectness, options.nms_thresh, options.topk),
         "pasting": lambda: paste_masks(
-            kept.mask_logits, kept.windows, scene.size, options.mask_thresh
+            kept.mask_logits, kept.windows, inputs.size, options.mask_thresh
         ),
     }
 
 
-def assembled(scene: Scene) -> torch.Tensor:
+def assembled(inputs: StageInputs) -> torch.Tensor:
     """(P, s, s) mask logits of the ranked windows, by blocks as inference makes them."""
-    ranked, network = scene.ranked, scene.model.network
-    logits = torch.empty_like(scene.proposals.mask_logits)
+    ranked, network = inputs.ranked, inputs.model.network
+    logits = torch.empty_like(inputs.proposals.mask_logits)
     for block in torch.arange(len(logits), device=logits.device).split(BLOCK):
-        for index, level in enumerate(scene.levels):
+        for index, level in enumerate(inputs.levels):
             here = block[ranked.level[block] == index]
             logits[here] = network.mask_logits(level.maps, ranked.windows[here])
     return logits
 
 
-def few_windows(scene: Scene, count: int) -> Scene:
-    """The scene with its best windows only, all of which are pasted.
+def few_windows(inputs: StageInputs, count: int) -> StageInputs:
+    """The same with the best windows only, all of which are pasted.
 
     Boxes are in double precision, as the reference's: windows are on a grid, so that many overlaps
     equal the threshold of suppression but for rounding.
     """
     first = slice(0, count)
-    proposals = scene.proposals.take(torch.arange(len(scene.proposals))[first])
+    proposals = inputs.proposals.take(torch.arange(len(inputs.proposals))[first])
     proposals = replace(proposals, boxes=proposals.boxes.double())
-    return replace(scene, ranked=scene.ranked.take(first), proposals=proposals, kept=proposals)
+    return replace(inputs, ranked=inputs.ranked.take(first), proposals=proposals, kept=proposals)

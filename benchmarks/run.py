@@ -6,14 +6,14 @@ and in turn. Weights are random, and every step of the sequence runs.
 With --stages, InstanceFCN's inference is taken apart instead: backbone, heads, assembling, tight
 boxes, suppression and pasting, at one scale and at all of the config's.
 
-With --metrics, Cityscapes AP is measured instead, on made images at full size, beside the official
-scripts where cityscapesscripts is installed.
+With --cityscapes-ap, the benchmark's AP is measured instead, on made images at full size, beside
+the official scripts where cityscapesscripts is installed.
 
 Examples:
     python benchmarks/run.py
     python benchmarks/run.py --config-file rsis_cvppp.yaml ris_cvppp.yaml --batch-size 8
     python benchmarks/run.py --stages --config-file instancefcn_voc.yaml --image-size 375 500
-    python benchmarks/run.py --metrics 10
+    python benchmarks/run.py --cityscapes-ap 10
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from benchmarks.models import (
 )
 from benchmarks.stages import StageSettings, stage_rows
 from recseg_d2.cli import run
-from recseg_d2.cli.model_options import add_config_options
+from recseg_d2.cli.model_options import add_config_options, parse_arguments
 from recseg_d2.config import load_config
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.errors import UserError
@@ -82,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-memory", action="store_true", help="leave the memory out")
     _add_stage_arguments(parser)
     parser.add_argument(
-        "--metrics", type=int, metavar="N", help="time Cityscapes AP on N images, and no model"
+        "--cityscapes-ap", type=int, metavar="N", help="time the AP on N images, and no model"
     )
     parser.add_argument("--output", metavar="FILE", help="write the numbers as JSON")
     add_config_options(parser)
@@ -110,8 +110,8 @@ def _add_stage_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print a table."""
-    args = build_parser().parse_args(argv)
-    for name in ("batch_size", "repeats", "threads", "metrics"):
+    args = parse_arguments(build_parser(), argv)
+    for name in ("batch_size", "repeats", "threads", "cityscapes_ap"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             option = "--" + name.replace("_", "-")
             raise UserError(f"{option} is {getattr(args, name)}; expected 1 or more.")
@@ -120,8 +120,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--image-size is {args.image_size} and --literal-windows {args.literal_windows}; "
             "expected sides of 1 or more, and 0 or more windows."
         )
-    if args.metrics is not None:
-        return report(metric_rows(args.metrics, args.repeats), args.output)
+    if args.cityscapes_ap is not None:
+        return report(metric_rows(args.cityscapes_ap, args.repeats), args.output)
     files = args.config_file or (DEFAULT_STAGE_CONFIGS if args.stages else DEFAULT_CONFIGS)
     configs = {Path(file).stem: benchmark_config(file, args.opts) for file in files}
     print(machine(args.threads, next(iter(configs.values())).MODEL.DEVICE))

@@ -18,7 +18,7 @@ from reference.instance_fcn_literal import assemble
 from reference.proposals_literal import greedy_nms, paste_mask, tight_box
 
 from benchmarks.models import interleaved_seconds
-from benchmarks.proposal_stages import Scene, Work, build_scene, few_windows, stages
+from benchmarks.proposal_stages import StageInputs, Work, build_stage_inputs, few_windows, stages
 from recseg_d2.errors import UserError
 from recseg_d2.layers.assembling import OUTSIDE_LOGIT
 from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal
@@ -65,23 +65,23 @@ def stage_rows(cfg: CfgNode, settings: StageSettings) -> list[dict[str, Any]]:
     rows = []
     for chosen in ((scales[len(scales) // 2],), scales):
         with torch.inference_mode():
-            rows += _rows(build_scene(model, chosen, settings.size), settings)
+            rows += _rows(build_stage_inputs(model, chosen, settings.size), settings)
     return rows
 
 
-def literal_stages(scene: Scene) -> dict[str, Work]:
+def literal_stages(inputs: StageInputs) -> dict[str, Work]:
     """The same stages by the references, where they have them."""
-    network, threshold = scene.model.network, scene.options.mask_thresh
-    found = scene.proposals
+    network, threshold = inputs.model.network, inputs.options.mask_thresh
+    found = inputs.proposals
     masks, windows = found.mask_logits.double().cpu().numpy(), found.windows.cpu().numpy()
     boxes, scores = found.boxes.tolist(), found.objectness.tolist()
-    maps = [level.maps.mask_maps.cpu() for level in scene.levels]
-    jobs = list(zip(scene.ranked.level.tolist(), scene.ranked.windows.cpu(), strict=True))
+    maps = [level.maps.mask_maps.cpu() for level in inputs.levels]
+    jobs = list(zip(inputs.ranked.level.tolist(), inputs.ranked.windows.cpu(), strict=True))
     pairs = list(zip(masks, windows, strict=True))
     works: dict[str, Work] = {
-        "boxes": lambda: [tight_box(m, w, scene.size, threshold) for m, w in pairs],
-        "NMS": lambda: greedy_nms(boxes, scores, scene.options.nms_thresh),
-        "pasting": lambda: [paste_mask(m, w, scene.size, threshold) for m, w in pairs],
+        "boxes": lambda: [tight_box(m, w, inputs.size, threshold) for m, w in pairs],
+        "NMS": lambda: greedy_nms(boxes, scores, inputs.options.nms_thresh),
+        "pasting": lambda: [paste_mask(m, w, inputs.size, threshold) for m, w in pairs],
     }
     if network.options.mask_head == "assembling":
         works["assembling"] = lambda: [
@@ -104,16 +104,16 @@ def same_output(stage: str, ours: Any, literal: Any) -> bool:
     return bool((array == np.stack(literal)).all())
 
 
-def _rows(scene: Scene, settings: StageSettings) -> list[dict[str, Any]]:
+def _rows(inputs: StageInputs, settings: StageSettings) -> list[dict[str, Any]]:
     """The table's rows at some scales."""
-    device = scene.model.device
-    seconds = interleaved_seconds(stages(scene), settings.repeats, device)
-    beside = _beside_literal(scene, settings) if settings.literal_windows else {}
+    device = inputs.model.device
+    seconds = interleaved_seconds(stages(inputs), settings.repeats, device)
+    beside = _beside_literal(inputs, settings) if settings.literal_windows else {}
     return [
         {
-            "scales": len(scene.levels),
+            "scales": len(inputs.levels),
             "stage": stage,
-            "windows": len(scene.proposals),
+            "windows": len(inputs.proposals),
             "ms": 1000 * value,
             **beside.get(stage, {}),
         }
@@ -121,16 +121,16 @@ def _rows(scene: Scene, settings: StageSettings) -> list[dict[str, Any]]:
     ]
 
 
-def _beside_literal(scene: Scene, settings: StageSettings) -> dict[str, dict[str, Any]]:
+def _beside_literal(inputs: StageInputs, settings: StageSettings) -> dict[str, dict[str, Any]]:
     """By stage: how often ours is faster on the same windows, and whether the output is equal."""
     found = {}
     for stage, times in LITERAL_STAGES.items():
-        few = few_windows(scene, settings.literal_windows * times)
+        few = few_windows(inputs, settings.literal_windows * times)
         work = literal_stages(few).get(stage)
         if work is None:
             continue
         ours = stages(few)[stage]
-        seconds = interleaved_seconds({stage: ours}, settings.repeats, scene.model.device)[stage]
+        seconds = interleaved_seconds({stage: ours}, settings.repeats, inputs.model.device)[stage]
         started = time.perf_counter()
         expected = work()  # once: it takes long enough to be timed well
         literal_seconds = time.perf_counter() - started

@@ -64,6 +64,23 @@ def save_scores(path: str | Path, scores: Any) -> Path:
     return path
 
 
+def read_json(path: str | Path, expected: str) -> Any:
+    """The content of a JSON file.
+
+    Args:
+        path: of the file.
+        expected: what it should be and how to get it, for the message.
+
+    Raises:
+        UserError: there is no such file, or it is no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"is no JSON: {error}"
+        raise UserError(f"{path}: cannot be read ({reason}); expected {expected}.") from error
+
+
 def _nan_to_none(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _nan_to_none(item) for key, item in value.items()}

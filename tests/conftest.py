@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 import recseg_d2  # noqa: F401  (before any detectron2 import)
 
 ROOT = Path(__file__).parent.parent
 
 torch.set_num_threads(1)  # tests run side by side
+settings.register_profile("any_machine", deadline=None)  # however busy it is
+settings.load_profile("any_machine")
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

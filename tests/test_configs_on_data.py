@@ -23,7 +23,7 @@ from recseg_d2.cli.train_checks import check_config
 from recseg_d2.config import load_config, read_options
 from recseg_d2.config.options import SolverOptions
 from recseg_d2.data.annotations import decode_segmentation
-from recseg_d2.data.proposal_files import proposals_to_results, save_proposals
+from recseg_d2.data.coco_results import results_of, save_results
 from recseg_d2.engine.phases import phase_configs
 
 ROOT = Path(__file__).parent.parent
@@ -99,7 +99,7 @@ def on_small_data(cfg, tmp_path):
         files = [tmp_path / f"{name}.json" for name in names]
         if cfg.DATASETS[f"PROPOSAL_FILES_{kind}"]:
             for name, file in zip(names, files, strict=True):
-                save_proposals(file, true_masks(name))
+                save_results(file, true_masks(name))
             cfg.DATASETS[f"PROPOSAL_FILES_{kind}"] = tuple(map(str, files))
     return cfg
 
@@ -118,7 +118,7 @@ def true_masks(name):
         shape = (record["height"], record["width"])
         masks = [decode_segmentation(a["segmentation"], shape, "") for a in record["annotations"]]
         if masks:
-            yield from proposals_to_results(
+            yield from results_of(
                 record["image_id"], np.stack(masks) > 0, np.linspace(1, 0.5, len(masks))
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_folder, make_place
+from recseg_d2.files import make_folder, make_place, read_json, save_scores
 
 
 def test_folders_are_made_and_may_be_there(tmp_path):
@@ -26,3 +26,14 @@ def test_a_folder_without_the_right_to_write_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(UserError, match="Cannot write into"):
         make_folder(tmp_path)
+
+
+def test_json_that_cannot_be_read_is_named_with_what_was_expected(tmp_path):
+    path = tmp_path / "scores.json"
+    with pytest.raises(UserError, match=r"scores.json: cannot be read \(No such.*expected scores"):
+        read_json(path, "scores")
+    path.write_text("{")
+    with pytest.raises(UserError, match=r"\(is no JSON: .*\); expected scores\."):
+        read_json(path, "scores")
+    save_scores(path, {"a": [1, float("nan")]})
+    assert read_json(path, "scores") == {"a": [1, None]}

@@ -32,7 +32,7 @@ from recseg_d2.cli.own_data import (
     add_own_data_options,
     register_given,
 )
-from recseg_d2.data.proposal_files import proposals_to_results, save_proposals
+from recseg_d2.data.coco_results import PROPOSAL_CATEGORY, image_of, results_of, save_results
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_place
 
@@ -101,15 +101,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{', '.join(sorted(DatasetCatalog.list()))}."
         )
     path = make_place(args.output / f"proposals_{name}.json")
-    results = []
+    results, images = [], []
     for record in tqdm(DatasetCatalog.get(name), desc="random boxes", disable=None):
         shape = (int(record["height"]), int(record["width"]))
         # an image's boxes depend on its id alone, not on the images before it
         rng = np.random.default_rng((args.seed, zlib.crc32(str(record["image_id"]).encode())))
         boxes = random_boxes(rng, shape, args.number, given)
         masks, scores = box_masks(boxes, shape), rng.uniform(size=args.number)
-        results += proposals_to_results(record["image_id"], masks, scores)
-    save_proposals(path, results)
+        results += results_of(record["image_id"], masks, scores)
+        images.append(image_of(record, shape))
+    save_results(path, results, images, [PROPOSAL_CATEGORY], name)
     print(f"{len(results)} proposals: {path}")
     return 0
 

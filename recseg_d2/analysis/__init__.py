@@ -1,5 +1,6 @@
 """What the papers say about their models beyond the scores, from saved results.
 
-An analysis is one file: ``analyse`` takes runs or their predictions and returns a ``Report`` of
-tables and plots. ``recseg analyze`` calls them by the names in ``recseg_d2.analysis.catalog``.
+An analysis is one function, ``analyse`` of a file or a function named for what it shows: it takes
+an ``AnalysisInput`` and returns an ``AnalysisResult`` of tables and plots. ``recseg analyze`` calls
+them by the names in ``recseg_d2.analysis.catalog``.
 """

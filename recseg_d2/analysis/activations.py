@@ -10,7 +10,6 @@ Shape letters: K objects, C channels, H W the image, h w a level's resolution.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,18 +18,20 @@ import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
-from pycocotools import mask as mask_util
 from torch import nn
 from tqdm import tqdm
 
-from recseg_d2.analysis.report import Report, Table, grouped_bars
+from recseg_d2 import rle
+from recseg_d2.analysis.ordering import tau_series
+from recseg_d2.analysis.predictions import AnalysisInput, RunPredictions
+from recseg_d2.analysis.result import AnalysisResult, Table, by_run
 from recseg_d2.analysis.run_folder import MissingResultsError
-from recseg_d2.analysis.subjects import Subject, check_order, of_each
 from recseg_d2.engine.checkpoints import SafeCheckpointer
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.engine.weights import check_weights_file
 from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.metrics.ordering import TauSums
+from recseg_d2.visualization.plots import grouped_bars
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,81 +39,84 @@ if TYPE_CHECKING:
 AFTER, BEFORE = "after", "before"
 
 
-def analyse(subjects: Sequence[Subject]) -> Report:
-    """Kendall's tau by level of the encoder, before and after training.
+def analyse(data: AnalysisInput) -> AnalysisResult:
+    """Order of discovery against the encoder's activations: Kendall's tau by level.
 
     Raises:
         MissingResultsError: no model finds one object after another, or one has no encoder whose
             features stay the same from step to step, or its weights or data are not there.
         UserError: weights do not fit, or an image cannot be read.
     """
-    found, notes = of_each(subjects, level_rows)
-    rows = [row for _, (of_subject, _) in found for row in of_subject]
-    notes += [f"{s.label}: weights before training are {origin}." for s, (_, origin) in found]
-    return Report({"activations": rows}, {"activations": partial(draw_levels, rows)}, notes)
+    rows, notes = data.tabulate(level_rows)
+    origins = dict.fromkeys((row["run"], row.pop("before")) for row in rows)
+    notes += [f"{run}: weights before training are {origin}." for run, origin in origins]
+    return AnalysisResult({"activations": rows}, {"activations": partial(draw_levels, rows)}, notes)
 
 
-def before_and_after(subject: Subject) -> tuple[CfgNode, CfgNode]:
+def before_and_after(predictions: RunPredictions) -> tuple[CfgNode, CfgNode]:
     """Configs with the weights that training ended with, and with those that it began with.
 
     Raises:
         MissingResultsError: the run has no config or no weights.
     """
-    trained = subject.run.config()
+    run = predictions.run
+    trained = run.config()
     first = trained.clone()
     # the config of an evaluation alone names the trained weights, not what training began with
-    began_with = trained.MODEL.WEIGHTS if subject.run.was_trained_here() else ""
-    first.MODEL.WEIGHTS = subject.options.before or began_with
-    trained.MODEL.WEIGHTS = str(subject.run.weights())
+    began_with = trained.MODEL.WEIGHTS if run.was_trained_here() else ""
+    first.MODEL.WEIGHTS = predictions.options.before or began_with
+    trained.MODEL.WEIGHTS = str(run.weights())
     return trained, first
 
 
-def level_rows(subject: Subject) -> tuple[Table, str]:
-    """A row for each level and each of before and after; and what the weights before were.
+def level_rows(predictions: RunPredictions) -> Table:
+    """A row for each level and each of before and after, with the origin of the weights before.
 
     Raises:
         MissingResultsError: there is no order of discovery, no such encoder, or something of the
             run is not there.
     """
-    check_order(subject, least_objects=2)
-    trained, first = before_and_after(subject)
+    predictions.check_order(least_objects=2)
+    trained, first = before_and_after(predictions)
     predictor = Predictor(trained)
     strides = level_strides(predictor.model)
     models = {BEFORE: initial_model(first), AFTER: predictor.model}
-    sums = activation_sums(subject, predictor, models)
+    sums = activation_sums(predictions, predictor, models)
+    origin = first.MODEL.WEIGHTS or f"random ones of the seed {first.SEED}"
     rows = []
     for when, of_model in sums.items():
         for row in of_model.rows():
             name = row.pop("sorting")
             level = {"level": f"f{list(strides).index(name)}", "feature": name}
-            place = {"run": subject.label, **level, "stride": strides[name], "weights": when}
-            rows.append({**place, **row})
-    origin = first.MODEL.WEIGHTS or f"random ones of the seed {first.SEED}"
-    return sorted(rows, key=lambda row: row["level"]), origin
+            of_level = {**level, "stride": strides[name], "weights": when, **row}
+            rows.append({**of_level, "before": origin})
+    return sorted(rows, key=lambda row: row["level"])
 
 
 def activation_sums(
-    subject: Subject, predictor: Predictor, models: dict[str, nn.Module]
+    predictions: RunPredictions, predictor: Predictor, models: dict[str, nn.Module]
 ) -> dict[str, TauSums]:
-    """Kendall's tau over the images of a subject, for each of several models.
+    """Kendall's tau over the images of a run, for each of several models.
 
     Args:
-        subject: its predictions give the objects and their order.
+        predictions: give the objects and their order.
         predictor: reads the images.
         models: each with an encoder; all see the images as the predictor's does.
     """
     sums = {when: TauSums() for when in models}
-    images = zip(subject.found, subject.records, strict=True)
-    shown = tqdm(images, total=len(subject.found), desc="activations", unit="image", disable=None)
-    for found, record in shown:
+    images = list(zip(predictions.found, predictions.records, strict=True))
+    for found, record in tqdm(images, desc="activations", unit="image", disable=None):
         if len(found.classes) < 2:
             continue
-        masks = torch.from_numpy(np.stack([mask_util.decode(mask) for mask in found.masks]))
         image = predictor.model_input(record["file_name"])
         for when, model in models.items():
             features = encoder_features(model, image)
-            values = {name: object_activations(f, masks) for name, f in features.items()}
-            sums[when].update(values)
+            activity = {name: f.double().mean(dim=0) for name, f in features.items()}
+            values: dict[str, list[float]] = {name: [] for name in activity}
+            for mask in map(rle.decode, found.masks):
+                for name, level in activity.items():
+                    values[name].append(object_activation(level, torch.from_numpy(mask)))
+            sums[when].update({name: np.array(v) for name, v in values.items()})
     return sums
 
 
@@ -156,42 +160,30 @@ def encoder_features(model: nn.Module, image: dict[str, torch.Tensor]) -> dict[s
     return {name: features[name][0].float().cpu() for name in names}
 
 
-def object_activations(features: torch.Tensor, masks: torch.Tensor) -> np.ndarray:
-    """How active a level is in each object.
+def object_activation(activity: torch.Tensor, mask: torch.Tensor) -> float:
+    """How active a level is in an object.
 
-    A mask is brought to the level's resolution by area, so that small objects keep their weight.
+    The mask is brought to the level's resolution by area, so that small objects keep their weight.
 
     Args:
-        features: (C, h, w) float.
-        masks: (K, H, W) 0 or 1, each with a pixel or more.
+        activity: (h, w) float64, mean over the level's channels.
+        mask: (H, W) 0 or 1, with a pixel or more.
 
     Returns:
-        (K,) float64, mean over channels and over the object's pixels.
+        The mean over the object's pixels.
     """
-    activity = features.double().mean(dim=0)
-    size = (activity.shape[0], activity.shape[1])
-    shares = F.interpolate(masks.double()[None], size=size, mode="area")[0]
-    return ((shares * activity).sum(dim=(1, 2)) / shares.sum(dim=(1, 2))).numpy()
+    share = F.interpolate(mask.double()[None, None], size=activity.shape, mode="area")[0, 0]
+    return float((share * activity).sum() / share.sum())
 
 
 def draw_levels(rows: Table, figure: Figure) -> None:
     """Bars of tau with the standard error over images, a plot for each run."""
-    runs = list(dict.fromkeys(row["run"] for row in rows))
-    figure.set_size_inches(6 * len(runs), 4)
-    for axes, run in zip(
-        figure.subplots(1, len(runs), squeeze=False, sharey=True)[0], runs, strict=True
-    ):
-        of_run = [row for row in rows if row["run"] == run]
-        levels = list(dict.fromkeys((row["level"], row["stride"]) for row in of_run))
+    tables = by_run(rows)
+    figure.set_size_inches(6 * len(tables), 4)
+    grid = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
+    for axes, (run, of_run) in zip(grid, tables.items(), strict=True):
+        levels = dict.fromkeys(f"{row['level']}\nstride {row['stride']}" for row in of_run)
         by_weights = {w: [r for r in of_run if r["weights"] == w] for w in (BEFORE, AFTER)}
-        grouped_bars(
-            axes,
-            [f"{level}\nstride {stride}" for level, stride in levels],
-            {w: [row["tau"] for row in part] for w, part in by_weights.items()},
-            {
-                w: [row["std"] / row["images"] ** 0.5 for row in part]
-                for w, part in by_weights.items()
-            },
-        )
+        grouped_bars(axes, list(levels), *tau_series(by_weights))
         axes.set_title(f"{run}: order of discovery, most active first")
         axes.set_ylabel("Kendall's tau, mean over images")

@@ -2,57 +2,47 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 
-from recseg_d2.analysis import activations, curves, errors, ordering, proposals, sizes, steps
-from recseg_d2.analysis.report import Report
-from recseg_d2.analysis.run_folder import MissingResultsError, RunFolder
-from recseg_d2.analysis.subjects import Options, Subject, subjects_of
+from recseg_d2.analysis import activations, curves, errors, ordering, proposals, quality
+from recseg_d2.analysis.predictions import AnalysisInput
+from recseg_d2.analysis.result import AnalysisResult
+from recseg_d2.analysis.run_folder import MissingResultsError
 
-# Over the saved predictions of runs; the costly comparison with the ground truth is shared.
-OF_PREDICTIONS: dict[str, Callable[[Sequence[Subject]], Report]] = {
+ANALYSES: dict[str, Callable[[AnalysisInput], AnalysisResult]] = {
     "ordering": ordering.analyse,
     "errors": errors.analyse,
-    "sizes": sizes.analyse,
-    "steps": steps.analyse,
+    "sizes": quality.by_size,
+    "steps": quality.by_step,
     "activations": activations.analyse,
+    "proposals": proposals.analyse,
+    "curves": curves.analyse,
 }
-# Over other files of the runs.
-OF_RUNS: dict[str, Callable[[Sequence[RunFolder], Options], Report]] = {
-    "proposals": lambda runs, options: proposals.analyse(runs),
-    "curves": lambda runs, options: curves.analyse(runs, options.keys),
-}
-ANALYSES = (*OF_PREDICTIONS, *OF_RUNS)
 
 
 def run_analyses(
-    names: Sequence[str], runs: Sequence[RunFolder], options: Options
-) -> Iterator[tuple[str, Report | MissingResultsError]]:
+    names: Sequence[str], data: AnalysisInput
+) -> Iterator[tuple[str, AnalysisResult | MissingResultsError]]:
     """Run analyses one after another.
 
     Args:
         names: of ``ANALYSES``.
-        runs: to analyse, side by side.
-        options: see there.
+        data: what they all take.
 
     Yields:
-        a name and its report, or what the results lack for it.
+        a name and its result, or what the runs lack for it.
 
     Raises:
         UserError: something is there but wrong.
     """
-    subjects: list[Subject] = []
-    notes: list[str] = []
     for name in names:
         try:
-            if name in OF_RUNS:
-                report = OF_RUNS[name](runs, options)
-            else:
-                if not subjects:
-                    subjects, notes = subjects_of(runs, options)
-                report = OF_PREDICTIONS[name](subjects)
-                report.notes += notes
+            yield name, ANALYSES[name](data)
         except MissingResultsError as error:
             yield name, error
-        else:
-            yield name, report
+
+
+def summary_of(name: str) -> str:
+    """What an analysis shows, the first sentence of its docstring."""
+    return (inspect.getdoc(ANALYSES[name]) or "").partition("\n")[0]

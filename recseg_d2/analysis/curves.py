@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from recseg_d2.analysis.report import Report, Row
-from recseg_d2.analysis.run_folder import ITERATION, MissingResultsError, RunFolder
-from recseg_d2.analysis.subjects import of_each
+from recseg_d2.analysis.predictions import AnalysisInput
+from recseg_d2.analysis.result import AnalysisResult, Row
+from recseg_d2.analysis.run_folder import ITERATION, MissingResultsError, RunFolder, of_each
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,17 +21,17 @@ VALIDATION = "val_loss/"  # begins the keys of ``engine.hooks.ValidationLoss``
 Curve = list[tuple[int, float]]
 
 
-def analyse(runs: Sequence[RunFolder], keys: Sequence[str] = ()) -> Report:
-    """The curves of metrics.json: each point, the first, last, lowest and highest, and plots.
+def analyse(data: AnalysisInput) -> AnalysisResult:
+    """Losses and scores over the iterations: all points, extremes and plots.
 
-    Args:
-        runs: of training.
-        keys: what to take of metrics.json; empty is every loss and every score of evaluations.
+    Of metrics.json are taken ``AnalysisOptions.keys``, or every loss and every score of
+    evaluations.
 
     Raises:
         MissingResultsError: no run has the file, or none of the keys.
     """
-    found, notes = of_each(runs, RunFolder.metrics)
+    keys = data.options.keys
+    found, notes = of_each(data.runs, RunFolder.metrics)
     curves = {run.name: read_curves(lines, keys) for run, lines in found}
     names = list(dict.fromkeys(key for of_run in curves.values() for key in of_run))
     if not names:
@@ -44,9 +44,8 @@ def analyse(runs: Sequence[RunFolder], keys: Sequence[str] = ()) -> Report:
         for iteration, value in curve
     ]
     summary = [_summary(run, key, of_run[key]) for run, of_run in curves.items() for key in of_run]
-    report = Report({"curves": points, "curves_summary": summary}, notes=notes)
-    report.plots["curves"] = partial(draw_curves, curves, names)
-    return report
+    tables = {"curves": points, "curves_summary": summary}
+    return AnalysisResult(tables, {"curves": partial(draw_curves, curves, names)}, notes)
 
 
 def read_curves(lines: Sequence[dict[str, Any]], keys: Sequence[str] = ()) -> dict[str, Curve]:
@@ -57,7 +56,7 @@ def read_curves(lines: Sequence[dict[str, Any]], keys: Sequence[str] = ()) -> di
 
     Args:
         lines: of metrics.json.
-        keys: see ``analyse``.
+        keys: to take; empty is every loss and every score of evaluations.
     """
     curves: dict[str, dict[int, float]] = {}
     for line in lines:

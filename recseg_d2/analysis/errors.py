@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recseg_d2.analysis.report import Report, Table
-from recseg_d2.analysis.subjects import Subject, of_each
-from recseg_d2.metrics.error_diagnosis import (
-    FALSE_POSITIVES,
-    KINDS,
-    TP,
-    Diagnosis,
-    ErrorCounts,
-    diagnose,
-)
+from recseg_d2.analysis.predictions import AnalysisInput, RunPredictions
+from recseg_d2.analysis.result import AnalysisResult, Table
+from recseg_d2.metrics.error_diagnosis import FALSE_POSITIVES, KINDS, TP, ErrorCounts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,60 +18,47 @@ ALL = "all"
 MIN_LABELLED = 0.04  # shares of a bar too narrow for their number stay without one
 
 
-def analyse(subjects: Sequence[Subject]) -> Report:
+def analyse(data: AnalysisInput) -> AnalysisResult:
     """Kinds of predictions, and missed objects, of all classes together and of each.
 
-    Every prediction from ``Options.min_score`` on counts; see ``metrics.error_diagnosis``.
+    Every prediction from ``AnalysisOptions.min_score`` on counts; see ``metrics.error_diagnosis``.
 
     Raises:
         MissingResultsError: no data set is registered here.
     """
-    counts, notes = of_each(subjects, error_counts)
-    kinds = [row for subject, c in counts for row in kind_rows(subject, c)]
-    shares = [{"run": subject.label, **c.false_positive_shares()} for subject, c in counts]
-    report = Report({"errors_kinds": kinds, "errors_false_positives": shares}, notes=notes)
-    report.plots["errors_false_positives"] = partial(draw_shares, shares)
-    return report
+    kinds, notes = data.tabulate(kind_rows)
+    shares, _ = data.tabulate(lambda p: [error_counts(p).false_positive_shares()])
+    tables = {"errors_kinds": kinds, "errors_false_positives": shares}
+    return AnalysisResult(tables, {"errors_false_positives": partial(draw_shares, shares)}, notes)
 
 
-def diagnoses(subject: Subject) -> list[Diagnosis]:
-    """The diagnosis of each image of a subject."""
-    threshold = subject.options.threshold
-    return [
-        diagnose(e.iou, e.found.scores, e.found.classes, e.true_classes, e.ignored, threshold)
-        for e in subject.evidence
-    ]
-
-
-def error_counts(subject: Subject) -> ErrorCounts:
-    """Sums over the images of a subject."""
-    counts = ErrorCounts(len(subject.classes))
-    for evidence, result in zip(subject.evidence, diagnoses(subject), strict=True):
+def error_counts(predictions: RunPredictions) -> ErrorCounts:
+    """Sums over the images of a run."""
+    counts = ErrorCounts(len(predictions.classes))
+    for evidence, result in zip(predictions.evidence, predictions.diagnoses, strict=True):
         counts.update(result, evidence.found.classes, evidence.true_classes)
     return counts
 
 
-def kind_rows(subject: Subject, counts: ErrorCounts) -> Table:
+def kind_rows(predictions: RunPredictions) -> Table:
     """A row for all classes together, then one for each class that occurs."""
-    names = [ALL, *subject.classes]
+    counts = error_counts(predictions)
+    names = [ALL, *predictions.classes]
     kinds = np.vstack([counts.kinds.sum(axis=0), counts.kinds])
     objects = [counts.objects.sum(), *counts.objects]
     missed = [counts.missed.sum(), *counts.missed]
-    rows = []
-    for i in range(len(names)):
-        if i == 0 or kinds[i].any() or objects[i]:
-            rows.append(
-                {
-                    "run": subject.label,
-                    "class": names[i],
-                    **dict(zip(KINDS, kinds[i].tolist(), strict=True)),
-                    "objects": int(objects[i]),
-                    "missed": int(missed[i]),
-                    "recall": _share(kinds[i, TP], objects[i]),
-                    "precision": _share(kinds[i, TP], kinds[i, : len(KINDS) - 1].sum()),
-                }
-            )
-    return rows
+    return [
+        {
+            "class": names[i],
+            **dict(zip(KINDS, kinds[i].tolist(), strict=True)),
+            "objects": int(objects[i]),
+            "missed": int(missed[i]),
+            "recall": _share(kinds[i, TP], objects[i]),
+            "precision": _share(kinds[i, TP], kinds[i, : len(KINDS) - 1].sum()),
+        }
+        for i in range(len(names))
+        if i == 0 or kinds[i].any() or objects[i]
+    ]
 
 
 def draw_shares(rows: Table, figure: Figure) -> None:

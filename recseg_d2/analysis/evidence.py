@@ -1,4 +1,4 @@
-"""Saved predictions beside the ground truth, as the few numbers that analyses need.
+"""Predictions of an image beside its ground truth, as the few numbers that analyses need.
 
 Masks are decoded one at a time; what stays of an image is a table of IoU and a row an object.
 Shape letters: K predicted objects in the order of discovery, N true objects of an image.
@@ -6,18 +6,16 @@ Shape letters: K predicted objects in the order of discovery, N true objects of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from detectron2.data import DatasetCatalog
-from pycocotools import mask as mask_util
 
-from recseg_d2.analysis.run_folder import MissingResultsError
-from recseg_d2.data.annotations import decode_segmentation
+from recseg_d2 import rle
+from recseg_d2.data.coco_results import Entry
 from recseg_d2.errors import UserError
-from recseg_d2.evaluation.ground_truth import GroundTruth
-from recseg_d2.evaluation.predictions import SavedPredictions
+from recseg_d2.evaluation.ground_truth import true_masks
 
 NO_STEP = -1
 
@@ -37,7 +35,7 @@ class FoundObjects:
     """
 
     size: tuple[int, int]
-    masks: list[dict[str, Any]]
+    masks: list[rle.RLE]
     classes: np.ndarray
     scores: np.ndarray
     steps: np.ndarray
@@ -48,10 +46,6 @@ class FoundObjects:
     def ordered(self) -> bool:
         """Whether the model found one object after another."""
         return bool((self.steps != NO_STEP).all())
-
-    def without_classes(self) -> FoundObjects:
-        """The same, all of class 0."""
-        return replace(self, classes=np.zeros_like(self.classes))
 
 
 @dataclass(frozen=True)
@@ -73,25 +67,27 @@ class ImageEvidence:
     true_areas: np.ndarray
 
 
-def found_objects(image: dict[str, Any], min_score: float = 0.0) -> FoundObjects:
-    """The predictions of an image of a predictions file.
+def found_objects(
+    image: dict[str, Any], entries: list[Entry], class_of: Callable[[Entry], int]
+) -> FoundObjects:
+    """The predictions of an image that have a pixel.
 
     Args:
-        image: see ``evaluation.predictions``.
-        min_score: leave out what scores below.
+        image: with "height" and "width".
+        entries: of COCO's results.
+        class_of: the number of an entry's class.
     """
-    kept = [i for i in image["instances"] if i["score"] >= min_score]
-    kept = [i for i in kept if mask_util.area(i["segmentation"]) > 0]
-    kept.sort(key=lambda i: NO_STEP if i["step"] is None else i["step"])
-    masks = [i["segmentation"] for i in kept]
-    steps = [NO_STEP if i["step"] is None else i["step"] for i in kept]
+    kept = sorted(entries, key=lambda entry: entry.get("step", NO_STEP))
+    areas = rle.areas([entry["segmentation"] for entry in kept])
+    kept = [entry for entry, area in zip(kept, areas, strict=True) if area > 0]
+    masks = [entry["segmentation"] for entry in kept]
     return FoundObjects(
         size=(image["height"], image["width"]),
         masks=masks,
-        classes=np.array([i["category_id"] for i in kept], dtype=np.int64),
-        scores=np.array([i["score"] for i in kept], dtype=float),
-        steps=np.array(steps, dtype=np.int64),
-        areas=np.array([int(mask_util.area(mask)) for mask in masks], dtype=np.int64),
+        classes=np.array([class_of(entry) for entry in kept], dtype=np.int64),
+        scores=np.array([entry["score"] for entry in kept], dtype=float),
+        steps=np.array([entry.get("step", NO_STEP) for entry in kept], dtype=np.int64),
+        areas=areas[areas > 0],
         centers=np.array([_center(mask) for mask in masks], dtype=float).reshape(-1, 2),
     )
 
@@ -111,69 +107,25 @@ def image_evidence(
     Raises:
         UserError: a predicted mask is not of the image's size, or an annotation has no mask.
     """
-    shape, name = (record["height"], record["width"]), record["file_name"]
+    shape = (record["height"], record["width"])
     if found.size != shape:
         raise UserError(
-            f"{name}: found predictions of {found.size[1]}x{found.size[0]} pixels, expected the "
-            f"image's {shape[1]}x{shape[0]}; evaluate again on the data set as it is now."
+            f"{record['file_name']}: found predictions of {found.size[1]}x{found.size[0]} pixels, "
+            f"expected the image's {shape[1]}x{shape[0]}; predict again on the data as it is now."
         )
-    annotations = record.get("annotations", [])
-    objects = [a for a in annotations if not a.get("iscrowd", 0)]
-    crowds = [a for a in annotations if a.get("iscrowd", 0)]
-    true_masks = [_run_lengths(a, shape, name) for a in objects]
-    inside = _overlaps(found.masks, [_run_lengths(a, shape, name) for a in crowds], crowd=True)
-    classes = [0 if class_agnostic else a["category_id"] for a in objects]
+    true = true_masks(record)
+    objects = ~true.crowd
+    classes = true.classes[objects]
+    overlaps = rle.overlaps(found.masks, true.rles, true.crowd)
     return ImageEvidence(
         found=found,
-        iou=_overlaps(found.masks, true_masks, crowd=False),
-        ignored=inside.max(axis=1, initial=0.0),
-        true_classes=np.array(classes, dtype=np.int64),
-        true_areas=np.array([int(mask_util.area(mask)) for mask in true_masks], dtype=np.int64),
+        iou=overlaps[:, objects],
+        ignored=overlaps[:, true.crowd].max(axis=1, initial=0.0),
+        true_classes=np.zeros_like(classes) if class_agnostic else classes,
+        true_areas=rle.areas(true.rles)[objects],
     )
 
 
-def records_of(predictions: SavedPredictions) -> list[dict[str, Any]]:
-    """The standard dict of each image of a predictions file, in the file's order.
-
-    Raises:
-        MissingResultsError: the data set is not registered here.
-        UserError: the data set lacks one of the images.
-    """
-    name = predictions.dataset
-    if name not in DatasetCatalog.list():
-        raise MissingResultsError(
-            f"{predictions.path}: is of the data set {name!r}, which is not registered; give the "
-            "folder again by --val-data PATH if it was one of the command line."
-        )
-    truth = GroundTruth(name)
-    try:
-        return [truth.record(image["image_id"]) for image in predictions.images]
-    except UserError as error:
-        raise UserError(f"{predictions.path}: {error}") from error
-
-
-def class_names(predictions: SavedPredictions) -> list[str]:
-    """Names of all classes that may occur; one that the data set does not name gets its number."""
-    ids = [i["category_id"] for image in predictions.images for i in image["instances"]]
-    if predictions.dataset in DatasetCatalog.list():
-        for record in DatasetCatalog.get(predictions.dataset):
-            ids += [a["category_id"] for a in record.get("annotations", [])]
-    names = list(predictions.classes)
-    return names + [f"class {i}" for i in range(len(names), max(ids, default=-1) + 1)]
-
-
-def _center(mask: dict[str, Any]) -> tuple[float, float]:
-    rows, columns = np.nonzero(mask_util.decode(mask))
+def _center(mask: rle.RLE) -> tuple[float, float]:
+    rows, columns = np.nonzero(rle.decode(mask))
     return float(rows.mean()) + 0.5, float(columns.mean()) + 0.5
-
-
-def _overlaps(masks: list[dict[str, Any]], others: list[dict[str, Any]], crowd: bool) -> np.ndarray:
-    """(len(masks), len(others)) IoU; with ``crowd`` the intersection as a share of the mask."""
-    if not masks or not others:
-        return np.zeros((len(masks), len(others)))
-    return np.asarray(mask_util.iou(masks, others, [int(crowd)] * len(others)))
-
-
-def _run_lengths(annotation: dict[str, Any], shape: tuple[int, int], name: str) -> dict[str, Any]:
-    mask = decode_segmentation(annotation.get("segmentation"), shape, name)
-    return mask_util.encode(np.asfortranarray(mask))

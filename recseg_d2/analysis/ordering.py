@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recseg_d2.analysis.report import Report, Table, grouped_bars
-from recseg_d2.analysis.subjects import Subject, check_order, of_each
+from recseg_d2.analysis.predictions import AnalysisInput, RunPredictions
+from recseg_d2.analysis.result import AnalysisResult, Table, by_run
 from recseg_d2.metrics.ordering import (
     PATTERNS,
     STRATEGIES,
@@ -18,6 +18,7 @@ from recseg_d2.metrics.ordering import (
     pair_patterns,
     strategy_values,
 )
+from recseg_d2.visualization.plots import grouped_bars
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,50 +27,53 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 20  # category pairs in the figure, the most frequent; the table has all
 
 
-def analyse(subjects: Sequence[Subject]) -> Report:
-    """Kendall's tau against each strategy, and the patterns of consecutive pairs.
+def analyse(data: AnalysisInput) -> AnalysisResult:
+    """Order of discovery: Kendall's tau against each strategy, patterns of consecutive pairs.
 
     Only predictions are looked at, as in the paper; no ground truth is needed.
 
     Raises:
         MissingResultsError: no model finds one object after another, or never two in an image.
     """
-    found, notes = of_each(subjects, lambda subject: (tau_rows(subject), pair_rows(subject)))
-    tau = [row for _, (rows, _) in found for row in rows]
-    pairs = [row for _, (_, rows) in found for row in rows]
-    report = Report({"ordering_tau": tau, "ordering_pairs": pairs}, notes=notes)
-    report.plots["ordering_tau"] = partial(draw_tau, tau)
+    tau, notes = data.tabulate(tau_rows)
+    pairs, _ = data.tabulate(pair_rows)
+    result = AnalysisResult({"ordering_tau": tau, "ordering_pairs": pairs}, notes=notes)
+    result.plots["ordering_tau"] = partial(draw_tau, tau)
     if pairs:
-        report.plots["ordering_pairs"] = partial(draw_pairs, pairs)
+        result.plots["ordering_pairs"] = partial(draw_pairs, pairs)
     else:
-        least = subjects[0].options.min_pairs
+        least = data.options.min_pairs
         notes.append(f"no category pair follows each other {least} times; see --min-pairs.")
-    return report
+    return result
 
 
-def tau_rows(subject: Subject) -> Table:
+def tau_rows(predictions: RunPredictions) -> Table:
     """A row of Kendall's tau for each strategy.
 
     Raises:
         MissingResultsError: there is no order of discovery.
     """
-    check_order(subject, least_objects=2)
+    predictions.check_order(least_objects=2)
     sums = TauSums()
-    for found in subject.found:
+    for found in predictions.found:
         sums.update(strategy_values(found.centers, found.areas))
-    return [{"run": subject.label, **row} for row in sums.rows()]
+    return sums.rows()
 
 
-def pair_rows(subject: Subject) -> Table:
-    """A row for each frequent category pair: how many, and the share that follows each pattern."""
-    names = subject.classes
+def pair_rows(predictions: RunPredictions) -> Table:
+    """A row for each frequent category pair: how many, and the share that follows each pattern.
+
+    Raises:
+        MissingResultsError: there is no order of discovery.
+    """
+    predictions.check_order(least_objects=2)
+    names = predictions.classes
     counts = PairCounts(len(names))
-    for found in subject.found:
+    for found in predictions.found:
         counts.update(found.classes, pair_patterns(found.centers, found.areas, found.size))
-    shares = counts.shares(subject.options.min_pairs)
+    shares = counts.shares(predictions.options.min_pairs)
     rows = [
         {
-            "run": subject.label,
             "classes": f"{names[a]} + {names[b]}",
             "pairs": int(counts.pairs[a, b]),
             **dict(zip(PATTERNS, map(float, share), strict=True)),
@@ -81,32 +85,28 @@ def pair_rows(subject: Subject) -> Table:
 
 def draw_tau(rows: Table, figure: Figure) -> None:
     """Bars of tau with the standard error over images."""
-    runs = list(dict.fromkeys(row["run"] for row in rows))
-    by_run = {run: [row for row in rows if row["run"] == run] for run in runs}
     axes = figure.subplots()
-    grouped_bars(
-        axes,
-        STRATEGIES,
-        {run: [row["tau"] for row in of_run] for run, of_run in by_run.items()},
-        {
-            run: [row["std"] / row["images"] ** 0.5 for row in of_run]
-            for run, of_run in by_run.items()
-        },
-    )
+    grouped_bars(axes, STRATEGIES, *tau_series(by_run(rows)))
     axes.set_ylabel("Kendall's tau, mean over images")
     axes.set_title("Order of discovery against sorting")
 
 
 def draw_pairs(rows: Table, figure: Figure) -> None:
     """A table of shares for each run, coloured by how large they are."""
-    runs = list(dict.fromkeys(row["run"] for row in rows))
-    shown = {run: [row for row in rows if row["run"] == run][:ROWS_SHOWN] for run in runs}
+    shown = {run: of_run[:ROWS_SHOWN] for run, of_run in by_run(rows).items()}
     longest = max(len(of_run) for of_run in shown.values())
-    figure.set_size_inches(6.5 * len(runs), 1.6 + 0.4 * longest)
-    grid = figure.subplots(1, len(runs), squeeze=False)[0]
+    figure.set_size_inches(6.5 * len(shown), 1.6 + 0.4 * longest)
+    grid = figure.subplots(1, len(shown), squeeze=False)[0]
     for axes, (run, of_run) in zip(grid, shown.items(), strict=True):
         _draw_shares(axes, of_run)
         axes.set_title(f"{run}: consecutive pairs, %")
+
+
+def tau_series(parts: Mapping[str, Table]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Of rows of ``TauSums`` by name: tau, and its standard error over images."""
+    tau = {name: [row["tau"] for row in rows] for name, rows in parts.items()}
+    error = {name: [r["std"] / r["images"] ** 0.5 for r in rows] for name, rows in parts.items()}
+    return tau, error
 
 
 def _draw_shares(axes: Axes, rows: Table) -> None:

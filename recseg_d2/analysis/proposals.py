@@ -6,16 +6,19 @@ Reads what the evaluator "segment_proposal" wrote:
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import math
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recseg_d2.analysis.report import Report, Table
-from recseg_d2.analysis.run_folder import INFERENCE, MissingResultsError, RunFolder
-from recseg_d2.analysis.subjects import of_each
+import numpy as np
+
+from recseg_d2.analysis.predictions import AnalysisInput
+from recseg_d2.analysis.result import AnalysisResult, Table
+from recseg_d2.analysis.run_folder import INFERENCE, MissingResultsError, RunFolder, of_each
 from recseg_d2.errors import UserError
+from recseg_d2.files import read_json
+from recseg_d2.visualization.plots import draw_recall_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,28 +26,25 @@ if TYPE_CHECKING:
 PREFIX = "average_recall_"
 DEFINITIONS = ("coco", "continuous")  # see metrics.average_recall
 CURVE, IOU = "curve", "iou"
-NOT_DEFINED = float("nan")
 
 
-def analyse(runs: Sequence[RunFolder]) -> Report:
-    """A row of average recall for each run and definition, and the curves of recall against IoU.
+def analyse(data: AnalysisInput) -> AnalysisResult:
+    """Average recall of mask proposals by each definition, and recall against IoU.
 
     Raises:
         MissingResultsError: no run evaluated proposals.
         UserError: a file is not what the evaluator writes.
     """
-    found, notes = of_each(runs, read_run)
+    found, notes = of_each(data.runs, read_run)
     numbers = {label: content for _, of_run in found for label, content in of_run.items()}
     averages = [
-        {"run": label, "definition": definition, **_defined(content[definition])}
+        {"run": label, "definition": d, **{k: _number(v) for k, v in content[d].items()}}
         for label, content in numbers.items()
-        for definition in DEFINITIONS
+        for d in DEFINITIONS
     ]
     curves = [row for label, content in numbers.items() for row in curve_rows(label, content)]
     tables = {"proposals_average_recall": averages, "proposals_recall": curves}
-    report = Report(tables, notes=notes)
-    report.plots["proposals_recall"] = partial(draw_recall, curves)
-    return report
+    return AnalysisResult(tables, {"proposals_recall": partial(draw_recall, curves)}, notes)
 
 
 def read_run(run: RunFolder) -> dict[str, dict[str, Any]]:
@@ -69,50 +69,37 @@ def curve_rows(label: str, content: dict[str, Any]) -> Table:
     """A row for each number N of proposals and each IoU: the share of objects covered so well."""
     curve = content[CURVE]
     return [
-        {"run": label, "proposals": int(n), IOU: iou, "recall": recall}
+        {"run": label, "proposals": int(n), IOU: iou, "recall": _number(recall)}
         for n in curve
         if n != IOU
-        for iou, recall in zip(curve[IOU], _numbers(curve[n]), strict=True)
+        for iou, recall in zip(curve[IOU], curve[n], strict=True)
     ]
 
 
 def draw_recall(rows: Table, figure: Figure) -> None:
     """A plot for each number of proposals, a line in it for each run."""
-    limits = sorted({row["proposals"] for row in rows})
-    figure.set_size_inches(4.5 * len(limits), 3.6)
-    grid = figure.subplots(1, len(limits), squeeze=False, sharey=True)[0]
-    for axes, limit in zip(grid, limits, strict=True):
-        of_limit = [row for row in rows if row["proposals"] == limit]
-        for run in dict.fromkeys(row["run"] for row in rows):
-            points = [(row[IOU], row["recall"]) for row in of_limit if row["run"] == run]
-            if points:
-                axes.plot(*zip(*points, strict=True), label=run)
-        axes.set_title(f"{limit} proposals")
-        axes.set_xlabel("IoU")
-        axes.set_ylim(0, 1)
-        axes.legend()
-    grid[0].set_ylabel("recall")
+    ious = np.array(sorted({row[IOU] for row in rows}))
+    curves: dict[str, dict[str, list[float]]] = {}
+    for row in sorted(rows, key=lambda row: (row["proposals"], row[IOU])):
+        lines = curves.setdefault(f"{row['proposals']} proposals", {})
+        lines.setdefault(row["run"], []).append(row["recall"])
+    arrays = {
+        title: {run: np.array(recall) for run, recall in lines.items()}
+        for title, lines in curves.items()
+    }
+    draw_recall_curves(ious, arrays, figure)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error}); evaluate again.") from error
+    written = "what the evaluator segment_proposal writes; evaluate again"
+    content = read_json(path, written)
     needed = {*DEFINITIONS, CURVE}
     missing = needed - content.keys() if isinstance(content, dict) else needed
     if missing:
-        raise UserError(
-            f"{path}: lacks {', '.join(sorted(missing))}, which the evaluator segment_proposal "
-            "writes; evaluate again."
-        )
+        raise UserError(f"{path}: lacks {', '.join(sorted(missing))}; expected {written}.")
     return content
 
 
-def _defined(averages: dict[str, float | None]) -> dict[str, float]:
-    return dict(zip(averages, _numbers(list(averages.values())), strict=True))
-
-
-def _numbers(values: Sequence[float | None]) -> list[float]:
+def _number(value: float | None) -> float:
     """JSON has null for what is not defined."""
-    return [NOT_DEFINED if value is None else value for value in values]
+    return math.nan if value is None else value

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from detectron2.config import CfgNode
 
 from recseg_d2.config import load_config
+from recseg_d2.data.coco_results import images_file
 from recseg_d2.errors import UserError
-from recseg_d2.evaluation.predictions import PREFIX, SUFFIX
 
 CONFIG, METRICS, WEIGHTS, INFERENCE = (
     "config.yaml",
@@ -20,7 +20,11 @@ CONFIG, METRICS, WEIGHTS, INFERENCE = (
     "model_final.pth",
     "inference",
 )
+PREDICTIONS = "predictions"  # begins the names of files of COCO's results
 ITERATION = "iteration"  # of each line of metrics.json
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class MissingResultsError(UserError):
@@ -29,10 +33,10 @@ class MissingResultsError(UserError):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """An output folder.
+    """The output folder of a training, of an evaluation, or of ``recseg predict``.
 
     Attributes:
-        path: of the folder.
+        path: of the folder; or of a single file of COCO's results.
         name: of the run in tables and figures.
     """
 
@@ -40,16 +44,21 @@ class RunFolder:
     name: str
 
     def prediction_files(self) -> list[Path]:
-        """What its evaluations saved, one file a data set, sorted by name.
+        """COCO's results in it, one file a data set, sorted by name.
 
         Raises:
             MissingResultsError: there is none.
         """
-        files = self.inference_files(f"{PREFIX}*{SUFFIX}")
+        if self.path.is_file():
+            return [self.path]
+        own = self.path.glob(f"{PREDICTIONS}.json")
+        files = [*own, *self.inference_files(f"{PREDICTIONS}_*.json")]
+        files = [file for file in files if file not in set(map(images_file, files))]
         if not files:
             raise MissingResultsError(
-                f"{self.path}: has no {INFERENCE}/*/{PREFIX}*{SUFFIX}; evaluate with "
-                f"TEST.SAVE_PREDICTIONS True{self._phases_hint()}."
+                f"{self.path}: has neither {PREDICTIONS}.json, which recseg predict writes, nor "
+                f"{INFERENCE}/*/{PREDICTIONS}_*.json; evaluate with TEST.SAVE_PREDICTIONS "
+                f"True{self._phases_hint()}."
             )
         return files
 
@@ -124,18 +133,18 @@ class RunFolder:
         return f"; its phases are in {', '.join(phases)}" if phases else ""
 
 
-def open_runs(folders: Sequence[str | Path]) -> list[RunFolder]:
-    """Runs by folder, named by the parts of their paths that tell them apart.
+def open_runs(places: Sequence[str | Path]) -> list[RunFolder]:
+    """Runs by folder or file, named by the parts of their paths that tell them apart.
 
     Raises:
-        UserError: one is no folder, or is named twice.
+        UserError: one is not there, or is named twice.
     """
-    paths = [Path(folder) for folder in folders]
+    paths = [Path(place) for place in places]
     for path in paths:
-        if not path.is_dir():
+        if not path.exists():
             raise UserError(
                 f"{path}: there is no such folder; name the OUTPUT_DIR of a training or an "
-                "evaluation."
+                "evaluation, the output of recseg predict, or a file of COCO results."
             )
     resolved = [path.resolve() for path in paths]
     if len(set(resolved)) < len(resolved):
@@ -150,3 +159,22 @@ def _short_names(paths: list[Path]) -> list[str]:
     while depth < deepest and len({path.parts[-depth:] for path in paths}) < len(paths):
         depth += 1
     return ["/".join(path.parts[-depth:]) for path in paths]
+
+
+def of_each(
+    items: Sequence[Item], compute: Callable[[Item], Result]
+) -> tuple[list[tuple[Item, Result]], list[str]]:
+    """What is computed of each item, and a note for each that lacks what it takes.
+
+    Raises:
+        MissingResultsError: all of them lack it.
+    """
+    results, notes = [], []
+    for item in items:
+        try:
+            results.append((item, compute(item)))
+        except MissingResultsError as error:
+            notes.append(str(error))
+    if not results:
+        raise MissingResultsError(" ".join(notes))
+    return results, notes

@@ -7,44 +7,33 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from tabulate import tabulate
 
-from recseg_d2.analysis.catalog import ANALYSES, run_analyses
-from recseg_d2.analysis.report import Report, check_matplotlib
+from recseg_d2.analysis.catalog import ANALYSES, run_analyses, summary_of
+from recseg_d2.analysis.predictions import AnalysisInput, AnalysisOptions
+from recseg_d2.analysis.result import AnalysisResult
 from recseg_d2.analysis.run_folder import MissingResultsError, open_runs
-from recseg_d2.analysis.subjects import PAPER_MIN_PAIRS, Options
 from recseg_d2.cli.model_options import log_to_terminal
 from recseg_d2.cli.own_data import FOLDER_VAL, add_own_data_options, register_given
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
-from recseg_d2.metrics.error_diagnosis import MATCH_IOU
+from recseg_d2.visualization.plots import check_matplotlib
 
 ALL = "all"
 ROWS_PRINTED = 60  # longer tables are in the files alone
 
-_DESCRIPTION = """\
-Analyse the output folders of training or evaluation, several side by side.
-  ordering     order of discovery: right to left, bottom to top, large to small (Kendall's tau,
-               consecutive pairs by category)
-  errors       false positives: localisation, background, duplicates, class; missed objects
-  sizes        missed objects and IoU against the objects' size
-  steps        IoU and hits against the step that found the object
-  activations  order of discovery against the encoder's activations, before and after training
-  proposals    average recall, and recall against IoU, of mask proposals
-  curves       losses and scores over the iterations
-  all          whatever the results allow; names what it leaves out
-"""
-
 _EPILOG = """\
-Predictions are read from inference/<data set>/predictions_<data set>.json.gz, which evaluations
-write unless TEST.SAVE_PREDICTIONS is False; the ground truth is that of the data set of that name.
+RESULTS are output folders of training, evaluation (unless TEST.SAVE_PREDICTIONS is False) or recseg
+predict, or files of COCO results of any tool. The ground truth is that of the data set that they
+were evaluated on; for predictions of single images it is named by --dataset or --val-data.
 
 examples:
   recseg analyze output/rsis --what ordering
   recseg analyze output/rsis output/ris --what all --output analysis
-  recseg analyze output/mine --what errors --val-data my/val
+  recseg analyze output/mine found/ --what errors --val-data my/val
 """
 
 
@@ -52,12 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
     """Arguments of ``recseg analyze``."""
     parser = argparse.ArgumentParser(
         prog="recseg analyze",
-        description=_DESCRIPTION,
+        description="Analyse results, several side by side:\n" + "\n".join(_described()),
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "results", nargs="+", metavar="RESULTS", help="an OUTPUT_DIR of training or evaluation"
+        "results", nargs="+", metavar="RESULTS", help="an output folder, or a file of results"
     )
     parser.add_argument("--what", choices=(*ANALYSES, ALL), default=ALL, help="default: all")
     parser.add_argument(
@@ -71,50 +60,36 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _described() -> list[str]:
+    """A line for each analysis, from its docstring."""
+    lines = [f"  {name:12s} {summary_of(name)}" for name in ANALYSES]
+    return [*lines, f"  {ALL:12s} Whatever the results allow; names what it leaves out."]
+
+
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    truth = parser.add_mutually_exclusive_group()
+    truth.add_argument("--dataset", default="", metavar="NAME", help="a registered data set")
+    truth.add_argument(
         "--val-data",
         metavar="PATH",
-        help="what was evaluated on by --val-data, with the same options",
+        help="what was evaluated on by --val-data, with the same options; or what was predicted",
     )
     add_own_data_options(parser)
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--iou-thresh",
-        type=float,
-        default=MATCH_IOU,
-        metavar="X",
-        help=f"IoU from which an object counts as found (default {MATCH_IOU})",
-    )
-    parser.add_argument(
-        "--min-score", type=float, default=0.0, metavar="X", help="leave out what scores below"
-    )
-    parser.add_argument(
-        "--class-agnostic", action="store_true", help="take all objects to be of one class"
-    )
-    parser.add_argument(
-        "--min-pairs",
-        type=int,
-        default=PAPER_MIN_PAIRS,
-        metavar="N",
-        help="ordering: leave out category pairs that follow each other less often "
-        f"(default {PAPER_MIN_PAIRS})",
-    )
-    parser.add_argument(
-        "--before",
-        default="",
-        metavar="FILE",
-        help="activations: weights of before training; default: those that the run began with",
-    )
-    parser.add_argument(
-        "--keys",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="curves: keys of metrics.json; default: all losses and scores",
-    )
+    """The options that ``AnalysisOptions`` declares."""
+    for choice in (field for field in fields(AnalysisOptions) if field.metadata):
+        option, default = "--" + choice.name.replace("_", "-"), choice.default
+        if isinstance(default, bool):
+            parser.add_argument(option, action="store_true", help=choice.metadata["help"])
+        elif isinstance(default, tuple):
+            parser.add_argument(option, nargs="+", default=default, **choice.metadata)
+        else:
+            shown = f" (default {default})" if default else ""
+            text = choice.metadata["help"] + shown
+            more = {**choice.metadata, "help": text, "type": type(default)}
+            parser.add_argument(option, default=default, **more)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -127,13 +102,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         register_given(FOLDER_VAL, args.val_data, args)
     if not args.no_plots:
         check_matplotlib()
-    output = make_folder(args.output or Path(args.results[0]) / "analysis")
-    names = ANALYSES if args.what == ALL else (args.what,)
-    results = dict(run_analyses(names, runs, options))
+    output = make_folder(args.output or _beside(Path(args.results[0])))
+    names = list(ANALYSES) if args.what == ALL else [args.what]
+    results = dict(run_analyses(names, AnalysisInput(runs, options)))
     if all(isinstance(result, MissingResultsError) for result in results.values()):
         raise UserError("; ".join(f"{name}: {result}" for name, result in results.items()))
     for name, result in results.items():
-        if isinstance(result, Report):
+        if isinstance(result, AnalysisResult):
             show(name, result)
             paths = result.write(output, with_plots=not args.no_plots)
             print("\n".join(map(str, paths)))
@@ -142,36 +117,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def options_from(args: argparse.Namespace) -> Options:
+def _beside(results: Path) -> Path:
+    """Where tables and plots go by default."""
+    return (results if results.is_dir() else results.parent) / "analysis"
+
+
+def options_from(args: argparse.Namespace) -> AnalysisOptions:
     """The analyses' options.
 
     Raises:
         UserError: a number is out of its range.
     """
-    if not 0 < args.iou_thresh <= 1:
-        raise UserError(f"--iou-thresh is {args.iou_thresh}; expected more than 0, 1 at most.")
-    if not 0 <= args.min_score <= 1:
-        raise UserError(f"--min-score is {args.min_score}; expected 0 to 1.")
-    if args.min_pairs < 1:
-        raise UserError(f"--min-pairs is {args.min_pairs}; expected 1 or more.")
-    return Options(
-        min_pairs=args.min_pairs,
-        min_score=args.min_score,
-        threshold=args.iou_thresh,
-        class_agnostic=args.class_agnostic,
-        before=args.before,
-        keys=tuple(args.keys),
-    )
+    given = {field.name: getattr(args, field.name) for field in fields(AnalysisOptions)}
+    dataset = FOLDER_VAL if args.val_data is not None else args.dataset
+    return AnalysisOptions(**{**given, "keys": tuple(args.keys), "dataset": dataset})
 
 
-def show(name: str, report: Report) -> None:
+def show(name: str, result: AnalysisResult) -> None:
     """Print an analysis: its short tables, and what it leaves out."""
     print(f"\n== {name}")
-    for title, rows in report.tables.items():
+    for title, rows in result.tables.items():
         if len(rows) > ROWS_PRINTED:
             print(f"\n{title}: {len(rows)} rows, see the files")
         elif rows:
             print(f"\n{title}")
             print(tabulate(rows, headers="keys", floatfmt=".3f"))
-    for note in report.notes:
+    for note in result.notes:
         print(f"note: {note}")

@@ -19,7 +19,7 @@ from recseg_d2.cli.own_data import (
 )
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.errors import UserError
-from recseg_d2.evaluation.baseline import method_by_name, read_rgb, score_baseline
+from recseg_d2.evaluation.baseline import score_baseline, segment_file
 from recseg_d2.files import make_folder, make_place, save_scores
 
 _DESCRIPTION = """\
@@ -86,8 +86,8 @@ def _score(dataset_name: str, method: str, output: Path | None) -> None:
 def _segment(inputs: Sequence[str], method: str, output: Path | None) -> None:
     if output is None:
         raise UserError("--input needs --output DIR, the folder to write label maps to.")
-    segment, paths = method_by_name(method), find_images(inputs)
+    paths = find_images(inputs)
     make_folder(output)
     for path in tqdm(paths, desc=method, disable=None):
-        write_label_map(output / f"{path.stem}.png", segment(read_rgb(path)))
+        write_label_map(output / f"{path.stem}.png", segment_file(path, method))
     print(f"{len(paths)} label maps: {output}")

@@ -15,7 +15,7 @@ from typing import Any
 from tabulate import tabulate
 
 from recseg_d2.cli import train
-from recseg_d2.evaluation.baseline import evaluate_baseline
+from recseg_d2.evaluation.baseline import score_baseline
 from recseg_d2.files import save_scores
 
 CONFIG = "ris_synthetic.yaml"
@@ -43,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = train.build_parser().parse_args(
         ["--config-file", CONFIG, "OUTPUT_DIR", str(output), *args.opts]
     )
-    ours = train.train(options)["leaf"]
+    ours = train.train(options)["label_map"]
     ours_seconds = time.perf_counter() - started
     started = time.perf_counter()
-    classical = evaluate_baseline(DATASET, METHOD)
+    classical = score_baseline(DATASET, METHOD).results()
     classical_seconds = time.perf_counter() - started
     rows = [
         ("RecurrentAttentionSeg", ours["SBD"], ours["absDiC"], ours_seconds),

@@ -20,11 +20,13 @@ Files pair by stem; an ending _label is optional on both sides.
 """
 
 _EPILOG = """\
+metrics, of each image unless they are pooled over all of them:
+{metrics}
+
 A missing prediction counts as an empty one, a prediction of another size is resized; both warn.
-Shares are in 0..100, DiC is predicted minus true objects; mean and sample standard deviation run
-over images. An image without any object on either side scores SBD 0 and has no FGBGDice (null,
-left out of the mean): these are the leaf segmentation challenge's rules. Coverages (mwcov, mucov)
-and recalls have no value where nothing is there, precisions none where nothing is predicted.
+Shares are in 0..100; mean and sample standard deviation run over images. Where a metric has no
+value (null), the image is left out of its mean. An image without any object on either side scores
+SBD 0 and has no FGBGDice: these are the leaf segmentation challenge's rules.
 """
 
 
@@ -33,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="recseg evaluate",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(metrics="\n".join(_described())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--pred", required=True, metavar="DIR", help="folder of predictions")
@@ -54,6 +56,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _described() -> list[str]:
+    """Range, direction and meaning of each number of each metric, from the registry."""
+    lines = []
+    for name, group in METRICS.items():
+        for one in group:
+            pooled = "" if one.sums is None else ", pooled"
+            lines.append(f"  {name:12s} {one.key} ({one.meaning}{pooled})\n      {one.summary}")
+    return lines
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Score, print a table, write the JSON file."""
     args = build_parser().parse_args(argv)
@@ -70,5 +82,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def format_scores(scores: ImageScores) -> str:
     """A table of the statistics over images, with the number of images above it."""
-    table = tabulate(scores.rows(), headers=scores.columns(), floatfmt=".2f")
+    table = tabulate(scores.rows(), headers="keys", floatfmt=".2f")
     return f"{len(scores.images)} images\n{table}"

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from detectron2.config import CfgNode
 from detectron2.utils.logger import setup_logger
 
-from recseg_d2.config import get_config_file, load_config, read_options
-from recseg_d2.config.options import InputOptions
-from recseg_d2.data.io.images import limit_pixels
+from recseg_d2.config import get_config_file, get_recseg_cfg, load_config
+from recseg_d2.data.io.images import IMAGE_EXTENSIONS, is_image_name
 from recseg_d2.errors import UserError
 
-IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 TRAINED_CONFIG = "config.yaml"  # what training leaves in its output folder
 TRAINED_WEIGHTS = "model_final.pth"
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --config-file, --weights, --batch-size, --score-thresh and --opts."""
+    """Add --config-file, --weights, --batch-size, --score-thresh and KEY VALUE pairs."""
     parser.add_argument(
         "--config-file",
         metavar="FILE",
@@ -45,14 +44,33 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add --opts, as the last argument."""
+    """Add config overrides, KEY VALUE pairs behind the options as Detectron2's tools have them."""
     parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="config keys to change; the last argument, as it takes all that follows",
+        "opts", nargs="*", metavar="KEY VALUE", help="config keys to change, behind the options"
     )
+
+
+def parse_arguments(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Parse a command line with ``add_config_options``.
+
+    The pairs are taken out first, since an option that takes several values would take them too.
+
+    Args:
+        parser: of the tool.
+        argv: the arguments; None takes the process's.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    others: list[str] = []
+    pairs: list[str] = []
+    while given:
+        taken = 2 if len(given) > 1 and _is_config_key(given[0]) else 1
+        (pairs if taken == 2 else others).extend(given[:taken])
+        del given[:taken]
+    args = parser.parse_args(others)
+    args.opts = [*pairs, *args.opts]
+    return args
 
 
 def load_model_config(args: argparse.Namespace) -> CfgNode:
@@ -71,7 +89,6 @@ def load_model_config(args: argparse.Namespace) -> CfgNode:
         cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = args.score_thresh
         cfg.MODEL.INSTANCE_FCN.TEST.INSTANCE_SCORE_THRESH = args.score_thresh
     cfg.freeze()
-    limit_pixels(read_options(cfg, InputOptions).max_pixels)
     return cfg
 
 
@@ -100,12 +117,21 @@ def log_to_terminal() -> None:
         setup_logger(name=name).setLevel(logging.WARNING)
 
 
+def _is_config_key(text: str) -> bool:
+    """Whether it begins like one of the config's keys, and is no file of that name."""
+    top, *below = text.split(".")
+    cfg = get_recseg_cfg()
+    if top not in cfg or Path(text).exists():
+        return False
+    return all(below) and isinstance(cfg[top], CfgNode) == bool(below)
+
+
 def _images_of(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise UserError(f"--input: there is no file or folder {path}.")
-    images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_EXTENSIONS)
+    images = sorted(p for p in path.iterdir() if is_image_name(p))
     if not images:
         raise UserError(f"--input: no image in {path}; looked for {', '.join(IMAGE_EXTENSIONS)}.")
     return images

@@ -6,12 +6,14 @@ What it writes is described in ``recseg_d2.engine.outputs``.
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
 from recseg_d2.cli.model_options import (
@@ -19,11 +21,14 @@ from recseg_d2.cli.model_options import (
     find_images,
     load_model_config,
     log_to_terminal,
+    parse_arguments,
 )
+from recseg_d2.data.coco_results import categories_of
 from recseg_d2.data.io.images import read_bgr
-from recseg_d2.engine.outputs import PredictionWriter
-from recseg_d2.engine.predictor import Predictor
+from recseg_d2.engine.outputs import DEFAULT_OUTPUTS, PredictedImage, PredictionWriter
+from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.errors import UserError
+from recseg_d2.meta_arch.sequential import SequentialModel
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,7 +37,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="recseg predict",
         description="Predict the instances of images with a trained model.",
         epilog="DIR gets labels/ (label maps, 0 is background), predictions.json (COCO's results "
-        "with RLE masks), counts.csv, overlays/ and, if asked for, sequences/.",
+        "with RLE masks; recseg analyze reads them), counts.csv, overlays/ and, if asked for, "
+        "sequences/.",
     )
     parser.add_argument(
         "--input", nargs="+", required=True, metavar="FILE_OR_FOLDER", help="images to look at"
@@ -48,21 +54,31 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; 0 when all images were processed, 1 when some could not be read."""
-    args = build_parser().parse_args(argv)
+    args = parse_arguments(build_parser(), argv)
     log_to_terminal()
     paths = find_images(args.input)
     predictor = Predictor(load_model_config(args), args.batch_size)
-    writer = PredictionWriter(args.output, overlays=not args.no_overlays, sequences=args.sequences)
+    left_out = {"overlays"} if args.no_overlays else set()
+    outputs = [name for name in DEFAULT_OUTPUTS if name not in left_out]
+    writer = PredictionWriter(args.output, [*outputs, *(["sequences"] if args.sequences else [])])
+    classes = _categories(predictor.cfg), isinstance(predictor.model, SequentialModel)
     unreadable: list[Path] = []
     with tqdm(total=len(paths), unit="image", desc="predict") as progress:
-        readable, images = itertools.tee(_read(paths, unreadable, progress))
-        found = predictor(image for _, image in images)
-        for instances, (path, image) in zip(found, readable, strict=True):
-            writer.add(path, image, instances)
-            progress.update()
+        readable = _read(paths, unreadable, progress)
+        for batch in batched(readable, args.batch_size):
+            found = predictor(image for _, image in batch)
+            for (path, image), instances in zip(batch, found, strict=True):
+                writer.add(PredictedImage(path, image[:, :, ::-1], instances, *classes))
+                progress.update()
     writer.finish()
     print(f"{writer.num_images} images, {writer.num_instances} objects: {args.output}")
     return _report(unreadable, len(paths))
+
+
+def _categories(cfg: CfgNode) -> list[dict[str, Any]]:
+    """The classes of the data that the model was trained on, as far as they are known here."""
+    names = [name for name in cfg.DATASETS.TRAIN if name in DatasetCatalog.list()]
+    return categories_of(names[0]) if names else []
 
 
 def _read(

@@ -12,11 +12,16 @@ from typing import Any
 from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
-from recseg_d2.cli.model_options import add_model_arguments, load_model_config, log_to_terminal
+from recseg_d2.cli.model_options import (
+    add_model_arguments,
+    load_model_config,
+    log_to_terminal,
+    parse_arguments,
+)
 from recseg_d2.data.catalog import check_registered
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.evaluation.cvppp_submission import FORMATS, H5_NAME, CvpppSubmission
-from recseg_d2.postprocess import instances_to_label_map
+from recseg_d2.postprocess import label_map_of
 
 TEST_SET = "cvppp2017_a1_test"
 
@@ -47,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Predict, write, say what was written."""
-    args = build_parser().parse_args(argv)
+    args = parse_arguments(build_parser(), argv)
     log_to_terminal()
     records = _records(args.dataset)
     predictor = Predictor(load_model_config(args), args.batch_size)
@@ -55,8 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = predictor(record["file_name"] for record in records)
         leaves = 0
         for record, instances in zip(tqdm(records, unit="image"), found, strict=True):
-            labels = instances_to_label_map(instances.pred_masks, instances.scores)
-            leaves += submission.add(record, labels.numpy())
+            leaves += submission.add(record, label_map_of(instances))
         others = submission.finish()
     print(f"{len(records)} images, {leaves} leaves: {args.output}")
     if others:

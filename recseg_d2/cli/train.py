@@ -87,7 +87,6 @@ def register_folders(args: argparse.Namespace) -> None:
 def setup(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
     """The complete config of a run, checked and frozen, and those of the phases to run."""
     cfg = load_config(args.config_file, args.opts)
-    limit_pixels(read_options(cfg, InputOptions).max_pixels)
     if args.train_data:
         cfg.DATASETS.TRAIN = (FOLDER_TRAIN,)
         cfg.DATASETS.TEST = ()
@@ -122,6 +121,7 @@ def examine_data(cfg: CfgNode, phases: Iterable[CfgNode], eval_only: bool, decod
     parts = [cfg.DATASETS.TEST] if eval_only else []
     for phase in () if eval_only else phases:
         parts += [phase.DATASETS.TRAIN, phase.DATASETS.TEST]
+    limit_pixels(read_options(cfg, InputOptions).max_pixels)
     if comm.is_main_process():
         images = ImageChecker(decode)
         for name in dict.fromkeys(name for part in parts for name in part):

@@ -7,7 +7,7 @@ of proposals get one of their instance-sensitive maps, and of what is assembled 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from recseg_d2.cli.model_options import (
     find_images,
     load_model_config,
     log_to_terminal,
+    parse_arguments,
 )
 from recseg_d2.cli.own_data import (
     FOLDER_VAL,
@@ -30,9 +31,8 @@ from recseg_d2.data.catalog import check_registered
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
-from recseg_d2.visualization.dataset import draw_dataset_attention, draw_dataset_predictions
-from recseg_d2.visualization.dataset_proposals import draw_dataset_proposals
 from recseg_d2.visualization.panels import PANEL_SIDE
+from recseg_d2.visualization.pictures import draw_pictures
 
 DEFAULT_NUM = 8
 
@@ -80,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; 0 when all is drawn."""
-    args = build_parser().parse_args(argv)
+    args = parse_arguments(build_parser(), argv)
     for name in ("num", "side", "per_row"):
         if getattr(args, name) < 1:
             option = "--" + name.replace("_", "-")
@@ -92,21 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = FOLDER_VAL if args.val_data else args.dataset
     dicts = spread(dataset_dicts(name) if name else file_dicts(args.input), args.num)
     predictor = Predictor(load_model_config(args), args.batch_size)
-    found = predictor(record["file_name"] for record in dicts)
-    instances = list(tqdm(found, total=len(dicts), unit="image", desc="predict"))
-    files = draw_dataset_predictions(dicts, instances, args.output, args.side, args.per_row)
-    files += draw_dataset_attention(
-        predictor.model, dicts, _inputs(predictor, dicts), args.output, args.side, args.all_glimpses
-    )
-    inputs = _inputs(predictor, dicts)
-    files += draw_dataset_proposals(predictor.model, dicts, inputs, args.output, args.side)
+    outputs = predictor.outputs((record["file_name"] for record in dicts), with_trace=True)
+    shown = tqdm(outputs, total=len(dicts), unit="image", desc="draw")
+    look = (args.side, args.per_row, args.all_glimpses)
+    files = draw_pictures(predictor.model, dicts, shown, args.output, *look)
     print("\n".join(str(path) for path in files))
     return 0
-
-
-def _inputs(predictor: Predictor, dicts: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The model's input dict of each image, read when it is asked for."""
-    return (predictor.model_input(record["file_name"]) for record in dicts)
 
 
 def dataset_dicts(name: str) -> list[dict[str, Any]]:

@@ -25,7 +25,10 @@ from detectron2.data import (
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from recseg_d2.config import read_options
+from recseg_d2.config.options import InputOptions
 from recseg_d2.data.catalog import check_registered
+from recseg_d2.data.io.images import limit_pixels
 from recseg_d2.data.mapper import InstanceMapper
 from recseg_d2.data.proposals import TEST, TRAIN, ProposalTestMapper, add_proposals
 from recseg_d2.data.resolution import max_instances
@@ -175,14 +178,15 @@ def _load(
 ) -> list[dict[str, Any]]:
     """The checked dicts of some data sets of DATASETS.TRAIN or TEST, with their proposals."""
     where = ", ".join(names)
+    limit_pixels(read_options(cfg, InputOptions).max_pixels)
     for name in names:
         check_registered(name, "DATASETS")
     try:
         parts = [get_detection_dataset_dicts([name], filter_empty=filter_empty) for name in names]
     except AssertionError as error:  # how Detectron2 says that nothing is left
         raise UserError(
-            f"{where}: found no image with an object to use ({error}); check the folder and the "
-            "label maps."
+            f"{where}: found no image with an object to use ({error}); see what `recseg "
+            "check-dataset` says of it."
         ) from error
     dicts = [
         record

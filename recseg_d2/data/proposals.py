@@ -2,7 +2,7 @@
 
 ``DATASETS.PROPOSAL_FILES_TRAIN`` and ``_TEST`` name a proposal file for each data set, in the same
 order; of an image the best ``DATASETS.PRECOMPUTED_PROPOSAL_TOPK_TRAIN`` or ``_TEST`` are used. A
-standard dict carries them as "proposals", a list of entries (see ``proposal_files``); a model gets
+standard dict carries them as "proposals", a list of entries (see ``coco_results``); a model gets
 ``Instances`` of the fields that InstanceFCNProposal returns them in:
 
     pred_masks          (R, H, W) bool
@@ -29,7 +29,7 @@ from detectron2.structures import Boxes, Instances
 from fvcore.transforms.transform import Transform
 
 from recseg_d2 import rle
-from recseg_d2.data.proposal_files import load_proposals
+from recseg_d2.data.coco_results import Entry, ImageId, load_results
 from recseg_d2.errors import UserError
 from recseg_d2.layers.boxes import masks_to_boxes
 
@@ -168,15 +168,21 @@ def _instances(masks: torch.Tensor, logits: torch.Tensor) -> Instances:
     )
 
 
-def _load(path: str | Path) -> dict[str | int, list[dict[str, Any]]]:
+def _load(path: str | Path) -> dict[ImageId, list[Entry]]:
     """The file's content; read again only when it has changed."""
     try:
         status = os.stat(path)
     except OSError:
-        return load_proposals(path)  # says what is wrong
+        return _ranked(path)  # says what is wrong
     return _load_version(str(path), status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=_CACHED_FILES)
-def _load_version(path: str, modified: int, size: int) -> dict[str | int, list[dict[str, Any]]]:
-    return load_proposals(path)
+def _load_version(path: str, modified: int, size: int) -> dict[ImageId, list[Entry]]:
+    return _ranked(path)
+
+
+def _ranked(path: str | Path) -> dict[ImageId, list[Entry]]:
+    """By image, the highest score first, of equal ones the first; images without any left out."""
+    by_image = load_results(path).entries
+    return {k: sorted(e, key=lambda entry: -entry["score"]) for k, e in by_image.items() if e}

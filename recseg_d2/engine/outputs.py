@@ -1,31 +1,81 @@
 """What a prediction leaves on the disk.
 
-In the output folder:
-    labels/<stem>.png     label map, 8- or 16-bit grey: 0 is background, k the k-th object found
-    predictions.json      COCO's list of results, one entry an object: image_id (the file's stem),
-                          category_id (from 0, the order of the data set's classes), bbox (x, y,
-                          width, height in pixels), segmentation (RLE), score, and step, the order
-                          of discovery from 0
-    counts.csv            file, count: how many objects each image has
-    overlays/<stem>.png   the masks over the image
-    sequences/<stem>.png  a panel for every step
+In the output folder, by name in ``OUTPUTS``, to which any other is added:
+    labels      labels/<stem>.png     label map, 8- or 16-bit grey: 0 is background, k the k-th
+                                      object found
+    coco        predictions.json      COCO's results, and the list of images beside them, see
+                                      ``data.coco_results``; image ids are the files' stems
+    counts      counts.csv            file, count: how many objects each image has
+    overlays    overlays/<stem>.png   the masks over the image
+    sequences   sequences/<stem>.png  a panel for every step
 """
 
 from __future__ import annotations
 
 import csv
-import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from detectron2.structures import BoxMode, Instances
-from pycocotools import mask as mask_util
+from detectron2.structures import Instances
 
+from recseg_d2.data.coco_results import image_of, results_of_instances, save_results
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.files import make_folder
-from recseg_d2.postprocess import instances_to_label_map
+from recseg_d2.postprocess import label_map_of
 from recseg_d2.visualization import draw_overlay, draw_sequence
+
+DEFAULT_OUTPUTS = ("labels", "coco", "counts", "overlays")
+
+
+@dataclass(frozen=True)
+class PredictedImage:
+    """An image and what was found in it.
+
+    Attributes:
+        path: of the image; its stem names the files.
+        rgb: (H, W, 3) uint8.
+        instances: on the CPU, masks of the image's size.
+        categories: of the model's classes, see ``coco_results.categories_of``; empty where they are
+            not known.
+        ordered: whether the model finds one object after another.
+    """
+
+    path: Path
+    rgb: np.ndarray
+    instances: Instances
+    categories: Sequence[dict[str, Any]] = ()
+    ordered: bool = True
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """An output with a file for each image, in a folder of the output's name.
+
+    Attributes:
+        ending: of the files' names.
+        write: writes the file of an image.
+    """
+
+    ending: str
+    write: Callable[[PredictedImage, Path], None]
+
+
+@dataclass(frozen=True)
+class SummaryFile:
+    """An output with one file for all images.
+
+    Attributes:
+        name: of the file.
+        collect: what is needed of an image.
+        write: writes the file of what was collected.
+    """
+
+    name: str
+    collect: Callable[[PredictedImage], Any]
+    write: Callable[[list[Any], Path], None]
 
 
 class PredictionWriter:
@@ -35,90 +85,78 @@ class PredictionWriter:
 
     Args:
         folder: made where it is missing.
-        overlays: whether to draw overlays.
-        sequences: whether to draw sequence figures.
+        outputs: names in ``OUTPUTS``.
 
     Raises:
         UserError: the folder cannot be made.
     """
 
-    def __init__(self, folder: str | Path, overlays: bool = True, sequences: bool = False) -> None:
-        self.folder = Path(folder)
-        self._overlays = overlays
-        self._sequences = sequences
-        self._results: list[dict[str, Any]] = []
-        self._counts: list[tuple[str, int]] = []
-        wanted = {"labels": True, "overlays": overlays, "sequences": sequences}
-        for name in (name for name, is_wanted in wanted.items() if is_wanted):
-            make_folder(self.folder / name)
+    def __init__(self, folder: str | Path, outputs: Sequence[str] = DEFAULT_OUTPUTS) -> None:
+        self.folder = make_folder(folder)
+        self.num_images = 0
+        self.num_instances = 0
+        self._outputs = {name: OUTPUTS[name] for name in outputs}
+        self._collected: dict[str, list[Any]] = {name: [] for name in outputs}
+        for name, output in self._outputs.items():
+            if isinstance(output, ImageFiles):
+                make_folder(self.folder / name)
 
-    @property
-    def num_images(self) -> int:
-        """Images added so far."""
-        return len(self._counts)
-
-    @property
-    def num_instances(self) -> int:
-        """Objects in all images added so far."""
-        return len(self._results)
-
-    def add(self, path: str | Path, image: np.ndarray, instances: Instances) -> None:
-        """Write the label map and pictures of an image, and keep its entries for ``finish``.
-
-        Args:
-            path: of the image; its stem names the files.
-            image: (H, W, 3) uint8 BGR.
-            instances: on the CPU, masks of the image's size.
-        """
-        path = Path(path)
-        masks = instances.pred_masks.numpy().astype(bool)
-        rgb = image[:, :, ::-1]
-        labels = instances_to_label_map(instances.pred_masks, instances.scores).numpy()
-        write_label_map(self._file("labels", path), labels)
-        self._results += instances_to_results(instances, path.stem)
-        self._counts.append((path.name, len(instances)))
-        if self._overlays:
-            draw_overlay(rgb, masks).save(self._file("overlays", path))
-        if self._sequences:
-            figure = draw_sequence(rgb, masks, instances.scores.numpy(), instances.step.numpy())
-            figure.save(self._file("sequences", path))
+    def add(self, predicted: PredictedImage) -> None:
+        """Write the files of an image, and keep what ``finish`` needs of it."""
+        self.num_images += 1
+        self.num_instances += len(predicted.instances)
+        for name, output in self._outputs.items():
+            if isinstance(output, ImageFiles):
+                output.write(
+                    predicted, self.folder / name / f"{predicted.path.stem}{output.ending}"
+                )
+            else:
+                self._collected[name].append(output.collect(predicted))
 
     def finish(self) -> None:
-        """Write predictions.json and counts.csv."""
-        with open(self.folder / "predictions.json", "w", encoding="utf-8") as file:
-            json.dump(self._results, file)
-        with open(self.folder / "counts.csv", "w", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(("file", "count"))
-            rows.writerows(self._counts)
-
-    def _file(self, kind: str, path: Path) -> Path:
-        return self.folder / kind / f"{path.stem}.png"
+        """Write the files of all images together."""
+        for name, output in self._outputs.items():
+            if isinstance(output, SummaryFile):
+                output.write(self._collected[name], self.folder / output.name)
 
 
-def instances_to_results(instances: Instances, image_id: str | int) -> list[dict[str, Any]]:
-    """COCO's results, with ``step`` added, of one image.
+def _write_labels(predicted: PredictedImage, path: Path) -> None:
+    write_label_map(path, label_map_of(predicted.instances))
 
-    Args:
-        instances: on the CPU, with pred_masks, pred_boxes, scores, pred_classes and step.
-        image_id: goes into each entry.
 
-    Returns:
-        an entry an object, ready for JSON; ``pycocotools``' ``loadRes`` takes them.
-    """
-    boxes = BoxMode.convert(instances.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
-    results = []
-    for i in range(len(instances)):
-        mask = instances.pred_masks[i].numpy()
-        rle = mask_util.encode(np.asfortranarray(mask, dtype=np.uint8))
-        results.append(
-            {
-                "image_id": image_id,
-                "category_id": int(instances.pred_classes[i]),
-                "bbox": [float(value) for value in boxes[i]],
-                "segmentation": {"size": list(mask.shape), "counts": rle["counts"].decode()},
-                "score": float(instances.scores[i]),
-                "step": int(instances.step[i]),
-            }
-        )
-    return results
+def _draw_overlay(predicted: PredictedImage, path: Path) -> None:
+    draw_overlay(predicted.rgb, predicted.instances.pred_masks).save(path)
+
+
+def _draw_sequence(predicted: PredictedImage, path: Path) -> None:
+    found = predicted.instances
+    draw_sequence(predicted.rgb, found.pred_masks, found.scores, found.step).save(path)
+
+
+def _count(predicted: PredictedImage) -> tuple[str, int]:
+    return predicted.path.name, len(predicted.instances)
+
+
+def _write_counts(rows: list[tuple[str, int]], path: Path) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("file", "count"), *rows])
+
+
+def _coco(predicted: PredictedImage) -> tuple[Any, ...]:
+    path, found, categories = predicted.path, predicted.instances, predicted.categories
+    image = image_of({"image_id": path.stem, "file_name": path.name}, found.image_size)
+    return image, results_of_instances(path.stem, found, categories, predicted.ordered), categories
+
+
+def _write_coco(kept: list[tuple[Any, ...]], path: Path) -> None:
+    images, entries, categories = zip(*kept, strict=True) if kept else ((), (), ((),))
+    save_results(path, [entry for found in entries for entry in found], images, categories[0])
+
+
+OUTPUTS: dict[str, ImageFiles | SummaryFile] = {
+    "labels": ImageFiles(".png", _write_labels),
+    "coco": SummaryFile("predictions.json", _coco, _write_coco),
+    "counts": SummaryFile("counts.csv", _count, _write_counts),
+    "overlays": ImageFiles(".png", _draw_overlay),
+    "sequences": ImageFiles(".png", _draw_sequence),
+}

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 from detectron2.engine import HookBase
 from detectron2.evaluation import inference_context
-from detectron2.structures import Instances
 from torch import nn
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import EvaluationOptions
 from recseg_d2.data.proposals import TEST, ProposalTestMapper, add_proposals
 from recseg_d2.engine.hooks import at_evaluation, unwrap
-from recseg_d2.visualization.dataset import draw_dataset_attention, draw_dataset_predictions
-from recseg_d2.visualization.dataset_proposals import draw_dataset_proposals
+from recseg_d2.engine.predictor import traced_inference
+from recseg_d2.visualization.pictures import draw_pictures
 
 
 class SamplePictures(HookBase):
@@ -52,14 +52,13 @@ class SamplePictures(HookBase):
         dicts = add_proposals(self._cfg, DatasetCatalog.get(name), name, TEST)
         dicts = dicts[: self._options.num_pictures]
         mapper = ProposalTestMapper(self._cfg)
-        inputs = [mapper(dict_) for dict_ in dicts]
         model = unwrap(self._model)
+        run = traced_inference(model)
         folder = Path(self._cfg.OUTPUT_DIR) / "pictures"
         with self._context(), inference_context(model), torch.no_grad():
-            predictions = [self._certain(model([x])[0]["instances"].to("cpu")) for x in inputs]
-            workings = draw_dataset_attention(model, dicts, inputs, folder)
-            workings += draw_dataset_proposals(model, dicts, inputs, folder)
-        return draw_dataset_predictions(dicts, predictions, folder) + workings
+            outputs = (self._certain(run([mapper(dict_)])[0]) for dict_ in dicts)
+            return draw_pictures(model, dicts, outputs, folder)
 
-    def _certain(self, instances: Instances) -> Instances:
-        return instances[instances.scores >= self._options.picture_score_thresh]
+    def _certain(self, output: dict[str, Any]) -> dict[str, Any]:
+        found = output["instances"]
+        return {**output, "instances": found[found.scores >= self._options.picture_score_thresh]}

@@ -7,9 +7,9 @@ batches them, and gives the same numbers.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,10 +17,15 @@ from detectron2.config import CfgNode
 from detectron2.data import transforms as T
 from detectron2.modeling import build_model
 from detectron2.structures import Instances
+from torch import nn
 
-from recseg_d2.data.io.images import read_bgr
+from recseg_d2.config import read_options
+from recseg_d2.config.options import InputOptions
+from recseg_d2.data.io.images import limit_pixels, read_bgr
 from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
+
+Item = TypeVar("Item")
 
 
 class Predictor:
@@ -48,6 +53,7 @@ class Predictor:
         self.model = build_model(self.cfg)
         self.model.eval()
         load_weights(self.model, self.cfg.MODEL.WEIGHTS)
+        limit_pixels(read_options(self.cfg, InputOptions).max_pixels)
         sizes = [self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MIN_SIZE_TEST]
         self._resize = T.ResizeShortestEdge(sizes, self.cfg.INPUT.MAX_SIZE_TEST)
 
@@ -63,13 +69,28 @@ class Predictor:
         Raises:
             UserError: a file cannot be read as an image, or an array is of another kind.
         """
-        iterator = iter(images)
-        while batch := list(itertools.islice(iterator, self.batch_size)):
-            inputs = [self.model_input(image) for image in batch]
+        for output in self.outputs(images):
+            yield output["instances"].to("cpu")
+
+    def outputs(
+        self, images: Iterable[str | Path | np.ndarray], with_trace: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """The same as the model puts it out, and where asked for how the model came by it.
+
+        Args:
+            images: as for a call.
+            with_trace: for figures, with a "trace" where the model leaves one.
+
+        Yields:
+            for each image a dict of "instances", and what else the model has for it.
+
+        Raises:
+            UserError: as for a call.
+        """
+        run = traced_inference(self.model) if with_trace else self.model
+        for batch in batched(images, self.batch_size):
             with torch.no_grad():
-                outputs = self.model(inputs)
-            for output in outputs:
-                yield output["instances"].to("cpu")
+                yield from run([self.model_input(image) for image in batch])
 
     def model_input(self, image: str | Path | np.ndarray) -> dict[str, Any]:
         """Detectron2's input dict of one image, given as for a call.
@@ -89,3 +110,15 @@ class Predictor:
         array = self._resize.get_transform(array).apply_image(array)
         tensor = torch.as_tensor(array.astype("float32").transpose(2, 0, 1))
         return {"image": tensor, "height": height, "width": width}
+
+
+def traced_inference(model: nn.Module) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    """The model's inference with a "trace" for figures in each output, where it has one."""
+    return getattr(model, "traced_inference", model)
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of ``size`` items, the last one maybe shorter."""
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch

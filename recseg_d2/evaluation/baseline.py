@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +15,13 @@ from recseg_d2.evaluation.ground_truth import GroundTruth
 from recseg_d2.metrics import ImageScores
 
 
-def read_rgb(path: str | Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB image; see ``data.io.images.read_bgr`` for what it refuses."""
-    return read_bgr(path)[..., ::-1]
-
-
-def method_by_name(name: str) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from an RGB image (H, W, 3) uint8 to a label map.
+def segment_file(path: str | Path, method: str) -> np.ndarray:
+    """The label map that a method of ``METHODS`` makes of an image file.
 
     Raises:
-        UserError: there is no such method.
+        UserError: the image cannot be read; or as the method.
     """
-    if name not in METHODS:
-        raise UserError(f"method: found {name!r}, expected one of {', '.join(METHODS)}.")
-    return METHODS[name]
+    return METHODS[method](read_bgr(path)[..., ::-1])
 
 
 def score_baseline(dataset_name: str, method: str) -> ImageScores:
@@ -42,21 +34,13 @@ def score_baseline(dataset_name: str, method: str) -> ImageScores:
     Raises:
         UserError: there is no such data set or method, or the data set has no image.
     """
-    segment = method_by_name(method)
+    if method not in METHODS:
+        raise UserError(f"method: found {method!r}, expected one of {', '.join(METHODS)}.")
     check_registered(dataset_name, "data set")
     truth = GroundTruth(dataset_name)
     scores = ImageScores()
     for record in tqdm(truth.records, desc=f"{method} on {dataset_name}", disable=None):
-        prediction = segment(read_rgb(record["file_name"]))
         image_id = record["image_id"]
-        scores.update(truth.key(image_id), prediction, truth.label_map(image_id))
+        found = segment_file(record["file_name"], method)
+        scores.update(truth.key(image_id), found, truth.label_map(image_id))
     return scores
-
-
-def evaluate_baseline(dataset_name: str, method: str) -> dict[str, float]:
-    """Mean scores of a baseline on a registered data set, see ``score_baseline``.
-
-    Returns:
-        {"SBD": .., "DiC": .., "absDiC": .., "FGBGDice": ..}, dice in 0..100.
-    """
-    return score_baseline(dataset_name, method).mean()

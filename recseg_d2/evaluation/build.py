@@ -12,7 +12,7 @@ from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.cityscapes import CityscapesEvaluator
 from recseg_d2.evaluation.coco_agnostic import ClassAgnosticCOCOEvaluator
-from recseg_d2.evaluation.leaf import LeafEvaluator
+from recseg_d2.evaluation.label_map import LabelMapEvaluator
 from recseg_d2.evaluation.segment_proposal import SegmentProposalEvaluator
 from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
 from recseg_d2.metrics import DEFAULT_METRICS
@@ -21,15 +21,15 @@ EvaluatorFactory = Callable[[str, str], DatasetEvaluator]
 
 # What MetadataCatalog.get(name).evaluator_type may be: (data set, output folder) -> evaluator.
 EVALUATORS: dict[str, EvaluatorFactory] = {
-    "leaf": lambda name, folder: LeafEvaluator(name, _metrics(name), output_dir=folder),
+    "label_map": lambda name, folder: LabelMapEvaluator(name, _metrics(name), folder),
     # A cached conversion would outlive a change of the data set's annotations, so none is used.
     "coco": lambda name, folder: COCOEvaluator(
         name, tasks=("bbox", "segm"), output_dir=folder, allow_cached_coco=False
     ),
     "coco_agnostic": ClassAgnosticCOCOEvaluator,
-    "segment_proposal": lambda name, folder: SegmentProposalEvaluator(name, output_dir=folder),
-    "recseg_cityscapes": lambda name, folder: CityscapesEvaluator(name, output_dir=folder),
-    "voc_segm": lambda name, folder: VocSegmEvaluator(name, output_dir=folder),
+    "segment_proposal": SegmentProposalEvaluator,
+    "recseg_cityscapes": CityscapesEvaluator,
+    "voc_segm": VocSegmEvaluator,
 }
 
 

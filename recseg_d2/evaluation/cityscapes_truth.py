@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from detectron2.data import MetadataCatalog
 from recseg_d2.data.io.images import read_image
 from recseg_d2.data.sources.instance_ids import read_instance_ids
 from recseg_d2.errors import UserError
+from recseg_d2.files import read_json
 from recseg_d2.metrics.cityscapes_matching import TrueScene, read_scene
 from recseg_d2.metrics.stereo_distance import distances_from_disparity
 
@@ -45,15 +45,13 @@ def read_distances(disparity_file: str | Path, camera_file: str | Path) -> np.nd
     Raises:
         UserError: a file cannot be read, or the camera lacks its baseline or focal length.
     """
+    form = "a camera in JSON, with extrinsic.baseline (metres) and intrinsic.fx (pixels)"
+    camera = read_json(camera_file, form)
     try:
-        camera = json.loads(Path(camera_file).read_text(encoding="utf-8"))
         baseline = float(camera["extrinsic"]["baseline"])
         focal = float(camera["intrinsic"]["fx"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{camera_file}: cannot be read as a camera ({error!r}); expected JSON with "
-            "extrinsic.baseline (metres) and intrinsic.fx (pixels)."
-        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{camera_file}: found {error!r}, expected {form}.") from error
     disparity = read_image(disparity_file)[..., 0].astype(np.uint16)
     return distances_from_disparity(disparity, baseline, focal)
 
@@ -74,6 +72,6 @@ def evaluated_classes(dataset_name: str) -> dict[str, int]:
     return dict(zip(names, ids, strict=True))
 
 
-def image_name(record: dict[str, Any]) -> str:
-    """<city>_NNNNNN_NNNNNN of a standard dict."""
+def official_name(record: dict[str, Any]) -> str:
+    """<city>_NNNNNN_NNNNNN, by which the benchmark's files name the image of a standard dict."""
     return Path(record["file_name"]).stem.removesuffix(_IMAGE_ENDING)

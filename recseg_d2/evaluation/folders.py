@@ -15,8 +15,7 @@ import numpy as np
 from recseg_d2.data.io.label_maps import LABEL_EXTENSIONS, read_label_map, resize_label_map
 from recseg_d2.data.io.pairing import find_label_maps
 from recseg_d2.errors import UserError
-from recseg_d2.metrics.registry import DEFAULT_METRICS
-from recseg_d2.metrics.scores import ImageScores
+from recseg_d2.metrics import DEFAULT_METRICS, ImageScores
 
 _NAMES_SHOWN = 5  # in messages about many files
 

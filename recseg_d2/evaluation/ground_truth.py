@@ -1,4 +1,4 @@
-"""Ground truth of a registered data set as label maps.
+"""Ground truth of a registered data set, as label maps or as run-length encoded masks.
 
 This is the way back from Detectron2's standard dicts to what the metrics compare with, at the
 native size of each image.
@@ -8,16 +8,52 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from detectron2.data import DatasetCatalog
 
-from recseg_d2.data.annotations import label_map_from_dict
+from recseg_d2 import rle
+from recseg_d2.data.annotations import decode_segmentation, label_map_from_dict
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrueMasks:
+    """The annotations of an image, in the order of its standard dict; N of them.
+
+    Attributes:
+        annotations: as they are there.
+        rles: N masks.
+        classes: (N,) int64.
+        crowd: (N,) bool, regions of several objects, or void.
+    """
+
+    annotations: list[dict[str, Any]]
+    rles: list[rle.RLE]
+    classes: np.ndarray
+    crowd: np.ndarray
+
+
+def true_masks(record: dict[str, Any]) -> TrueMasks:
+    """The annotations of a standard dict.
+
+    Raises:
+        UserError: an annotation has no mask, or one of another size than the image.
+    """
+    shape, name = (record["height"], record["width"]), record["file_name"]
+    annotations = record.get("annotations", [])
+    masks = (decode_segmentation(a.get("segmentation"), shape, name) for a in annotations)
+    return TrueMasks(
+        annotations,
+        [rle.encode(mask) for mask in masks],
+        np.array([a["category_id"] for a in annotations], dtype=np.int64),
+        np.array([bool(a.get("iscrowd", 0)) for a in annotations], dtype=bool),
+    )
 
 
 class GroundTruth:
@@ -84,6 +120,21 @@ class GroundTruth:
                 "does not have; evaluate on the data set that the images were loaded from."
             )
         return self._dicts[image_id]
+
+    def find(self, image_id: str | int, file_name: str | None = None) -> dict[str, Any]:
+        """The standard dict of an image by its id, or else by its file's name without the ending.
+
+        Args:
+            image_id: which predictions of single files have their names for.
+            file_name: of the image, where it is known.
+
+        Raises:
+            UserError: the data set has no such image, or several of that name.
+        """
+        stem = str(image_id) if file_name is None else Path(file_name).stem
+        if image_id in self._dicts or self._stem_counts[stem] != 1:
+            return self.record(image_id)
+        return next(record for record in self._dicts.values() if _stem(record) == stem)
 
 
 def _stem(record: dict[str, Any]) -> str:

@@ -78,24 +78,27 @@ def masks_to_boxes(masks: torch.Tensor) -> torch.Tensor:
     return torch.stack([x1, y1, x2, y2], dim=1).float()
 
 
-def box_iou(ones: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Intersection over union of every pair.
+def box_iou(ones: torch.Tensor, others: torch.Tensor, eps: float | None = None) -> torch.Tensor:
+    """Intersection over union of every pair of boxes, differentiable in both.
 
     Args:
-        ones: (P, 4).
-        others: (K, 4).
+        ones: (..., P, 4) x1 y1 x2 y2.
+        others: (..., K, 4), in the same units.
+        eps: added to each union, in units squared, so that two empty boxes are at 0 instead of 0/0;
+            None takes the smallest number, which leaves all others as they are, but gives two empty
+            boxes no gradient.
 
     Returns:
-        (P, K) in [0, 1]; 0 where both boxes are empty.
+        (..., P, K) in [0, 1]; 0 where both boxes are empty.
     """
     sides = []
     for low, high in ((0, 2), (1, 3)):  # in place: these tables are what suppression costs
-        side = torch.minimum(ones[:, None, high], others[None, :, high])
-        side -= torch.maximum(ones[:, None, low], others[None, :, low])
+        side = torch.minimum(ones[..., :, None, high], others[..., None, :, high])
+        side -= torch.maximum(ones[..., :, None, low], others[..., None, :, low])
         sides.append(side.clamp_(min=0))
     intersection = sides[0].mul_(sides[1])
-    union = (_areas(ones)[:, None] + _areas(others)[None]).sub_(intersection)
-    return intersection.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
+    union = (_areas(ones)[..., :, None] + _areas(others)[..., None, :]).sub_(intersection)
+    return intersection.div_(union.add_(torch.finfo(union.dtype).tiny if eps is None else eps))
 
 
 def _any(inside: torch.Tensor, dim: int) -> torch.Tensor:
@@ -115,4 +118,4 @@ def _extent(line: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _areas(boxes: torch.Tensor) -> torch.Tensor:
-    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=1)
+    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(dim=-1)

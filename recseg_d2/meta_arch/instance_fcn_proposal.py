@@ -22,7 +22,12 @@ from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, mask_tens
 from recseg_d2.models.instance_fcn.network import InstanceFCN
 from recseg_d2.models.instance_fcn.options import InstanceFCNOptions, ProposalOptions
 from recseg_d2.models.instance_fcn.pasting import paste_masks
-from recseg_d2.models.instance_fcn.proposals import pad_to_cells, propose
+from recseg_d2.models.instance_fcn.proposals import (
+    build_pyramid,
+    pad_to_cells,
+    rank_windows,
+    select,
+)
 from recseg_d2.models.instance_fcn.training import check_crop_size, proposal_losses
 from recseg_d2.structures import MaskProposals
 
@@ -98,13 +103,30 @@ class InstanceFCNProposal(MetaArchitecture):
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Proposals and instances of each image, at the size that its dict asks for."""
+        traced = self.traced_inference(batched_inputs)
+        return [{name: o[name] for name in ("proposals", "instances")} for o in traced]
+
+    def traced_inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same, with what figures show of how they came about.
+
+        Returns:
+            for each image "proposals", "instances" and "trace": "found", the proposals before they
+            were pasted, and "level", the scale of the image that the best window is of.
+        """
         return [self._infer(self.normalised(x["image"]), output_size(x)) for x in batched_inputs]
 
-    def _infer(self, image: torch.Tensor, size: tuple[int, int]) -> dict[str, Instances]:
+    def _infer(self, image: torch.Tensor, size: tuple[int, int]) -> dict[str, Any]:
+        options = self.options.test
         with self.in_precision():
-            found = propose(self.network, image, size, self.options.test)
-        proposals = to_proposals(found, self.options.test.mask_thresh)
-        return {"proposals": proposals, "instances": to_instances(proposals, self.options.test)}
+            levels = build_pyramid(self.network, image, options)
+            ranked = rank_windows(levels, options.pre_nms_topk)
+            found = select(self.network, levels, ranked, size, options)
+        proposals = to_proposals(found, options.mask_thresh)
+        return {
+            "proposals": proposals,
+            "instances": to_instances(proposals, options),
+            "trace": {"found": found, "level": levels[int(ranked.level[0])]},
+        }
 
 
 def to_proposals(found: MaskProposals, mask_threshold: float) -> Instances:

@@ -177,10 +177,11 @@ class RecurrentAttentionSeg(SequentialModel):
         assert self.preprocessor is not None
         return any(p.requires_grad for p in self.preprocessor.parameters())
 
-    def traced_sequence(self, dict_: dict[str, Any]) -> AttentionSequence:
-        """The sequence of one image with everything that figures show of it (``trace``)."""
-        threshold = self.test_options.score_thresh
-        return self.run_sequence(self.images([dict_]), self.steps, threshold, with_trace=True)
+    def traced_sequence(
+        self, images: torch.Tensor, steps: int, stop_threshold: float | None = None
+    ) -> AttentionSequence:
+        """``run_sequence`` with everything that figures show of it in its ``trace``."""
+        return self.run_sequence(images, steps, stop_threshold, with_trace=True)
 
     def instances(self, sequence: InstanceSequence, image: int, dict_: dict[str, Any]) -> Instances:
         """Predictions for one image; classes by a semantic segmentation where that is their source.

@@ -5,6 +5,7 @@ Shape letters as in ``recseg_d2.structures``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -93,22 +94,46 @@ class SequentialModel(MetaArchitecture):
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Predictions for a batch, each at the size its dict asks for."""
+        return self._outputs(batched_inputs, self._sequence(batched_inputs, self.run_sequence))
+
+    def traced_inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same predictions, each with what figures show of how the model came by it.
+
+        Returns:
+            for each image "instances", and "trace": what the model's sequence has in its ``trace``,
+            with the "masks" (T, H, W) and "scores" (T,) of all steps as probabilities; empty where
+            the model leaves no trace.
+        """
+        sequence = self._sequence(batched_inputs, self.traced_sequence)
+        outputs: list[dict[str, Any]] = self._outputs(batched_inputs, sequence)
+        for i, output in enumerate(outputs):
+            output["trace"] = {name: values[i] for name, values in sequence.trace.items()}
+            if output["trace"]:
+                output["trace"]["masks"] = sequence.mask_logits[i].sigmoid()
+                output["trace"]["scores"] = sequence.score_logits[i].sigmoid()
+        return outputs
+
+    def traced_sequence(
+        self, images: torch.Tensor, steps: int, stop_threshold: float | None = None
+    ) -> InstanceSequence:
+        """``run_sequence`` with the trace that the model leaves, if it leaves one."""
+        return self.run_sequence(images, steps, stop_threshold)
+
+    def _sequence(
+        self, batched_inputs: list[dict[str, Any]], run: Callable[..., InstanceSequence]
+    ) -> InstanceSequence:
         images = self.images(batched_inputs)
         with self.in_precision():
-            found = self.run_sequence(images, self.steps, self.test_options.score_thresh)
-        sequence = found.float()
+            found = run(images, self.steps, self.test_options.score_thresh)
+        return found.float()
+
+    def _outputs(
+        self, batched_inputs: list[dict[str, Any]], sequence: InstanceSequence
+    ) -> list[dict[str, Any]]:
         return [
             {"instances": self.instances(sequence, i, dict_)}
             for i, dict_ in enumerate(batched_inputs)
         ]
-
-    def traced_sequence(self, dict_: dict[str, Any]) -> InstanceSequence:
-        """The sequence of one image, a batch of one, with the trace that the model leaves.
-
-        Args:
-            dict_: as for ``forward``; only ``image`` is needed.
-        """
-        return self.run_sequence(self.images([dict_]), self.steps, self.test_options.score_thresh)
 
     def images(self, batched_inputs: list[dict[str, Any]]) -> torch.Tensor:
         """Normalised images at the working resolution, (B, channels, H, W)."""

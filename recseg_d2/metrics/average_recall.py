@@ -58,6 +58,7 @@ class AverageRecall:
     Args:
         limits: numbers N of proposals, increasing.
         thresholds: (T,) IoU of COCO's definition.
+        images: what ``measure`` returned of images, by their ids, to begin with.
 
     Example:
         >>> recall = AverageRecall(limits=(1, 2))
@@ -67,20 +68,22 @@ class AverageRecall:
         60.0
     """
 
-    def __init__(self, limits: Sequence[int] = LIMITS, thresholds: np.ndarray = THRESHOLDS) -> None:
+    def __init__(
+        self,
+        limits: Sequence[int] = LIMITS,
+        thresholds: np.ndarray = THRESHOLDS,
+        images: Mapping[str | int, ImageRecall] | None = None,
+    ) -> None:
         if list(limits) != sorted(set(limits)) or not limits or limits[0] < 1:
             raise ValueError(f"limits are {tuple(limits)}; expected increasing numbers from 1.")
         self.limits = tuple(limits)
         self.thresholds = np.asarray(thresholds, dtype=np.float64)
-        self.images: dict[str | int, ImageRecall] = {}
+        self.images: dict[str | int, ImageRecall] = dict(images or {})
 
-    def update(
-        self, image: str | int, ious: np.ndarray, crowd: np.ndarray, areas: np.ndarray
-    ) -> None:
-        """Add an image; one that was there is replaced.
+    def measure(self, ious: np.ndarray, crowd: np.ndarray, areas: np.ndarray) -> ImageRecall:
+        """What is kept of an image.
 
         Args:
-            image: its id.
             ious: (P, N) overlaps of its proposals, the best one first, with its objects; with a
                 crowd region, the share of the proposal that lies in it.
             crowd: (N,) bool, objects that are crowd regions.
@@ -99,16 +102,18 @@ class AverageRecall:
         ious = ious[: self.limits[-1]]
         ignored = crowd | (areas < _bounds(0)) | (areas > _bounds(1))
         found = match_proposals(ious, crowd, ignored, self.thresholds)
-        self.images[image] = ImageRecall(
+        return ImageRecall(
             matched=np.stack([found[:limit].sum(axis=0) for limit in self.limits], axis=1),
             counts=(~ignored).sum(axis=1),
             best=np.stack([ious[:n, ~crowd].max(axis=0, initial=0.0) for n in self.limits]),
             areas=areas[~crowd],
         )
 
-    def merge(self, images: Mapping[str | int, ImageRecall]) -> None:
-        """Add the images of another process; one that both saw counts once."""
-        self.images.update(images)
+    def update(
+        self, image: str | int, ious: np.ndarray, crowd: np.ndarray, areas: np.ndarray
+    ) -> None:
+        """Add an image by its id, see ``measure``; one that was there is replaced."""
+        self.images[image] = self.measure(ious, crowd, areas)
 
     def recalls(self) -> np.ndarray:
         """(A, L, T) recall in [0, 1] by COCO's definition; NaN where there is no object."""

@@ -32,11 +32,6 @@ class BinnedMean:
         self._grow(int(bins.max(initial=-1)) + 1)
         np.add.at(self._sums.T, bins, np.stack([np.ones_like(values), values, values**2], axis=1))
 
-    def merge(self, other: BinnedMean) -> None:
-        """Add the sums of other values."""
-        self._grow(len(other.count))
-        self._sums[:, : len(other.count)] += other._sums
-
     @property
     def count(self) -> np.ndarray:
         """(bins,) int64, how many values."""

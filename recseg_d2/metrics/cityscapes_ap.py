@@ -28,6 +28,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from recseg_d2.metrics.cityscapes_matching import FIRST_INSTANCE, SceneMatches, label_of
+from recseg_d2.metrics.overlap import pairwise_iou
+from recseg_d2.metrics.voc_ap import mean_over_classes
 
 THRESHOLDS = np.arange(0.5, 1.0, 0.05)  # the scripts' own floats: an IoU of 0.6 depends on them
 
@@ -119,7 +121,7 @@ def summarize(
             scores[name] |= {f"AP{key}": float(at[key].mean()) for key in ("100m", "50m")}
             scores[name]["AP50%50m"] = float(at["50m"][0])
     keys = next(iter(scores.values())).keys()
-    scores["average"] = {key: _mean([s[key] for s in scores.values()]) for key in keys}
+    scores["average"] = {key: mean_over_classes([s[key] for s in scores.values()]) for key in keys}
     return scores
 
 
@@ -135,7 +137,7 @@ def _pool(images: Sequence[SceneMatches], label_id: int, objects: ObjectRange) -
         is_group = image.ids[columns] < FIRST_INSTANCE
         ignored = image.void[rows] + shared @ (is_group.astype(np.int64) + ~in_range)
         # A column of -1 stands for no segment, for images without any of the class.
-        iou = shared / (areas[:, None] + pixels - shared)
+        iou = pairwise_iou(shared, areas, pixels)
         iou = np.concatenate([iou, np.full((len(areas), 1), -1.0)], axis=1)
         best = iou.argmax(axis=1)
         best_iou = iou.max(axis=1)
@@ -167,8 +169,3 @@ def _area(scores: np.ndarray, right: np.ndarray, count: int) -> float:
     recall = np.append(0.0, true_positives / count)
     precision = np.append(1.0, true_positives / (ends + 1))
     return float(np.diff(recall) @ (precision[1:] + precision[:-1]) / 2)
-
-
-def _mean(values: Sequence[float]) -> float:
-    defined = [value for value in values if not math.isnan(value)]
-    return sum(defined) / len(defined) if defined else math.nan

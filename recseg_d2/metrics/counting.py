@@ -7,46 +7,31 @@ labels do not count. An image with nothing on either side is counted right by al
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from recseg_d2.metrics.overlap import Overlap, count_overlap
-
-
-def difference_in_count(prediction: np.ndarray, truth: np.ndarray) -> int:
-    """DiC, predicted objects minus true objects; negative where objects were missed.
-
-    Args:
-        prediction: (H, W) integer label map, 0 is background.
-        truth: label map of the same size.
-
-    Raises:
-        ValueError: the sizes differ (the challenge's script returns -1, which cannot be told from
-            one missed object), or one of the two is not a label map.
-    """
-    return difference_in_count_from(count_overlap(prediction, truth))
+from recseg_d2.metrics.overlap import Overlap
+from recseg_d2.metrics.registry import COUNT, metric
 
 
-def absolute_difference_in_count(prediction: np.ndarray, truth: np.ndarray) -> int:
-    """Absolute DiC, by how many objects the count is off; see ``difference_in_count``."""
-    return abs(difference_in_count(prediction, truth))
-
-
-def count_is_right(prediction: np.ndarray, truth: np.ndarray) -> bool:
-    """Whether the number of objects is exact; the share of such images is the count accuracy.
-
-    The arguments and errors are those of ``difference_in_count``.
-    """
-    return difference_in_count(prediction, truth) == 0
-
-
-def squared_count_error(prediction: np.ndarray, truth: np.ndarray) -> int:
-    """DiC squared, in objects squared; its mean over images is the mean squared error (MSE).
-
-    The arguments and errors are those of ``difference_in_count``.
-    """
-    return difference_in_count(prediction, truth) ** 2
-
-
-def difference_in_count_from(table: Overlap) -> int:
-    """``difference_in_count`` from a table of overlaps, the prediction being side ``a``."""
+@metric("dic", "DiC", higher_is_better=None, limits=(-math.inf, math.inf))
+def difference_in_count(table: Overlap) -> int:
+    """Difference in count, predicted minus true objects; negative where objects were missed."""
     return table.num_a - table.num_b
+
+
+@metric("dic", "absDiC", higher_is_better=False, limits=COUNT)
+def absolute_difference_in_count(table: Overlap) -> int:
+    """Absolute difference in count, by how many objects the count is off; 0 if both are empty."""
+    return abs(difference_in_count(table))
+
+
+@metric("countacc", "CountAcc", higher_is_better=True)
+def count_accuracy(table: Overlap) -> float:
+    """1 where the number of objects is exact, else 0; the mean is the share of exact images."""
+    return float(difference_in_count(table) == 0)
+
+
+@metric("countmse", "CountMSE", higher_is_better=False, limits=COUNT)
+def squared_count_error(table: Overlap) -> int:
+    """Squared difference in count, in objects squared; the mean is the mean squared error."""
+    return difference_in_count(table) ** 2

@@ -119,12 +119,6 @@ class ErrorCounts:
         np.add.at(self.objects, true_classes, 1)
         np.add.at(self.missed, true_classes[~result.found], 1)
 
-    def merge(self, other: ErrorCounts) -> None:
-        """Add the counts of other images of the same classes."""
-        self.kinds += other.kinds
-        self.objects += other.objects
-        self.missed += other.missed
-
     def false_positive_shares(self) -> dict[str, float]:
         """Share of each kind among all false positives, in [0, 1]; NaN where there is none."""
         counts = {kind: int(self.kinds[:, KINDS.index(kind)].sum()) for kind in FALSE_POSITIVES}

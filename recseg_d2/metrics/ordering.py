@@ -80,11 +80,6 @@ class TauSums:
                 tau = balance / pairs
                 self._add(name, np.array([1.0, tau, tau * tau, balance, pairs]))
 
-    def merge(self, other: TauSums) -> None:
-        """Add the sums of other images."""
-        for name, sums in other._sums.items():
-            self._add(name, sums)
-
     def rows(self) -> list[dict[str, Any]]:
         """A row for each name, in the order in which they came.
 
@@ -171,11 +166,6 @@ class PairCounts:
         high = np.maximum(classes[:-1], classes[1:])
         np.add.at(self.pairs, (low, high), 1)
         np.add.at(self.follow, (low, high), patterns.astype(np.int64))
-
-    def merge(self, other: PairCounts) -> None:
-        """Add the counts of other images of the same classes."""
-        self.pairs += other.pairs
-        self.follow += other.follow
 
     def shares(self, min_pairs: int = 1) -> dict[tuple[int, int], np.ndarray]:
         """Share of pairs that follow each pattern, (6,) in [0, 1], by category pair.

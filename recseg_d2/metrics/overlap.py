@@ -7,13 +7,14 @@ Labels need not be consecutive; absent labels do not count as objects.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Joint histogram of two label maps, usually a prediction and the ground truth.
+    """Joint histogram of two label maps, usually of a prediction ``a`` and the ground truth ``b``.
 
     Attributes:
         counts: (1 + n_a, 1 + n_b) int64, pixels with the i-th label in ``a`` and the j-th in ``b``;
@@ -32,12 +33,12 @@ class Overlap:
         """Number of objects in ``b``."""
         return self.counts.shape[1] - 1
 
-    @property
+    @cached_property
     def areas_a(self) -> np.ndarray:
         """(n_a,) int64, pixels of each object in ``a``, all greater than 0."""
         return self.counts[1:].sum(axis=1)
 
-    @property
+    @cached_property
     def areas_b(self) -> np.ndarray:
         """(n_b,) int64, pixels of each object in ``b``, all greater than 0."""
         return self.counts[:, 1:].sum(axis=0)
@@ -47,9 +48,30 @@ class Overlap:
         """(n_a, n_b) int64, pixels that an object of ``a`` shares with one of ``b``."""
         return self.counts[1:, 1:]
 
+    @cached_property
+    def iou(self) -> np.ndarray:
+        r"""(n_a, n_b) float64 in [0, 1], intersection over union of every two objects.
+
+        .. math:: J_{ij} = \frac{|A_i \cap B_j|}{|A_i| + |B_j| - |A_i \cap B_j|}
+        """
+        return pairwise_iou(self.intersections, self.areas_a, self.areas_b)
+
+    @cached_property
+    def dice(self) -> np.ndarray:
+        r"""(n_a, n_b) float64 in [0, 1], dice of every two objects.
+
+        .. math:: D_{ij} = \frac{2 |A_i \cap B_j|}{|A_i| + |B_j|}
+        """
+        return 2.0 * self.intersections / (self.areas_a[:, None] + self.areas_b[None, :])
+
     def swapped(self) -> Overlap:
         """The same table with the two label maps exchanged."""
         return Overlap(self.counts.T)
+
+
+def pairwise_iou(intersections: np.ndarray, areas_a: np.ndarray, areas_b: np.ndarray) -> np.ndarray:
+    """(n_a, n_b) IoU of shared pixels (n_a, n_b) and the areas (n_a,), (n_b,), all above 0."""
+    return intersections / (areas_a[:, None] + areas_b[None, :] - intersections)
 
 
 def relabel_consecutively(labels: np.ndarray) -> tuple[np.ndarray, int]:
@@ -82,7 +104,8 @@ def count_overlap(a: np.ndarray, b: np.ndarray) -> Overlap:
         The joint histogram.
 
     Raises:
-        ValueError: the sizes differ, or one of the two is not a label map.
+        ValueError: the sizes differ (the leaf challenge's script returns a difference in count of
+            -1 then, which cannot be told from one missed object), or one is not a label map.
     """
     if np.shape(a) != np.shape(b):
         raise ValueError(

@@ -1,152 +1,125 @@
-"""The metrics that can be asked for by name, as tools and evaluators report them. Numpy only.
+"""The metrics that can be asked for by name, as tools and evaluators report them.
 
-To add one: a function from ``Overlap`` (prediction, ground truth) to its numbers for one image, and
-a line in ``METRICS`` that names these numbers.
+A metric is a function with a decorator, in any file of this folder that ``__init__`` imports::
+
+    @metric("sbd", "SBD", higher_is_better=True)
+    def symmetric_best_dice(table: Overlap) -> float: ...
+
+Its docstring has the formula and the empty cases. A metric of a single image takes the ``Overlap``
+of prediction (a) and ground truth (b); the data set's number is the mean over the images that
+define it. One of a whole data set takes ``sums``, which are added up over the images first::
+
+    @metric("pq", "PQ", sums=panoptic_sums, higher_is_better=True)
+    def panoptic_quality(sums: np.ndarray) -> float: ...
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import inspect
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
 from recseg_d2.errors import UserError
-from recseg_d2.metrics.counting import difference_in_count_from
-from recseg_d2.metrics.coverage import (
-    count_false_negatives_from,
-    count_false_positives_from,
-    mean_unweighted_coverage_from,
-    mean_weighted_coverage_from,
-)
-from recseg_d2.metrics.dice import (
-    foreground_dice_from,
-    legacy_symmetric_best_dice_from,
-    symmetric_best_dice_from,
-)
-from recseg_d2.metrics.overlap import Overlap, count_overlap
-from recseg_d2.metrics.precision_recall import HitCounts, object_hits_from, pixel_hits_from
+from recseg_d2.metrics.overlap import Overlap
 
-PERCENT = 100.0
+Function = TypeVar("Function", bound=Callable[..., float])
+
+SHARE = (0.0, 1.0)
+COUNT = (0.0, math.inf)
+DEFAULT_METRICS = ("sbd", "dic", "fgbg")  # the leaf segmentation challenge's
+_PERCENT = 100.0
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of one image.
+    """A number by which a prediction is compared with the ground truth.
 
     Attributes:
-        keys: names of its numbers in results.
-        function: from the overlap of prediction (a) and ground truth (b) to as many numbers.
+        name: what it is chosen by; the numbers of a name are reported together.
+        key: of the number, in tables and results.
+        function: from an image's ``Overlap``, or from the ``sums`` of several images, to the
+            number; NaN where it is not defined.
+        higher_is_better: False where lower is better; None where 0 is, from either side.
+        limits: the least and the largest value of the function. What lies in ``SHARE`` is reported
+            in 0..100.
+        sums: from an image's ``Overlap`` to a float array that adds up over images; None for a
+            metric of single images.
     """
 
-    keys: tuple[str, ...]
-    function: Callable[[Overlap], tuple[float, ...]]
+    name: str
+    key: str
+    function: Callable[..., float]
+    higher_is_better: bool | None
+    limits: tuple[float, float] = SHARE
+    sums: Callable[[Overlap], np.ndarray] | None = None
+
+    def measure(self, table: Overlap) -> Any:
+        """What has to be kept of an image: its number or its sums."""
+        return self._reported(table) if self.sums is None else self.sums(table)
+
+    def of_image(self, kept: Any) -> float:
+        """The number of an image, of what ``measure`` returned; shares in 0..100."""
+        return kept if self.sums is None else self._reported(kept)
+
+    def of_images(self, kept: Sequence[Any]) -> float:
+        """The number of several images; NaN where none of them defines it."""
+        if self.sums is not None:
+            return self._reported(sum(kept)) if kept else math.nan
+        values = np.array(kept, dtype=float)
+        values = values[~np.isnan(values)]
+        return float(values.mean()) if values.size else math.nan
+
+    @property
+    def meaning(self) -> str:
+        """Range and direction, such as "0 to 100, higher is better"."""
+        scale = _PERCENT if self.limits == SHARE else 1.0
+        low, high = (f"{scale * limit:g}" for limit in self.limits)
+        best = {True: "higher is better", False: "lower is better", None: "best at 0"}
+        return f"{low} to {high}, {best[self.higher_is_better]}"
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    def _reported(self, given: Any) -> float:
+        return (_PERCENT if self.limits == SHARE else 1) * self.function(given)
 
 
-def _sbd(table: Overlap) -> tuple[float, ...]:
-    return (PERCENT * symmetric_best_dice_from(table),)
+METRICS: dict[str, tuple[Metric, ...]] = {}  # by name; filled by the decorator
 
 
-def _dic(table: Overlap) -> tuple[float, ...]:
-    difference = difference_in_count_from(table)
-    return difference, abs(difference)
+def metric(
+    name: str,
+    key: str,
+    *,
+    higher_is_better: bool | None,
+    limits: tuple[float, float] = SHARE,
+    sums: Callable[[Overlap], np.ndarray] | None = None,
+) -> Callable[[Function], Function]:
+    """Register the decorated function; the arguments are ``Metric``'s attributes."""
+
+    def register(function: Function) -> Function:
+        added = Metric(name, key, function, higher_is_better, limits, sums)
+        METRICS[name] = (*METRICS.get(name, ()), added)
+        return function
+
+    return register
 
 
-def _fgbg(table: Overlap) -> tuple[float, ...]:
-    return (PERCENT * foreground_dice_from(table),)
-
-
-def _weighted_coverage(table: Overlap) -> tuple[float, ...]:
-    return (PERCENT * mean_weighted_coverage_from(table),)
-
-
-def _unweighted_coverage(table: Overlap) -> tuple[float, ...]:
-    return (PERCENT * mean_unweighted_coverage_from(table),)
-
-
-def _false_positives(table: Overlap) -> tuple[float, ...]:
-    return (count_false_positives_from(table),)
-
-
-def _false_negatives(table: Overlap) -> tuple[float, ...]:
-    return (count_false_negatives_from(table),)
-
-
-def _count_accuracy(table: Overlap) -> tuple[float, ...]:
-    return (PERCENT * (difference_in_count_from(table) == 0),)
-
-
-def _count_mse(table: Overlap) -> tuple[float, ...]:
-    return (difference_in_count_from(table) ** 2,)
-
-
-def _percentages(counts: HitCounts) -> tuple[float, ...]:
-    return PERCENT * counts.precision, PERCENT * counts.recall
-
-
-def _legacy_sbd(table: Overlap) -> tuple[float, ...]:
-    return (PERCENT * legacy_symmetric_best_dice_from(table),)
-
-
-# Means over images turn the numbers of an image into what the names say: of the false positives
-# into AvgFP, of 100 or 0 into the accuracy, of the squared errors into the MSE.
-METRICS: dict[str, Metric] = {
-    "sbd": Metric(("SBD",), _sbd),  # symmetric best dice, 0..100
-    "dic": Metric(("DiC", "absDiC"), _dic),  # objects: predicted minus true, and its absolute value
-    "fgbg": Metric(("FGBGDice",), _fgbg),  # foreground dice, 0..100; NaN if nothing on either side
-    "mwcov": Metric(("MWCov",), _weighted_coverage),  # 0..100; NaN if nothing is there
-    "mucov": Metric(("MUCov",), _unweighted_coverage),  # 0..100; NaN if nothing is there
-    "avgfp": Metric(("AvgFP",), _false_positives),  # predictions that touch no true object
-    "avgfn": Metric(("AvgFN",), _false_negatives),  # true objects that no prediction touches
-    "countacc": Metric(("CountAcc",), _count_accuracy),  # 100 where the count is exact, else 0
-    "countmse": Metric(("CountMSE",), _count_mse),  # squared difference in count
-    "objpr": Metric(  # best IoU of at least 0.5, 0..100; NaN if nothing predicted, nothing there
-        ("ObjPrecision", "ObjRecall"), lambda table: _percentages(object_hits_from(table))
-    ),
-    "pixpr": Metric(  # pixels of all objects together, 0..100; NaN as of objpr
-        ("PixPrecision", "PixRecall"), lambda table: _percentages(pixel_hits_from(table))
-    ),
-    "legacy_sbd": Metric(("LegacySBD",), _legacy_sbd),  # lenient on extra predictions, 0..100
-}
-DEFAULT_METRICS = ("sbd", "dic", "fgbg")  # the leaf segmentation challenge's
-
-
-def metric_keys(names: Iterable[str]) -> tuple[str, ...]:
-    """The keys of the named metrics, in that order.
+def select_metrics(names: Iterable[str]) -> tuple[Metric, ...]:
+    """The metrics of some names, in that order, each once.
 
     Raises:
         UserError: a name is unknown, or there is none.
     """
-    names = list(names)
+    names = list(dict.fromkeys(names))
     unknown = [name for name in names if name not in METRICS]
     if unknown or not names:
         found = ", ".join(unknown) or "no metric"
         raise UserError(f"metrics: found {found}, expected one or more of {', '.join(METRICS)}.")
-    return tuple(dict.fromkeys(key for name in names for key in METRICS[name].keys))
-
-
-def score_image(
-    prediction: np.ndarray, truth: np.ndarray, names: Iterable[str] = DEFAULT_METRICS
-) -> dict[str, float]:
-    """Score one image with the named metrics.
-
-    Args:
-        prediction: (H, W) integer label map, 0 is background.
-        truth: label map of the same size.
-        names: keys of ``METRICS``.
-
-    Returns:
-        The numbers by key, such as {"SBD": 82.5, "DiC": -1, "absDiC": 1}; shares in 0..100.
-
-    Raises:
-        UserError: a name is unknown.
-        ValueError: the sizes differ, or one of the two is not a label map.
-    """
-    names = list(names)
-    metric_keys(names)
-    table = count_overlap(prediction, truth)
-    scores: dict[str, float] = {}
-    for name in names:
-        metric = METRICS[name]
-        scores.update(zip(metric.keys, metric.function(table), strict=True))
-    return scores
+    return tuple(one for name in names for one in METRICS[name])

@@ -1,4 +1,4 @@
-"""Scores of many images: collect, merge, average.
+"""Scores of many images: collect, average, pool.
 
 Only numbers are kept, one small dict an image, so that several processes can send theirs to one.
 """
@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from recseg_d2.metrics.registry import DEFAULT_METRICS, metric_keys, score_image
+from recseg_d2.metrics.overlap import count_overlap
+from recseg_d2.metrics.registry import DEFAULT_METRICS, select_metrics
 
 _STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
     "mean": lambda values: float(values.mean()) if values.size else math.nan,
@@ -23,14 +24,16 @@ _STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
 
 
 class ImageScores:
-    """Per-image scores of a data set, and their statistics over images.
+    """Scores of the images of a data set, their statistics, and the data set's own.
 
     An image that is scored twice counts once (the last score stays), so padded samplers do no harm.
-    Every image weighs the same, whatever its size or number of objects. NaN (a score that an image
-    does not define, such as FGBGDice without any object) is left out of the statistics.
+    In statistics every image weighs the same, whatever its size or number of objects, and NaN (a
+    score that an image does not define, such as FGBGDice without any object) is left out. Metrics
+    of a whole data set have no statistics over images but one number of all of them.
 
     Args:
-        metrics: names in ``registry.METRICS``.
+        names: of metrics, in ``registry.METRICS``.
+        images: what ``measure`` returned of each image, to begin with.
 
     Raises:
         UserError: a metric is unknown.
@@ -38,51 +41,91 @@ class ImageScores:
     Example:
         >>> scores = ImageScores(["sbd", "dic"])
         >>> scores.update("leaf", np.array([[1, 1, 0]]), np.array([[1, 1, 2]]))
-        >>> scores.mean()
+        >>> scores.results()
         {'SBD': 50.0, 'DiC': -1.0, 'absDiC': 1.0}
     """
 
-    def __init__(self, metrics: Iterable[str] = DEFAULT_METRICS) -> None:
-        self.metrics = tuple(metrics)
-        self.keys = metric_keys(self.metrics)
-        self.images: dict[str, dict[str, float]] = {}
+    def __init__(
+        self,
+        names: Iterable[str] = DEFAULT_METRICS,
+        images: Mapping[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self.metrics = select_metrics(names)
+        self.images = dict(images or {})
+
+    def measure(self, prediction: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+        """What is kept of an image, by key; see ``Metric.measure``.
+
+        Args:
+            prediction: (H, W) integer label map, 0 is background.
+            truth: label map of the same size.
+
+        Raises:
+            ValueError: the sizes differ, or one of the two is not a label map.
+        """
+        table = count_overlap(prediction, truth)
+        return {one.key: one.measure(table) for one in self.metrics}
 
     def update(self, image: str, prediction: np.ndarray, truth: np.ndarray) -> None:
-        """Score one image; the arguments are those of ``registry.score_image``."""
-        self.images[image] = score_image(prediction, truth, self.metrics)
+        """Score one image, by its name; see ``measure``."""
+        self.images[image] = self.measure(prediction, truth)
 
-    def merge(self, images: Mapping[str, dict[str, float]]) -> None:
-        """Add the ``images`` of another collector of the same metrics."""
-        self.images.update(images)
+    def of_image(self, image: str) -> dict[str, float]:
+        """The numbers of one image by key, such as {"SBD": 82.5, "DiC": -1}; shares in 0..100."""
+        return {one.key: one.of_image(self.images[image][one.key]) for one in self.metrics}
 
-    def mean(self) -> dict[str, float]:
-        """Mean over images by key; NaN where no image defines the score."""
-        return self.statistic("mean")
-
-    def std(self) -> dict[str, float]:
-        """Sample standard deviation (n - 1) over images by key; NaN for fewer than two images."""
-        return self.statistic("std")
+    def results(self) -> dict[str, float]:
+        """The data set's number of each metric by key; NaN where no image defines it."""
+        return {one.key: one.of_images(self._kept(one.key)) for one in self.metrics}
 
     def statistic(self, name: str) -> dict[str, float]:
-        """One of mean, std, median, min, max over images by key."""
-        function = _STATISTICS[name]
-        return {key: function(self._defined(key)) for key in self.keys}
+        """One of mean, std (n - 1), median, min, max over images, of metrics of single images."""
+        single = [one.key for one in self.metrics if one.sums is None]
+        values = {key: np.array(self._kept(key), dtype=float) for key in single}
+        return {key: _STATISTICS[name](v[~np.isnan(v)]) for key, v in values.items()}
+
+    def pooled(self) -> dict[str, float]:
+        """The numbers of the metrics of a whole data set by key."""
+        single = self.statistic("mean")
+        return {key: number for key, number in self.results().items() if key not in single}
 
     def summary(self) -> dict[str, Any]:
-        """What evaluators save: {"images": {image: scores}, "mean": scores, "std": scores}."""
-        images = {image: self.images[image] for image in sorted(self.images)}
-        return {"images": images, "mean": self.mean(), "std": self.std()}
+        """What evaluators save: scores by key, of each image and over all of them.
 
-    def rows(self) -> list[list[Any]]:
-        """A table: one row a key, with its statistics in the order of ``columns``."""
-        statistics = [self.statistic(name) for name in _STATISTICS]
-        return [[key, *(statistic[key] for statistic in statistics)] for key in self.keys]
+        Returns:
+            {"images": {image: scores}, "mean": scores, "std": scores}, and "pooled" where metrics
+            of a whole data set are among them.
+        """
+        pooled = {"pooled": self.pooled()} if self.pooled() else {}
+        over_all = {"mean": self.statistic("mean"), "std": self.statistic("std"), **pooled}
+        images = {image: self.of_image(image) for image in sorted(self.images)}
+        return {"images": images, **over_all}
 
-    @staticmethod
-    def columns() -> list[str]:
-        """Headers of ``rows``."""
-        return ["metric", *_STATISTICS]
+    def rows(self) -> list[dict[str, Any]]:
+        """A table: the statistics of each metric; pooled ones have their number as the mean."""
+        statistics = {name: self.statistic(name) for name in _STATISTICS}
+        rows: list[dict[str, Any]] = [
+            {"metric": key, **{name: of[key] for name, of in statistics.items()}}
+            for key in statistics["mean"]
+        ]
+        return rows + [{"metric": f"{k} (pooled)", "mean": v} for k, v in self.pooled().items()]
 
-    def _defined(self, key: str) -> np.ndarray:
-        values = np.array([self.images[image][key] for image in sorted(self.images)], dtype=float)
-        return values[~np.isnan(values)]
+    def _kept(self, key: str) -> list[Any]:
+        """Of each image; in order of names, so that sums do not depend on who saw which first."""
+        return [self.images[image][key] for image in sorted(self.images)]
+
+
+def score_image(
+    prediction: np.ndarray, truth: np.ndarray, names: Iterable[str] = DEFAULT_METRICS
+) -> dict[str, float]:
+    """Score one image with the metrics of some names; see ``ImageScores.measure``.
+
+    Returns:
+        The numbers by key, such as {"SBD": 82.5, "DiC": -1, "absDiC": 1}; shares in 0..100.
+
+    Raises:
+        UserError: a name is unknown.
+    """
+    scores = ImageScores(names)
+    scores.update("", prediction, truth)
+    return scores.of_image("")

@@ -1,14 +1,10 @@
 """From what models emit to the instances of an image.
 
 ``sequence``: of the sequential models; ``semantic_classes``: classes for them from a semantic
-segmentation; ``mask_voting``: of a proposal classifier.
+segmentation; ``mask_voting``: of a proposal classifier; ``instances``: what reads them all.
 """
 
-from recseg_d2.postprocess.sequence import (
-    ImagePrediction,
-    PostprocessOptions,
-    instances_to_label_map,
-    postprocess,
-)
+from recseg_d2.postprocess.instances import label_map_of, masks_of
+from recseg_d2.postprocess.sequence import ImagePrediction, PostprocessOptions, postprocess
 
-__all__ = ["ImagePrediction", "PostprocessOptions", "instances_to_label_map", "postprocess"]
+__all__ = ["ImagePrediction", "PostprocessOptions", "label_map_of", "masks_of", "postprocess"]

@@ -107,19 +107,3 @@ def full_size_masks(
         owner = logits.argmax(dim=0, keepdim=True)
         masks &= owner == torch.arange(len(logits), device=logits.device)[:, None, None]
     return masks
-
-
-def instances_to_label_map(masks: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-    """Masks that may overlap as one label map.
-
-    Args:
-        masks: (K, H, W) bool.
-        scores: (K,) float; where masks overlap, the higher score wins, and of equal ones the first.
-
-    Returns:
-        (H, W) int32; k + 1 for a pixel of mask k, 0 for none.
-    """
-    labels = torch.zeros(masks.shape[1:], dtype=torch.int32, device=masks.device)
-    for k in torch.argsort(-scores, stable=True).flip(0).tolist():
-        labels[masks[k]] = k + 1
-    return labels

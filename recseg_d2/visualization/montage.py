@@ -1,44 +1,42 @@
-"""Several images beside their ground truth and prediction.
-
-Shape letters: K predicted and N true instances, H W pixels of an image.
-"""
+"""Several images beside their ground truth and prediction."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from recseg_d2.visualization.overlays import as_masks, count_text, draw_masks
-from recseg_d2.visualization.panels import (
-    PANEL_SIDE,
-    Panel,
-    as_rgb,
-    fitted_size,
-    lay_out,
-    resize_image,
-    resize_masks,
-)
-from recseg_d2.visualization.truth_colors import matching_colors
+from recseg_d2.visualization.frame import Frame
+from recseg_d2.visualization.instances import count_text
+from recseg_d2.visualization.panels import PANEL_SIDE, Panel, lay_out
 
 
 @dataclass(frozen=True)
 class MontageEntry:
-    """One image of a montage.
+    """One image of a montage; see ``instances`` for the forms that masks come in.
 
     Attributes:
         image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8.
-        prediction: masks (K, H, W) bool in order of discovery, or a label map (H, W).
-        ground_truth: masks (N, H, W) bool or a label map (H, W); None where it is unknown.
+        prediction: masks in order of discovery, or a label map.
+        ground_truth: masks or a label map; None where it is unknown.
         caption: printed over the image, such as its name.
     """
 
     image: np.ndarray
-    prediction: np.ndarray
-    ground_truth: np.ndarray | None = None
+    prediction: Any
+    ground_truth: Any = None
     caption: str = "image"
+
+    def panels(self, side: int) -> list[Panel | None]:
+        """Image, ground truth and prediction, as panels with a longest side of so many pixels."""
+        frame = Frame.of(self.image, side)
+        found = frame.fit(self.prediction)
+        truth = None if self.ground_truth is None else frame.truth(self.ground_truth, found)
+        drawn = frame.panel(f"found: {count_text(len(found))}", found)
+        return [frame.panel(self.caption), truth, drawn]
 
 
 def draw_montage(
@@ -58,25 +56,14 @@ def draw_montage(
     Raises:
         ValueError: there is no entry, or masks do not fit their image.
     """
+    return lay_out_montage([entry.panels(side) for entry in entries], per_row)
+
+
+def lay_out_montage(entries: Sequence[Sequence[Panel | None]], per_row: int = 1) -> Image.Image:
+    """The same of the panels of each entry."""
     if not entries:
         raise ValueError("A montage needs at least one image.")
-    with_truth = any(entry.ground_truth is not None for entry in entries)
-    triples = [_entry_panels(entry, side, with_truth) for entry in entries]
-    rows = [triples[i : i + per_row] for i in range(0, len(triples), per_row)]
-    return lay_out([[panel for triple in row for panel in triple] for row in rows])
-
-
-def _entry_panels(entry: MontageEntry, side: int, with_truth: bool) -> list[Panel | None]:
-    image = as_rgb(entry.image)
-    size = fitted_size(image.shape[:2], side)
-    small = resize_image(image, size)
-    found = resize_masks(as_masks(entry.prediction, image.shape[:2]), size)
-    panels: list[Panel | None] = [Panel(small, entry.caption)]
-    if with_truth and entry.ground_truth is None:
-        panels.append(None)
-    elif entry.ground_truth is not None:
-        truth = resize_masks(as_masks(entry.ground_truth, image.shape[:2]), size)
-        drawn = draw_masks(small, truth, matching_colors(truth, found))
-        panels.append(Panel(drawn, f"truth: {count_text(len(truth))}"))
-    panels.append(Panel(draw_masks(small, found), f"found: {count_text(len(found))}"))
-    return panels
+    if all(truth is None for _, truth, _ in entries):
+        entries = [[image, found] for image, _, found in entries]
+    rows = [entries[i : i + per_row] for i in range(0, len(entries), per_row)]
+    return lay_out([[panel for entry in row for panel in entry] for row in rows])

@@ -1,15 +1,19 @@
 """Masks or a label map over an image, with contours and the count.
 
-Shape letters: K instances, H W pixels. Masks are bool (K, H, W); images are uint8 RGB or grey.
+Shape letters: K instances, H W pixels. Images are uint8 RGB or grey; see ``instances`` for the
+forms that masks come in.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PIL import Image, ImageDraw
 
+from recseg_d2.visualization.instances import count_of, count_text, each_mask, fit_masks
 from recseg_d2.visualization.palette import instance_colors
-from recseg_d2.visualization.panels import as_rgb, fitted_size, font, resize_image, resize_masks
+from recseg_d2.visualization.panels import as_rgb, fitted_size, font, resize_image
 
 FILL_SHARE = 0.55  # of the instance's colour inside its mask, the rest is the image in grey
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601: how bright R, G and B look
@@ -20,16 +24,14 @@ SMALLEST_STAMP = 12  # pixels, what is still legible
 SMALLEST_OVERLAY = 256  # smaller images are enlarged, or contours would hide them
 
 
-def draw_masks(
-    image: np.ndarray, masks: np.ndarray, colors: np.ndarray | None = None
-) -> np.ndarray:
+def draw_masks(image: np.ndarray, instances: Any, colors: np.ndarray | None = None) -> np.ndarray:
     """Fill each mask with its colour, half transparent, and draw its contour.
 
     Later masks are drawn over earlier ones, contours over all fills.
 
     Args:
         image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8; it is not changed.
-        masks: (K, H, W) bool; K may be 0.
+        instances: masks or a label map of the image's size; K may be 0.
         colors: (K, 3) uint8 RGB; None takes the palette's first K.
 
     Returns:
@@ -38,14 +40,14 @@ def draw_masks(
     Raises:
         ValueError: the masks' size is not the image's, or there are fewer colours than masks.
     """
-    canvas = as_rgb(image).copy()
-    masks = check_masks(masks, canvas.shape[:2])
-    colors = instance_colors(len(masks)) if colors is None else np.asarray(colors)
-    if len(colors) < len(masks):
-        raise ValueError(f"{len(colors)} colours for {len(masks)} masks.")
-    thickness = max(1, round(max(canvas.shape[:2]) / CONTOUR_PART))
+    canvas, count = as_rgb(image).copy(), count_of(instances)
+    colors = instance_colors(count) if colors is None else np.asarray(colors)
+    if len(colors) < count:
+        raise ValueError(f"{len(colors)} colours for {count} masks.")
+    height, width = canvas.shape[:2]
+    thickness = max(1, round(max(height, width) / CONTOUR_PART))
     edges = []
-    for mask, color in zip(masks, colors, strict=False):
+    for mask, color in zip(each_mask(instances, (height, width)), colors, strict=False):
         window = _window(mask, margin=thickness)
         if window is None:
             continue
@@ -62,7 +64,7 @@ def draw_masks(
 
 def draw_overlay(
     image: np.ndarray,
-    instances: np.ndarray,
+    instances: Any,
     side: int | None = None,
     show_count: bool = True,
     colors: np.ndarray | None = None,
@@ -71,61 +73,21 @@ def draw_overlay(
 
     Args:
         image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8.
-        instances: masks (K, H, W) bool, or a label map (H, W) of integers with 0 as background.
+        instances: masks or a label map of the image's size.
         side: longest side of the result in pixels. None keeps the image's size, and enlarges
             those smaller than ``SMALLEST_OVERLAY``.
         show_count: print the number of instances into the top left corner.
         colors: (K, 3) uint8 RGB; None takes the palette's.
     """
     image = as_rgb(image)
-    masks = as_masks(instances, image.shape[:2])
-    side = side or max(SMALLEST_OVERLAY, *image.shape[:2])
-    size = fitted_size(image.shape[:2], side)
-    drawn = draw_masks(resize_image(image, size), resize_masks(masks, size), colors)
-    picture = Image.fromarray(drawn)
+    given = (image.shape[0], image.shape[1])
+    size = fitted_size(given, side or max(SMALLEST_OVERLAY, *given))
+    # at its own size, an image of many objects needs no more than one of their masks at a time
+    shown = instances if size == given else fit_masks(instances, given, size)
+    picture = Image.fromarray(draw_masks(resize_image(image, size), shown, colors))
     if show_count:
-        _stamp(picture, count_text(len(masks)))
+        _stamp(picture, count_text(count_of(instances)))
     return picture
-
-
-def as_masks(instances: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Masks from masks (K, H, W), or from a label map (H, W) in the order of its labels.
-
-    Args:
-        instances: bool masks, or integers with 0 as background; labels need not be consecutive.
-        size: (H, W) of the image that they belong to.
-
-    Returns:
-        (K, H, W) bool.
-
-    Raises:
-        ValueError: neither of the two, or of another size than the image.
-    """
-    instances = np.asarray(instances)
-    if instances.ndim == 2 and np.issubdtype(instances.dtype, np.integer):
-        labels = np.unique(instances)
-        instances = instances[None] == labels[labels != 0][:, None, None]
-    return check_masks(instances, size)
-
-
-def check_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The masks as (K, H, W) bool.
-
-    Raises:
-        ValueError: they are not of that shape, with (H, W) the image's size.
-    """
-    masks = np.asarray(masks)
-    if masks.ndim != 3 or masks.shape[1:] != tuple(size):
-        raise ValueError(
-            f"Masks of shape {masks.shape} do not fit an image of {size[0]} x {size[1]} pixels; "
-            f"expected (K, {size[0]}, {size[1]})."
-        )
-    return masks.astype(bool)
-
-
-def count_text(count: int) -> str:
-    """The number of objects in words: "1 object", "7 objects"."""
-    return f"{count} object" + ("" if count == 1 else "s")
 
 
 def _window(mask: np.ndarray, margin: int) -> tuple[slice, slice] | None:

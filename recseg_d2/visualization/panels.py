@@ -1,6 +1,6 @@
 """Panels of a figure: bring an image to a size, caption it, lay panels out.
 
-Shape letters: K instances, H W the given image's pixels, h w the panel's pixels.
+Shape letters: H W the given image's pixels, h w the panel's pixels.
 """
 
 from __future__ import annotations
@@ -70,27 +70,6 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     shrinks = size[0] < image.shape[0]
     method = Image.Resampling.LANCZOS if shrinks else Image.Resampling.NEAREST
     return np.asarray(Image.fromarray(image).resize((size[1], size[0]), method))
-
-
-def resize_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(K, H, W) bool to (K, h, w) bool; where it shrinks, no object vanishes.
-
-    A pixel of the panel belongs to a mask that covers half of it, and an object that covers half
-    of no pixel keeps the pixel that it covers most.
-    """
-    if masks.shape[1:] == size:
-        return masks
-    return np.array([_resize_mask(mask, size) for mask in masks], dtype=bool).reshape(-1, *size)
-
-
-def _resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if size[0] >= mask.shape[0] and size[1] >= mask.shape[1]:
-        grown = Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.NEAREST)
-        return np.asarray(grown)
-    share = Image.fromarray(mask.astype(np.float32))
-    covered = np.asarray(share.resize((size[1], size[0]), Image.Resampling.BOX))
-    most = covered.max()
-    return covered >= min(0.5, most) if most > 0 else np.zeros(size, dtype=bool)
 
 
 def empty_panel(size: tuple[int, int], text: str) -> np.ndarray:

@@ -14,15 +14,10 @@ from detectron2.data import detection_utils
 from PIL import Image
 
 from recseg_d2.data.annotations import decode_segmentation
-from recseg_d2.visualization.overlays import count_text, draw_masks
+from recseg_d2.visualization.frame import Frame
+from recseg_d2.visualization.instances import count_text
 from recseg_d2.visualization.palette import instance_colors
-from recseg_d2.visualization.panels import (
-    Panel,
-    fitted_size,
-    lay_out,
-    resize_image,
-    resize_masks,
-)
+from recseg_d2.visualization.panels import Panel, lay_out
 
 SAMPLE_SIDE = 256  # longest side of a picture in pixels
 PER_ROW = 4
@@ -56,20 +51,18 @@ def draw_samples(
 def _panel(record: dict[str, Any], classes: Sequence[str], side: int) -> Panel:
     name = record["file_name"]
     image = detection_utils.read_image(name, format="RGB")
-    size = fitted_size(image.shape[:2], side)
+    frame = Frame.of(image, side)
     annotations = sorted(record.get("annotations", []), key=lambda a: -a.get("iscrowd", 0))
     crowds = sum(a.get("iscrowd", 0) for a in annotations)
-    masks = np.zeros((len(annotations), *image.shape[:2]), bool)
-    for k, annotation in enumerate(annotations):
-        masks[k] = decode_segmentation(annotation["segmentation"], image.shape[:2], name) > 0
+    masks = [decode_segmentation(a["segmentation"], frame.given, name) for a in annotations]
     colors = np.concatenate(
         [
             np.tile(np.array(_CROWD_GREY, np.uint8), (crowds, 1)),
             instance_colors(len(masks) - crowds),
         ]
     )
-    drawn = draw_masks(resize_image(image, size), resize_masks(masks, size), colors)
-    return Panel(drawn, _caption(record, annotations[crowds:], classes))
+    caption = _caption(record, annotations[crowds:], classes)
+    return frame.panel(caption, frame.fit(masks), colors)
 
 
 def _caption(record: dict[str, Any], objects: list[dict[str, Any]], classes: Sequence[str]) -> str:

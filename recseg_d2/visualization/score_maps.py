@@ -11,22 +11,19 @@ H W pixels of the image.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
+from recseg_d2.layers.masks import mask_iou
+from recseg_d2.visualization.frame import Frame
+from recseg_d2.visualization.instances import count_text, each_mask
 from recseg_d2.visualization.maps import draw_heat, draw_rectangle, resize_map
-from recseg_d2.visualization.overlays import as_masks, count_text, draw_masks
+from recseg_d2.visualization.overlays import draw_masks
 from recseg_d2.visualization.palette import instance_colors
-from recseg_d2.visualization.panels import (
-    PANEL_SIDE,
-    Panel,
-    as_rgb,
-    fitted_size,
-    lay_out,
-    resize_image,
-    resize_masks,
-)
+from recseg_d2.visualization.panels import PANEL_SIDE, Panel, lay_out
 
 COLUMNS = 6  # panels in a row; k where there are k x k maps and k is more
 FOUND_IOU = 0.5  # a true object is covered by a proposal of at least this overlap
@@ -60,7 +57,7 @@ class ProposalTrace:
 def draw_proposals(
     image: np.ndarray,
     trace: ProposalTrace,
-    ground_truth: np.ndarray | None = None,
+    ground_truth: Any = None,
     side: int = PANEL_SIDE,
 ) -> Image.Image:
     """Draw how proposals come about.
@@ -71,12 +68,12 @@ def draw_proposals(
         ground_truth: masks (N, H, W) bool or a label map (H, W); None leaves its panels out.
         side: longest side of a panel in pixels.
     """
-    image = as_rgb(image)
-    small = resize_image(image, fitted_size(image.shape[:2], side))
-    first = [Panel(small, "input"), Panel(_draw_map(small, trace.objectness, trace), "objectness")]
+    frame = Frame.of(image, side)
+    small = frame.image
+    drawn = _draw_map(small, trace.objectness, trace)
+    first = [frame.panel("input"), Panel(drawn, "objectness")]
     if ground_truth is not None:
-        truth = as_masks(ground_truth, image.shape[:2])
-        first += _truth_panels(small, truth, trace.masks)
+        first += _truth_panels(frame, list(each_mask(ground_truth, frame.given)), trace.masks)
     rows: list[list[Panel]] = [first]
     columns = COLUMNS
     if trace.maps is not None:
@@ -87,45 +84,24 @@ def draw_proposals(
             for n, values in enumerate(trace.maps)
         ]
         rows += [panels[n : n + parts] for n in range(0, len(panels), parts)]
-    panels = _instance_panels(small, trace)
+    panels = _instance_panels(frame, trace)
     rows += [panels[n : n + columns] for n in range(0, len(panels), columns)]
     return lay_out(rows)
 
 
-def best_of(truth: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The proposal that covers each true object best.
-
-    Args:
-        truth: (N, H, W) bool.
-        masks: (P, H, W) bool.
-
-    Returns:
-        (N,) int64 index of the proposal, of equal ones the first, and (N,) its overlap; both 0
-        where there is no proposal.
-    """
-    areas = masks.sum(axis=(1, 2))
-    best, overlap = np.zeros(len(truth), dtype=np.int64), np.zeros(len(truth))
-    if len(masks):
-        for n, mask in enumerate(truth):
-            shared = masks[:, mask].sum(axis=1)
-            ious = shared / np.maximum(areas + mask.sum() - shared, 1)
-            best[n] = ious.argmax()
-            overlap[n] = ious[best[n]]
-    return best, overlap
-
-
-def _truth_panels(image: np.ndarray, truth: np.ndarray, masks: np.ndarray) -> list[Panel]:
+def _truth_panels(frame: Frame, truth: list[np.ndarray], masks: np.ndarray) -> list[Panel]:
     """The true objects, and the best proposal of each in its colour, or the object in red."""
-    size = (image.shape[0], image.shape[1])
-    best, overlap = best_of(truth, masks)
-    covered = overlap >= FOUND_IOU
+    best = np.zeros(len(truth), dtype=np.int64)
+    covered = np.zeros(len(truth), dtype=bool)
+    if len(truth) and len(masks):
+        overlap = mask_iou(torch.from_numpy(np.stack(truth)), torch.from_numpy(masks)).numpy()
+        best, covered = overlap.argmax(axis=1), overlap.max(axis=1) >= FOUND_IOU
     shown = [masks[p] if hit else mask for p, hit, mask in zip(best, covered, truth, strict=True)]
     colors = np.where(covered[:, None], instance_colors(len(truth)), MISSED)
-    drawn = draw_masks(image, resize_masks(np.array(shown).reshape(truth.shape), size), colors)
-    of_truth = draw_masks(image, resize_masks(truth, size))
+    caption = f"best of {len(masks)}: {int(covered.sum())} found"
     return [
-        Panel(of_truth, f"truth: {count_text(len(truth))}"),
-        Panel(drawn, f"best of {len(masks)}: {int(covered.sum())} found"),
+        frame.panel(f"truth: {count_text(len(truth))}", frame.fit(truth)),
+        frame.panel(caption, frame.fit(shown), colors),
     ]
 
 
@@ -139,13 +115,13 @@ def _draw_map(image: np.ndarray, values: np.ndarray, trace: ProposalTrace) -> np
     return draw_heat(image, resize_map(values, whole)[:height, :width], top=1.0)
 
 
-def _instance_panels(image: np.ndarray, trace: ProposalTrace) -> list[Panel]:
+def _instance_panels(frame: Frame, trace: ProposalTrace) -> list[Panel]:
     """An instance each, in its window."""
-    masks = resize_masks(trace.instances, (image.shape[0], image.shape[1]))
+    masks = frame.fit(trace.instances)
     colors = instance_colors(len(masks))
     panels = []
     for k, score in enumerate(trace.scores):
-        drawn = draw_masks(image, masks[k : k + 1], colors[k:])
+        drawn = draw_masks(frame.image, masks[k : k + 1], colors[k:])
         drawn = draw_rectangle(drawn, trace.windows[k], colors[k])
         panels.append(Panel(drawn, f"instance {k + 1}: {score:.2f}"))
     return panels

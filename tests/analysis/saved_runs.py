@@ -7,17 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from recseg_d2.analysis.predictions import AnalysisInput, AnalysisOptions, RunPredictions
 from recseg_d2.analysis.run_folder import RunFolder, open_runs
-from recseg_d2.analysis.subjects import Options, Subject, subjects_of
 from recseg_d2.data.annotations import label_map_to_annotations
-from recseg_d2.data.proposal_files import encode_masks
-from recseg_d2.evaluation.predictions import (
-    SavedPredictions,
-    predictions_file,
-    save_predictions,
-)
+from recseg_d2.data.coco_results import image_of, results_of, save_results
 
 HEIGHT, WIDTH = 20, 40
+PERSON_AND_HORSE = [{"id": 0, "name": "person"}, {"id": 1, "name": "horse"}]
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right
 Found = tuple[Box, int, float]  # a rectangle, its class and score
@@ -51,18 +47,20 @@ def save_run(
     folder: Path, dataset: str, images: dict[object, list[Found]], ordered: bool = True
 ) -> Path:
     """A run's output folder with saved predictions: by image id, in the order of discovery."""
-    saved = []
-    for image_id, found in images.items():
-        masks = np.stack([rectangle(box) for box, _, _ in found]) if found else np.zeros((0, 1, 1))
-        instances = [
-            {"category_id": c, "score": s, "step": k if ordered else None, "segmentation": rle}
-            for k, ((_, c, s), rle) in enumerate(zip(found, encode_masks(masks), strict=True))
-        ]
-        size = {"height": HEIGHT, "width": WIDTH}
-        saved.append({"image_id": image_id, **size, "instances": instances})
-    path = folder / "inference" / dataset / predictions_file(dataset)
-    save_predictions(SavedPredictions(path, dataset, ("person", "horse"), saved))
+    path = folder / "inference" / dataset / f"predictions_{dataset}.json"
+    save_results(path, *results(images, ordered), PERSON_AND_HORSE, dataset)
     return folder
+
+
+def results(images: dict[object, list[Found]], ordered: bool = True) -> tuple[list, list]:
+    """COCO's results of rectangles, and the list of images."""
+    entries = []
+    for image_id, found in images.items():
+        masks = [rectangle(box) for box, _, _ in found]
+        classes, scores = [c for _, c, _ in found], [s for _, _, s in found]
+        steps = list(range(len(found))) if ordered else None
+        entries += results_of(image_id, masks, scores, classes, steps)
+    return entries, [image_of({"image_id": image_id}, (HEIGHT, WIDTH)) for image_id in images]
 
 
 def save_metrics(folder: Path, lines: list[dict]) -> Path:
@@ -76,6 +74,11 @@ def runs(*folders: Path) -> list[RunFolder]:
     return open_runs(folders)
 
 
-def subjects(*folders: Path, **options) -> list[Subject]:
-    found, _ = subjects_of(runs(*folders), Options(**options))
+def data(*folders: Path, **options) -> AnalysisInput:
+    """What analyses take."""
+    return AnalysisInput(runs(*folders), AnalysisOptions(**options))
+
+
+def predictions(*folders: Path, **options) -> list[RunPredictions]:
+    found, _ = data(*folders, **options).saved
     return found

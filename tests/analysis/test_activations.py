@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from analysis.saved_runs import save_run, standard_dict, subjects
+from analysis.saved_runs import data, predictions, save_run, standard_dict
 from detectron2.modeling import build_model
 from PIL import Image
 
@@ -13,7 +13,7 @@ from recseg_d2.analysis.activations import (
     encoder_features,
     initial_model,
     level_strides,
-    object_activations,
+    object_activation,
 )
 from recseg_d2.analysis.run_folder import MissingResultsError
 from recseg_d2.config import get_recseg_cfg
@@ -69,15 +69,17 @@ def literal_activation(features: np.ndarray, mask: np.ndarray) -> float:
 def test_activations_of_objects_against_a_loop():
     rng = np.random.default_rng(0)
     features, masks = rng.normal(size=(5, 4, 6)), rng.uniform(size=(3, 8, 12)) > 0.7
-    ours = object_activations(torch.from_numpy(features), torch.from_numpy(masks))
-    np.testing.assert_allclose(ours, [literal_activation(features, mask) for mask in masks])
+    activity = torch.from_numpy(features.mean(axis=0))
+    for mask in masks:
+        ours = object_activation(activity, torch.from_numpy(mask))
+        assert ours == pytest.approx(literal_activation(features, mask))
 
 
 def test_an_object_smaller_than_a_cell_has_the_cells_activation():
-    features = torch.arange(4.0).reshape(1, 2, 2)
+    activity = torch.arange(4.0, dtype=torch.float64).reshape(2, 2)
     masks = torch.zeros(2, 10, 10)
     masks[0, 0, 0] = masks[1, 9, 2] = 1
-    np.testing.assert_allclose(object_activations(features, masks), [0.0, 2.0])
+    assert [object_activation(activity, mask) for mask in masks] == [0.0, 2.0]
 
 
 def test_levels_are_the_encoders_from_the_deepest(cfg):
@@ -89,28 +91,26 @@ def test_levels_are_the_encoders_from_the_deepest(cfg):
 
 
 def test_rows_of_both_weights(trained):
-    report = analyse(subjects(trained))
-    rows = report.tables["activations"]
+    result = analyse(data(trained))
+    rows = result.tables["activations"]
     assert [(r["level"], r["stride"], r["weights"]) for r in rows] == [
         (level, stride, weights)
         for level, stride in (("f0", 4), ("f1", 2))
         for weights in ("before", "after")
     ]
     assert all(row["images"] == 2 and row["pairs"] == 6 and abs(row["tau"]) <= 1 for row in rows)
-    assert report.notes == ["run: weights before training are random ones of the seed 0."]
+    assert result.notes == ["run: weights before training are random ones of the seed 0."]
 
 
 def test_values_are_those_of_the_encoder(trained):
     """By hand for one image: features, mean activation of each mask, Kendall's tau."""
-    (subject,) = subjects(trained)
-    cfg = subject.run.config()
+    (of_run,) = predictions(trained)
+    cfg = of_run.run.config()
     cfg.MODEL.WEIGHTS = str(trained / "model_final.pth")
     predictor = Predictor(cfg)
-    (row, _) = activation_sums(subject, predictor, {"after": predictor.model})["after"].rows()
+    (row, _) = activation_sums(of_run, predictor, {"after": predictor.model})["after"].rows()
     taus = []
-    for record, boxes in zip(
-        subject.records, ([LEFT, TOP, RIGHT], [RIGHT, TOP, LEFT]), strict=True
-    ):
+    for record, boxes in zip(of_run.records, ([LEFT, TOP, RIGHT], [RIGHT, TOP, LEFT]), strict=True):
         features = encoder_features(predictor.model, predictor.model_input(record["file_name"]))
         activity = features[row["sorting"]].mean(dim=0)
         big = torch.nn.functional.interpolate(activity[None, None], scale_factor=5)[0, 0].numpy()
@@ -126,13 +126,13 @@ def test_before_is_the_runs_beginning_or_what_is_named(cfg, trained, tmp_path):
     expected = build_model(cfg).state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in seeded.items())
     # the same weights before as after correlate alike
-    report = analyse(subjects(trained, before=str(trained / "model_final.pth")))
+    result = analyse(data(trained, before=str(trained / "model_final.pth")))
     by_weights = {
-        w: [row["tau"] for row in report.tables["activations"] if row["weights"] == w]
+        w: [row["tau"] for row in result.tables["activations"] if row["weights"] == w]
         for w in ("before", "after")
     }
     assert by_weights["before"] == by_weights["after"]
-    assert "model_final.pth" in report.notes[0]
+    assert "model_final.pth" in result.notes[0]
 
 
 def test_a_model_without_a_fixed_encoder_is_left_out(trained):
@@ -143,19 +143,19 @@ def test_a_model_without_a_fixed_encoder_is_left_out(trained):
     (trained / "config.yaml").write_text(cfg.dump())
     torch.save({"model": build_model(cfg).state_dict()}, trained / "model_final.pth")
     with pytest.raises(MissingResultsError, match="RecurrentAttentionSeg has no encoder"):
-        analyse(subjects(trained))
+        analyse(data(trained))
 
 
 def test_weights_and_config_have_to_be_there(trained):
     (trained / "model_final.pth").unlink()
     with pytest.raises(MissingResultsError, match=r"no model_final.pth"):
-        analyse(subjects(trained))
+        analyse(data(trained))
     (trained / "config.yaml").unlink()
     with pytest.raises(MissingResultsError, match=r"no config.yaml"):
-        analyse(subjects(trained))
+        analyse(data(trained))
 
 
 def test_plots_are_written(trained, tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plots)")
-    written = analyse(subjects(trained)).write(tmp_path / "out")
+    written = analyse(data(trained)).write(tmp_path / "out")
     assert "activations.png" in {path.name for path in written}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from analysis.saved_runs import runs, save_metrics
+from analysis.saved_runs import data, save_metrics
 
 from recseg_d2.analysis.curves import analyse, draw_curves, read_curves, training_loss
 from recseg_d2.analysis.run_folder import MissingResultsError
@@ -11,7 +11,7 @@ from recseg_d2.analysis.run_folder import MissingResultsError
 LINES = [
     {"iteration": 19, "total_loss": 2.0, "loss_mask": 1.5, "lr": 0.1, "time": 0.2},
     {"iteration": 39, "total_loss": 1.0, "loss_mask": 0.75, "lr": 0.1},
-    {"iteration": 40, "leaf/SBD": 50.0, "leaf/DiC": float("nan")},
+    {"iteration": 40, "label_map/SBD": 50.0, "label_map/DiC": float("nan")},
 ]
 
 
@@ -20,7 +20,7 @@ def test_losses_and_scores_are_read_and_the_rest_is_not():
     assert curves == {
         "loss_mask": [(19, 1.5), (39, 0.75)],
         "total_loss": [(19, 2.0), (39, 1.0)],
-        "leaf/SBD": [(40, 50.0)],
+        "label_map/SBD": [(40, 50.0)],
     }
     assert read_curves(LINES, ("lr", "total_loss")).keys() == {"lr", "total_loss"}
 
@@ -34,8 +34,8 @@ def test_several_runs_side_by_side(tmp_path):
     first = save_metrics(tmp_path / "first", LINES)
     second = save_metrics(tmp_path / "second", [{"iteration": 5, "total_loss": 7.0}])
     (tmp_path / "none").mkdir()
-    report = analyse(runs(first, second, tmp_path / "none"))
-    summary = {(row["run"], row["key"]): row for row in report.tables["curves_summary"]}
+    result = analyse(data(first, second, tmp_path / "none"))
+    summary = {(row["run"], row["key"]): row for row in result.tables["curves_summary"]}
     assert len(summary) == 4
     row = summary["first", "total_loss"]
     assert (row["points"], row["first"], row["last"]) == (2, 2.0, 1.0)
@@ -45,8 +45,8 @@ def test_several_runs_side_by_side(tmp_path):
         2.0,
         19,
     )
-    assert len(report.tables["curves"]) == 6
-    assert "none: has no metrics.json" in report.notes[0]
+    assert len(result.tables["curves"]) == 6
+    assert "none: has no metrics.json" in result.notes[0]
 
 
 def test_validation_losses_are_drawn_beside_their_training_losses():
@@ -63,8 +63,8 @@ def test_validation_losses_are_drawn_beside_their_training_losses():
 
 def test_files_are_written(tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plots)")
-    report = analyse(runs(save_metrics(tmp_path / "run", LINES)))
-    names = {path.name for path in report.write(tmp_path / "out")}
+    result = analyse(data(save_metrics(tmp_path / "run", LINES)))
+    names = {path.name for path in result.write(tmp_path / "out")}
     tables = {f"{name}.{kind}" for name in ("curves", "curves_summary") for kind in ("csv", "json")}
     assert names == tables | {"curves.png"}
     saved = json.loads((tmp_path / "out" / "curves.json").read_text())
@@ -74,6 +74,6 @@ def test_files_are_written(tmp_path):
 def test_what_is_not_there_is_missing(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingResultsError, match=r"no metrics.json"):
-        analyse(runs(tmp_path / "empty"))
+        analyse(data(tmp_path / "empty"))
     with pytest.raises(MissingResultsError, match="found no nonsense"):
-        analyse(runs(save_metrics(tmp_path / "run", LINES)), ("nonsense",))
+        analyse(data(save_metrics(tmp_path / "run", LINES), keys=("nonsense",)))

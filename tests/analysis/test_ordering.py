@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from analysis.saved_runs import save_run, subjects
+from analysis.saved_runs import data, save_run
 
 from recseg_d2.analysis.ordering import analyse
 from recseg_d2.analysis.run_folder import MissingResultsError
@@ -19,7 +19,7 @@ def test_tau_by_hand(tmp_path):
     save_run(
         tmp_path, "any", {1: right_to_left_then_up, 2: left_to_right, 3: [], 4: left_to_right[:1]}
     )
-    tables = analyse(subjects(tmp_path)).tables
+    tables = analyse(data(tmp_path)).tables
     rows = {row["sorting"]: row for row in tables["ordering_tau"]}
     assert rows["r2l"]["tau"] == pytest.approx((1 - 1) / 2)
     assert rows["r2l"]["tau_of_all_pairs"] == pytest.approx((3 - 1) / 4)
@@ -32,7 +32,7 @@ def test_tau_by_hand(tmp_path):
 def test_pairs_by_category_by_hand(tmp_path):
     ride = found(LOW_RIGHT, HIGH_LEFT, classes=(1, 0))  # the horse first, then the person above
     save_run(tmp_path, "any", {1: ride, 2: ride, 3: found(LOW_LEFT, LOW_RIGHT)})
-    rows = analyse(subjects(tmp_path, min_pairs=1)).tables["ordering_pairs"]
+    rows = analyse(data(tmp_path, min_pairs=1)).tables["ordering_pairs"]
     by_name = {row["classes"]: row for row in rows}
     assert list(by_name) == ["person + horse", "person + person"]  # the frequent one first
     horse = by_name["person + horse"]
@@ -43,32 +43,32 @@ def test_pairs_by_category_by_hand(tmp_path):
 
 def test_rare_pairs_leave_a_note_and_no_plot(tmp_path):
     save_run(tmp_path, "any", {1: found(LOW_LEFT, LOW_RIGHT)})
-    report = analyse(subjects(tmp_path, min_pairs=2))
-    assert report.tables["ordering_pairs"] == []
-    assert report.plots.keys() == {"ordering_tau"}
-    assert "follows each other 2 times" in report.notes[0]
+    result = analyse(data(tmp_path, min_pairs=2))
+    assert result.tables["ordering_pairs"] == []
+    assert result.plots.keys() == {"ordering_tau"}
+    assert "follows each other 2 times" in result.notes[0]
 
 
 def test_models_without_an_order_are_left_out_by_name(tmp_path):
     save_run(tmp_path / "steps", "any", {1: found(LOW_LEFT, LOW_RIGHT)})
     save_run(tmp_path / "at_once", "any", {1: found(LOW_LEFT, LOW_RIGHT)}, ordered=False)
-    report = analyse(subjects(tmp_path / "steps", tmp_path / "at_once"))
-    assert {row["run"] for row in report.tables["ordering_tau"]} == {"steps"}
-    assert report.notes[0].startswith("at_once: its model finds all objects at once")
+    result = analyse(data(tmp_path / "steps", tmp_path / "at_once"))
+    assert {row["run"] for row in result.tables["ordering_tau"]} == {"steps"}
+    assert result.notes[0].startswith("at_once: its model finds all objects at once")
     with pytest.raises(MissingResultsError, match=r"at_once: .* in no order"):
-        analyse(subjects(tmp_path / "at_once"))
+        analyse(data(tmp_path / "at_once"))
 
 
 def test_single_objects_have_no_order(tmp_path):
     save_run(tmp_path, "any", {1: found(LOW_LEFT), 2: []})
     with pytest.raises(MissingResultsError, match="in no image 2 found objects"):
-        analyse(subjects(tmp_path))
+        analyse(data(tmp_path))
 
 
 def test_plots_are_written(tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plots)")
     for name in ("a", "b"):
         save_run(tmp_path / name, "any", {1: found(LOW_LEFT, LOW_RIGHT, HIGH_LEFT)})
-    report = analyse(subjects(tmp_path / "a", tmp_path / "b", min_pairs=1))
-    written = {path.name for path in report.write(tmp_path / "out")}
+    result = analyse(data(tmp_path / "a", tmp_path / "b", min_pairs=1))
+    written = {path.name for path in result.write(tmp_path / "out")}
     assert {"ordering_tau.png", "ordering_pairs.png", "ordering_tau.csv"} <= written

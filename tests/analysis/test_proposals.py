@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from analysis.saved_runs import runs
+from analysis.saved_runs import data
 
 from recseg_d2.analysis.proposals import analyse
 from recseg_d2.analysis.run_folder import MissingResultsError
@@ -23,17 +23,17 @@ def save(folder, overlap: float, name: str = "val"):
     return folder
 
 
-def test_tables_of_several_runs(tmp_path):
-    report = analyse(runs(save(tmp_path / "good", 1.0), save(tmp_path / "bad", 0.6)))
+def test_tables_of_several_data(tmp_path):
+    result = analyse(data(save(tmp_path / "good", 1.0), save(tmp_path / "bad", 0.6)))
     averages = {
-        (row["run"], row["definition"]): row for row in report.tables["proposals_average_recall"]
+        (row["run"], row["definition"]): row for row in result.tables["proposals_average_recall"]
     }
     assert averages["good", "coco"]["AR@10"] == pytest.approx(50.0)
     assert averages["bad", "coco"]["AR@10"] == pytest.approx(100 * (3 / 10) / 2)  # .5, .55 and .6
     assert averages["bad", "continuous"]["AR@1"] == pytest.approx(100 * 0.2 / 2)
     assert math.isnan(averages["good", "coco"]["AR@1-large"])
     points = [
-        r for r in report.tables["proposals_recall"] if (r["run"], r["proposals"]) == ("bad", 1)
+        r for r in result.tables["proposals_recall"] if (r["run"], r["proposals"]) == ("bad", 1)
     ]
     assert [row["recall"] for row in points] == [
         0.5 if row["iou"] <= 0.6 else 0.0 for row in points
@@ -43,13 +43,13 @@ def test_tables_of_several_runs(tmp_path):
 
 def test_several_data_sets_are_told_apart(tmp_path):
     save(save(tmp_path / "run", 1.0, "one"), 1.0, "two")
-    labels = {row["run"] for row in analyse(runs(tmp_path / "run")).tables["proposals_recall"]}
+    labels = {row["run"] for row in analyse(data(tmp_path / "run")).tables["proposals_recall"]}
     assert labels == {"run, one", "run, two"}
 
 
 def test_files_are_written(tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plots)")
-    written = analyse(runs(save(tmp_path / "run", 1.0))).write(tmp_path / "out")
+    written = analyse(data(save(tmp_path / "run", 1.0))).write(tmp_path / "out")
     assert "proposals_recall.png" in {path.name for path in written}
 
 
@@ -57,12 +57,12 @@ def test_what_is_missing_or_wrong_is_named(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     with pytest.raises(MissingResultsError, match="segment_proposal"):
-        analyse(runs(run))
+        analyse(data(run))
     path = run / "inference" / "average_recall_val.json"
     path.parent.mkdir()
     path.write_text("{")
-    with pytest.raises(UserError, match="cannot be read as JSON"):
-        analyse(runs(run))
+    with pytest.raises(UserError, match=r"cannot be read \(is no JSON"):
+        analyse(data(run))
     path.write_text(json.dumps({"coco": {}}))
     with pytest.raises(UserError, match="lacks continuous, curve"):
-        analyse(runs(run))
+        analyse(data(run))

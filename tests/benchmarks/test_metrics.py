@@ -58,8 +58,8 @@ def test_without_the_official_scripts_ours_are_timed_alone(small, monkeypatch):
 
 def test_by_command_line(small, tmp_path, capsys):
     out = tmp_path / "numbers.json"
-    assert run(main, ["--metrics", "1", "--repeats", "1", "--output", str(out)]) == 0
+    assert run(main, ["--cityscapes-ap", "1", "--repeats", "1", "--output", str(out)]) == 0
     assert json.loads(out.read_text())[0]["metric"] == "Cityscapes AP"
     assert "this package" in capsys.readouterr().out
-    assert run(main, ["--metrics", "0"]) == 2
-    assert "--metrics is 0; expected 1 or more" in capsys.readouterr().err
+    assert run(main, ["--cityscapes-ap", "0"]) == 2
+    assert "--cityscapes-ap is 0; expected 1 or more" in capsys.readouterr().err

@@ -32,7 +32,7 @@ CONFIG = "rsis_synthetic.yaml"
 
 def run_tool(*options: str) -> int:
     quick = ["--batch-size", "2", "--repeats", "1", "--threads", "1"]
-    return run(main, ["--config-file", CONFIG, *quick, *options, "--opts", *TINY])
+    return run(main, ["--config-file", CONFIG, *quick, *options, *TINY])
 
 
 def test_a_row_for_each_version_and_mode(tmp_path, capsys):
@@ -110,7 +110,7 @@ def test_wrong_options_are_named(capsys):
 def test_it_runs_as_a_script_from_anywhere(root, tool_env, tmp_path):
     script = [sys.executable, str(root / "benchmarks" / "run.py")]
     options = ["--config-file", CONFIG, "--mode", "inference", "--batch-size", "1"]
-    quick = ["--repeats", "1", "--threads", "1", "--no-memory", "--opts", *TINY]
+    quick = ["--repeats", "1", "--threads", "1", "--no-memory", *TINY]
     result = subprocess.run(
         [*script, *options, *quick], env=tool_env, cwd=tmp_path, capture_output=True, text=True
     )

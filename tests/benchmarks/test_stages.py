@@ -20,7 +20,7 @@ QUICK = ["--stages", "--image-size", "30", "40", "--repeats", "1", "--threads", 
 
 def run_tool(out, *options: str, opts: tuple[str, ...] = ()) -> list[dict]:
     arguments = [*QUICK, "--literal-windows", "12", "--output", str(out), *options]
-    assert run(main, [*arguments, "--opts", *TINY, *opts]) == 0
+    assert run(main, [*arguments, *TINY, *opts]) == 0
     return json.loads(out.read_text())
 
 
@@ -61,5 +61,5 @@ def test_without_the_reference_the_package_is_measured_alone(tmp_path):
     ],
 )
 def test_wrong_options_are_named(options, message, capsys):
-    assert run(main, [*QUICK, *options, "--opts", *TINY]) == 2
+    assert run(main, [*QUICK, *options, *TINY]) == 2
     assert message in capsys.readouterr().err

@@ -11,7 +11,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 
 from recseg_d2.analysis.catalog import ANALYSES
-from recseg_d2.cli import run
+from recseg_d2.cli import predict, run
 from recseg_d2.cli.analyze import build_parser, main
 from recseg_d2.cli.own_data import FOLDER_VAL
 from recseg_d2.data.io.label_maps import write_label_map
@@ -118,6 +118,31 @@ def test_curves_of_several_runs(tmp_path, capsys):
         ("b", 3.0, 1.0),
     ]
     assert "total_loss" in capsys.readouterr().out
+
+
+def test_what_predict_wrote_beside_the_truth(trained, images, tmp_path):
+    """Two images with objects of plain colours, which the model finds exactly."""
+    (tmp_path / "labels").mkdir()
+    for path in images.glob("*.png"):
+        channels = np.asarray(Image.open(path)) > 0
+        write_label_map(tmp_path / "labels" / path.name, channels @ [1, 2, 3])
+    arguments = [
+        "--weights",
+        str(trained),
+        "--input",
+        str(images),
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    assert run(predict.main, [*arguments, "--no-overlays"]) == 0
+    argv = [str(tmp_path / "out"), "--val-data", str(tmp_path), "--no-plots"]
+    assert run(main, [*argv, "--what", "errors"]) == 0
+    rows = json.loads((tmp_path / "out" / "analysis" / "errors_kinds.json").read_text())
+    assert (rows[0]["TP"], rows[0]["objects"], rows[0]["missed"]) == (5, 5, 0)
+    assert (
+        run(main, [str(tmp_path / "out" / "predictions.json"), *argv[1:], "--what", "sizes"]) == 0
+    )
+    assert (tmp_path / "out" / "analysis" / "sizes.csv").is_file()
 
 
 def test_long_tables_are_in_the_files_alone(tmp_path, capsys):

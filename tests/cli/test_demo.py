@@ -18,8 +18,8 @@ def test_demo_trains_compares_and_draws(tmp_path, capsys):
     out = capsys.readouterr().out
     last = json.loads((tmp_path / "metrics.json").read_text().splitlines()[-1])
     rows = json.loads((tmp_path / "demo.json").read_text())
-    assert rows[0]["SBD"] == pytest.approx(last["leaf/SBD"])
-    assert rows[0]["|DiC|"] == pytest.approx(last["leaf/absDiC"])
+    assert rows[0]["SBD"] == pytest.approx(last["label_map/SBD"])
+    assert rows[0]["|DiC|"] == pytest.approx(last["label_map/absDiC"])
     assert rows[1]["SBD"] > 50  # the classical baseline does its job
     assert "SBD" in out
     pictures = [line.strip() for line in out.splitlines() if line.strip().endswith(".png")]

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from recseg_d2.cli import run
-from recseg_d2.cli.evaluate_masks import main
+from recseg_d2.cli.evaluate_masks import build_parser, main
 from recseg_d2.data.io.label_maps import write_label_map
+from recseg_d2.metrics import METRICS
 
 TRUTH = np.array([[1, 1, 2, 2, 0, 0], [1, 1, 2, 2, 0, 0]])
 MERGED = np.minimum(TRUTH, 1)
@@ -67,6 +68,22 @@ def test_every_class_agnostic_metric_by_name(folders):
     more = {"MWCov": 50.0, "MUCov": 50.0, "AvgFP": 0, "AvgFN": 0, "CountAcc": 0.0}
     assert {k: saved["images"]["b"][k] for k in more} == more
     assert (saved["mean"]["MWCov"], saved["mean"]["CountAcc"]) == (75.0, 50.0)
+
+
+def test_metrics_of_a_whole_data_set_are_pooled(folders, capsys):
+    saved = evaluate(*folders, "--metrics", "sbd", "pq")
+    assert list(saved["mean"]) == ["SBD"]
+    assert list(saved["pooled"]) == list(saved["images"]["a"])[1:] == ["PQ", "SQ", "RQ"]
+    assert saved["pooled"]["PQ"] == pytest.approx(
+        saved["pooled"]["SQ"] * saved["pooled"]["RQ"] / 100
+    )
+    assert "PQ (pooled)" in capsys.readouterr().out
+
+
+def test_every_metric_is_in_the_help():
+    text = build_parser().format_help()
+    for group in METRICS.values():
+        assert all(f" {one.key} ({one.meaning}" in text for one in group)
 
 
 def test_missing_prediction_is_all_background(folders, caplog):

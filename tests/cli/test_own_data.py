@@ -12,7 +12,7 @@ from projects.instance_fcn import random_proposals
 from recseg_d2 import cli
 from recseg_d2.cli import baseline, train, visualize
 from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL
-from recseg_d2.data.proposal_files import load_proposals
+from recseg_d2.data.coco_results import load_results
 from recseg_d2.data.synthetic.layouts import LAYOUTS
 
 SIZE = 48
@@ -122,7 +122,7 @@ def test_pictures_beside_the_ground_truth(coco, tiny_run, tmp_path):
 def test_random_boxes(coco, tmp_path):
     options = ["--val-data", str(coco / "instances_val2017.json"), "--number", "2"]
     assert cli.run(random_proposals.main, [*options, "--output", str(tmp_path)]) == 0
-    found = load_proposals(tmp_path / f"proposals_{FOLDER_VAL}.json")
+    found = load_results(tmp_path / f"proposals_{FOLDER_VAL}.json").entries
     assert [len(entries) for entries in found.values()] == [2, 2]
 
 

@@ -14,6 +14,7 @@ from pycocotools import mask as mask_util
 
 from recseg_d2.cli import run
 from recseg_d2.cli.predict import main
+from recseg_d2.data.coco_results import load_results
 
 
 def predict(trained, *inputs, output, more=()) -> int:
@@ -50,9 +51,12 @@ def test_a_folder_end_to_end(trained, images, tmp_path, batch_size):
     assert [r["image_id"] for r in results] == ["three"] * 3 + ["two"] * 2
     last = results[-1]
     assert last["bbox"] == [0.0, 4.0, 8.0, 2.0]
-    assert (last["category_id"], last["step"]) == (0, 2)
+    assert last["category_id"] == 0
     assert last["score"] == pytest.approx(0.7)
     assert (mask_util.decode(last["segmentation"]) == (expected == 2)).all()
+    listed = load_results(out / "predictions.json")
+    assert listed.images["none"] == {"id": "none", "file_name": "none.png", "height": 6, "width": 8}
+    assert [c["name"] for c in listed.categories] == ["class 0"]
     for kind in ("overlays", "sequences"):
         assert sorted(p.name for p in (out / kind).iterdir()) == [
             "none.png",
@@ -66,10 +70,26 @@ def test_score_thresh_no_overlays_and_opts(trained, images, tmp_path):
     path = images / "three.png"
     assert predict(trained, path, output=out, more=["--no-overlays", "--score-thresh", "0.75"]) == 0
     assert counts(out)[1:] == [["three.png", "2"]]
-    assert sorted(p.name for p in out.iterdir()) == ["counts.csv", "labels", "predictions.json"]
-    more = ["--opts", "MODEL.SEQUENTIAL.TEST.SCORE_THRESH", "0.85"]
+    files = ["counts.csv", "labels", "predictions.json", "predictions_images.json"]
+    assert sorted(p.name for p in out.iterdir()) == files
+    more = ["MODEL.SEQUENTIAL.TEST.SCORE_THRESH", "0.85"]
     assert predict(trained, path, output=out, more=more) == 0
     assert counts(out)[1:] == [["three.png", "1"]]
+
+
+def test_config_keys_may_stand_between_options_that_take_several_values(trained, images, tmp_path):
+    out, images = tmp_path / "out", [str(p) for p in sorted(images.glob("*.png"))]
+    more = ["MODEL.SEQUENTIAL.TEST.SCORE_THRESH", "0.85", "--no-overlays"]
+    arguments = ["--weights", str(trained), "--output", str(out), "--input", *images, *more]
+    assert run(main, arguments) == 0
+    assert counts(out)[1:] == [["none.png", "0"], ["three.png", "1"], ["two.png", "1"]]
+
+
+def test_files_that_are_called_like_config_keys_are_files(trained, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(images)
+    (images / "two.png").rename("TEST.PNG")
+    assert predict(trained, "TEST.PNG", "three.png", output=tmp_path / "out") == 0
+    assert [name for name, _ in counts(tmp_path / "out")[1:]] == ["TEST.PNG", "three.png"]
 
 
 def test_other_files_in_the_output_stay(trained, images, tmp_path):
@@ -136,7 +156,7 @@ def test_incomplete_runs_and_wrong_options_are_refused(trained, images, tmp_path
     assert "No config 'gone.yaml'" in error_of(weights, "--config-file", "gone.yaml")
     assert "expected 0 to 1" in error_of(weights, "--score-thresh", "1.5")
     assert "Batch size is 0" in error_of(weights, "--batch-size", "0")
-    assert "MODEL.GONE" in error_of(weights, "--opts", "MODEL.GONE", "1")
+    assert "MODEL.GONE" in error_of(weights, "MODEL.GONE", "1")
     (trained / "config.yaml").unlink()
     assert "by --config-file" in error_of(weights)
 
@@ -154,3 +174,7 @@ def test_as_a_user_runs_it(images, tmp_path, tool_env, tiny_run):
     assert "3/3" in done.stderr  # the progress bar
     assert Image.open(out / "labels/two.png").size == (8, 6)
     assert len(list((out / "sequences").iterdir())) == 3
+    found = load_results(out / "predictions.json").entries
+    for entries in found.values():  # by a sequential model, in the order of discovery
+        steps = [entry["step"] for entry in entries]
+        assert steps == sorted(set(steps))

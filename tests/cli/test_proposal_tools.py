@@ -51,7 +51,7 @@ def predicted(proposal_run, picture, out, threshold: str) -> list[dict]:
 def test_predict_takes_instances_above_the_score(proposal_run, picture, tmp_path):
     everything = predicted(proposal_run, picture, tmp_path / "all", "0")
     assert 1 < len(everything) <= 40
-    assert [entry["step"] for entry in everything] == list(range(len(everything)))
+    assert all("step" not in entry for entry in everything)  # a rank is no order of discovery
     scores = [entry["score"] for entry in everything]
     assert scores == sorted(scores, reverse=True)
     assert everything[0]["segmentation"]["size"] == [33, 46]

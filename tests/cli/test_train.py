@@ -62,7 +62,7 @@ def test_a_folder_trains_from_the_command_line(data, tmp_path, tool_env, root):
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     last = json.loads((tmp_path / "out" / "metrics.json").read_text().splitlines()[-1])
-    assert {"leaf/SBD", "leaf/DiC", "leaf/absDiC", "leaf/FGBGDice"} <= set(last)
+    assert {"label_map/SBD", "label_map/DiC", "label_map/absDiC", "label_map/FGBGDice"} <= set(last)
     for name in ("config.yaml", "model_final.pth", "pictures/montage.png"):
         assert (tmp_path / "out" / name).exists(), name
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from recseg_d2.cli import run
 from recseg_d2.cli.visualize import main, spread
-from recseg_d2.visualization.dataset import draw_dataset_predictions, image_name
+from recseg_d2.visualization.pictures import draw_pictures
 
 
 def visualize(trained, output, *more: str) -> int:
@@ -86,11 +86,6 @@ def test_spread_includes_both_ends():
     assert spread(dicts, 1) == dicts[:1]
 
 
-def test_image_names_are_file_names():
-    assert image_name({"image_id": 139}) == "139"
-    assert image_name({"image_id": "a/b c:1"}) == "a_b_c_1"
-
-
 def no_instances(height: int, width: int) -> Instances:
     return Instances(
         (height, width),
@@ -104,13 +99,14 @@ def no_instances(height: int, width: int) -> Instances:
 
 def test_drawing_nothing(dataset, tmp_path):
     dicts = DatasetCatalog.get(dataset)
-    assert draw_dataset_predictions([], [], tmp_path / "a") == []
-    found = [no_instances(d["height"], d["width"]) for d in dicts]
-    files = draw_dataset_predictions(dicts, found, tmp_path / "b")
+    model = torch.nn.Identity()
+    assert draw_pictures(model, [], [], tmp_path / "a") == []
+    found = [{"instances": no_instances(d["height"], d["width"])} for d in dicts]
+    files = draw_pictures(model, dicts, found, tmp_path / "b")
     assert files[0].name == "montage.png"
     assert all(f.is_file() for f in files)
-    with pytest.raises(ValueError, match="3 images and 1"):
-        draw_dataset_predictions(dicts, found[:1], tmp_path / "b")
+    with pytest.raises(ValueError, match="shorter"):
+        draw_pictures(model, dicts, found[:1], tmp_path / "b")
 
 
 @pytest.mark.slow

@@ -9,9 +9,9 @@ from detectron2.data import DatasetCatalog
 from detectron2.data import transforms as T
 
 from recseg_d2.config import get_recseg_cfg
+from recseg_d2.data.coco_results import results_of, save_results
 from recseg_d2.data.loader import build_test_loader, build_train_loader, build_val_loader
 from recseg_d2.data.mapper import InstanceMapper
-from recseg_d2.data.proposal_files import proposals_to_results, save_proposals
 from recseg_d2.data.proposals import (
     TEST,
     TRAIN,
@@ -43,8 +43,8 @@ def cfg(tmp_path, new_name):
     name = new_name()
     Scenes(name, 3, first_seed=20, size=SIZE).register()
     path = tmp_path / "proposals.json"
-    results = proposals_to_results(20, random_masks(5), np.array([0.9, 0.1, 0.7, 0.5, 1.0]))
-    save_proposals(path, results + proposals_to_results(21, random_masks(2, 1), np.ones(2)))
+    results = results_of(20, random_masks(5), np.array([0.9, 0.1, 0.7, 0.5, 1.0]))
+    save_results(path, results + results_of(21, random_masks(2, 1), np.ones(2)))
     cfg = get_recseg_cfg()
     cfg.DATASETS.TRAIN = cfg.DATASETS.TEST = (name,)
     cfg.DATASETS.PROPOSAL_FILES_TRAIN = cfg.DATASETS.PROPOSAL_FILES_TEST = (str(path),)
@@ -84,7 +84,7 @@ def test_a_file_for_each_data_set(cfg):
 
 
 def test_files_of_another_data_set_are_refused(cfg, tmp_path):
-    save_proposals(tmp_path / "other.json", proposals_to_results(7, random_masks(2), np.ones(2)))
+    save_results(tmp_path / "other.json", results_of(7, random_masks(2), np.ones(2)))
     cfg.DATASETS.PROPOSAL_FILES_TRAIN = (str(tmp_path / "other.json"),)
     with pytest.raises(
         UserError, match=r"other\.json: has no proposal for any image of .*ids are 7"
@@ -98,7 +98,7 @@ def test_files_of_another_data_set_are_refused(cfg, tmp_path):
 def test_a_file_that_changed_is_read_again(cfg):
     path = cfg.DATASETS.PROPOSAL_FILES_TRAIN[0]
     add_proposals(cfg, dicts_of(cfg), cfg.DATASETS.TRAIN[0], TRAIN)
-    save_proposals(path, proposals_to_results(20, random_masks(1), np.ones(1)))
+    save_results(path, results_of(20, random_masks(1), np.ones(1)))
     found = add_proposals(cfg, dicts_of(cfg), cfg.DATASETS.TRAIN[0], TRAIN)
     assert [len(r["proposals"]) for r in found] == [1, 0, 0]
 
@@ -106,7 +106,7 @@ def test_a_file_that_changed_is_read_again(cfg):
 def test_decoded_masks_boxes_and_logits():
     masks = random_masks(4)
     found = decode_proposals(
-        proposals_to_results(1, masks, np.array([0.5, 0.25, 0, 1])), (SIZE, SIZE), "a.png"
+        results_of(1, masks, np.array([0.5, 0.25, 0, 1])), (SIZE, SIZE), "a.png"
     )
     np.testing.assert_array_equal(found.pred_masks, masks)
     assert found.pred_masks.dtype == torch.bool
@@ -118,7 +118,7 @@ def test_decoded_masks_boxes_and_logits():
 
 
 def test_masks_of_another_size_are_refused():
-    entries = proposals_to_results(1, random_masks(1), np.ones(1))
+    entries = results_of(1, random_masks(1), np.ones(1))
     with pytest.raises(
         UserError, match=r"a\.png: found a proposal of 64x64 pixels, expected .*7x5"
     ):
@@ -128,7 +128,7 @@ def test_masks_of_another_size_are_refused():
 def test_proposals_move_as_masks_do_and_may_leave_the_frame():
     masks = np.zeros((2, 4, 6), bool)
     masks[0, 1, 0:2] = masks[1, 3, 5] = True
-    entries = proposals_to_results(1, masks, np.array([0.9, 0.5]))
+    entries = results_of(1, masks, np.array([0.9, 0.5]))
     given = decode_proposals(entries, (4, 6), "a.png")
     moved = move_proposals(given, T.TransformList([T.HFlipTransform(6)]), (4, 6))
     np.testing.assert_array_equal(moved.pred_masks, masks[:, :, ::-1])
@@ -155,7 +155,7 @@ def test_at_test_they_stay_at_the_images_own_size(cfg):
     cfg.INPUT.MIN_SIZE_TEST = 32
     (record,) = Scenes("one", 1, 5, SIZE)()
     masks = random_masks(3)
-    entries = proposals_to_results(5, masks, np.ones(3))
+    entries = results_of(5, masks, np.ones(3))
     result = ProposalTestMapper(cfg)({**record, "proposals": entries})
     assert result["image"].shape == (3, 32, 32)
     np.testing.assert_array_equal(result["proposals"].pred_masks, masks)

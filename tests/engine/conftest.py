@@ -16,7 +16,7 @@ def tiny_dataset():
     dicts = DatasetCatalog.get("synthetic_rosettes_dev")[:6]
     if NAME not in DatasetCatalog.list():
         DatasetCatalog.register(NAME, lambda: dicts)
-        MetadataCatalog.get(NAME).set(thing_classes=["leaf"], evaluator_type="leaf")
+        MetadataCatalog.get(NAME).set(thing_classes=["leaf"], evaluator_type="label_map")
     return NAME
 
 

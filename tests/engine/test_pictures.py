@@ -9,7 +9,7 @@ from detectron2.modeling import build_model
 
 from projects.instance_fcn.random_proposals import BoxRange, box_masks, random_boxes
 from recseg_d2.config import load_config
-from recseg_d2.data.proposal_files import proposals_to_results, save_proposals
+from recseg_d2.data.coco_results import results_of, save_results
 from recseg_d2.data.sources.synthetic import Scenes
 from recseg_d2.engine import pictures
 from recseg_d2.engine.pictures import SamplePictures
@@ -25,8 +25,8 @@ def cfg(tmp_path):
     for image in (60, 61, 62):
         rng = np.random.default_rng(image)
         boxes = random_boxes(rng, (SIZE, SIZE), 5, BoxRange())
-        results += proposals_to_results(image, box_masks(boxes, (SIZE, SIZE)), np.ones(5))
-    save_proposals(tmp_path / "proposals.json", results)
+        results += results_of(image, box_masks(boxes, (SIZE, SIZE)), np.ones(5))
+    save_results(tmp_path / "proposals.json", results)
     options = [
         *(
             "DATASETS.TEST",
@@ -46,12 +46,13 @@ def drawn(cfg, monkeypatch):
     """Numbers of instances in the pictures of each image, and the files."""
     numbers = []
 
-    def draw(dicts, predictions, folder):
-        numbers.extend(len(found) for found in predictions)
-        return original(dicts, predictions, folder)
+    def draw(model, dicts, outputs, folder):
+        outputs = list(outputs)
+        numbers.extend(len(output["instances"]) for output in outputs)
+        return original(model, dicts, outputs, folder)
 
-    original = pictures.draw_dataset_predictions
-    monkeypatch.setattr(pictures, "draw_dataset_predictions", draw)
+    original = pictures.draw_pictures
+    monkeypatch.setattr(pictures, "draw_pictures", draw)
     files = SamplePictures(cfg, build_model(cfg), nullcontext).draw()
     monkeypatch.undo()
     return numbers, files

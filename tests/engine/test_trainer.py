@@ -7,9 +7,9 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.structures import Instances
 from detectron2.utils import comm  # noqa: F401  (as a user's script would have it)
 
+from recseg_d2.data.coco_results import load_results
 from recseg_d2.engine.trainer import Trainer, freeze_except
 from recseg_d2.errors import UserError
-from recseg_d2.evaluation.predictions import load_predictions, predictions_file
 
 
 def run(cfg, resume=False):
@@ -116,8 +116,8 @@ def test_metrics_end_in_metrics_json_with_validation_losses(tiny_cfg, tiny_datas
     tiny_cfg.DATASETS.TEST = (tiny_dataset,)
     trainer = run(tiny_cfg)
     last = lines(tiny_cfg)[-1]
-    assert last["leaf/SBD"] == trainer.last_results["leaf"]["SBD"]
-    assert "leaf/absDiC" in last
+    assert last["label_map/SBD"] == trainer.last_results["label_map"]["SBD"]
+    assert "label_map/absDiC" in last
     merged = {k: v for line in lines(tiny_cfg) for k, v in line.items()}
     assert merged["val_loss/total_loss"] == pytest.approx(
         sum(merged[f"val_loss/{t}"] for t in ("mask", "box", "stop"))
@@ -164,7 +164,7 @@ def test_training_ends_when_the_metric_no_longer_improves(tiny_cfg, tiny_dataset
     tiny_cfg.merge_from_list(
         [
             *("DATASETS.TEST", (tiny_dataset,), "TEST.EVAL_PERIOD", 1),
-            *("SOLVER.PLATEAU.PATIENCE", 2, "SOLVER.PLATEAU.METRIC", "leaf/absDiC"),
+            *("SOLVER.PLATEAU.PATIENCE", 2, "SOLVER.PLATEAU.METRIC", "label_map/absDiC"),
             *("SOLVER.PLATEAU.HIGHER_IS_BETTER", True, "SOLVER.MAX_ITER", 50),
             *("SOLVER.BASE_LR", 1e-12, "TEST.VAL_LOSS", False),
         ]
@@ -173,17 +173,17 @@ def test_training_ends_when_the_metric_no_longer_improves(tiny_cfg, tiny_dataset
     folder = Path(tiny_cfg.OUTPUT_DIR)
     assert trainer.iter < 10
     assert (folder / "model_final.pth").read_bytes() == (folder / "model_best.pth").read_bytes()
-    assert trainer.last_results["leaf"]["SBD"] >= 0
-    assert "leaf/absDiC" in lines(tiny_cfg)[-1]
+    assert trainer.last_results["label_map"]["SBD"] >= 0
+    assert "label_map/absDiC" in lines(tiny_cfg)[-1]
 
 
 def test_a_metric_that_no_evaluation_produces_is_named(tiny_cfg, tiny_dataset, caplog):
     tiny_cfg.merge_from_list(
-        ["DATASETS.TEST", (tiny_dataset,), "SOLVER.PLATEAU.METRIC", "leaf/sbd"]
+        ["DATASETS.TEST", (tiny_dataset,), "SOLVER.PLATEAU.METRIC", "label_map/sbd"]
     )
     run(tiny_cfg)
-    assert "SOLVER.PLATEAU.METRIC is leaf/sbd, which no evaluation produced" in caplog.text
-    assert "leaf/SBD" in caplog.text
+    assert "SOLVER.PLATEAU.METRIC is label_map/sbd, which no evaluation produced" in caplog.text
+    assert "label_map/SBD" in caplog.text
 
 
 def test_a_finished_run_that_is_extended_leaves_no_iteration_out(tiny_cfg):
@@ -208,12 +208,13 @@ def test_predictions_are_kept_for_analyses_where_asked_for(tiny_cfg, tiny_datase
     settings = ["DATASETS.TEST", (tiny_dataset,), "SOLVER.MAX_ITER", 1, "TEST.VAL_LOSS", False]
     tiny_cfg.merge_from_list([*settings, "TEST.SAVE_PREDICTIONS", wanted])
     trainer = run(tiny_cfg)
-    assert trainer.last_results.keys() == {"leaf"}
+    assert trainer.last_results.keys() == {"label_map"}
     folder = Path(tiny_cfg.OUTPUT_DIR) / "inference" / tiny_dataset
-    assert (folder / f"leaf_{tiny_dataset}.json").is_file()
-    assert (folder / predictions_file(tiny_dataset)).is_file() == wanted
+    assert (folder / f"label_map_{tiny_dataset}.json").is_file()
+    path = folder / f"predictions_{tiny_dataset}.json"
+    assert path.is_file() == wanted
     if wanted:
-        assert len(load_predictions(folder / predictions_file(tiny_dataset)).images) == 6
+        assert len(load_results(path).images) == 6
 
 
 @META_ARCH_REGISTRY.register()
@@ -236,5 +237,5 @@ def test_only_sequential_models_have_an_order_of_discovery(tiny_cfg, tiny_datase
     tiny_cfg.MODEL.META_ARCHITECTURE = "NumbersItsResults"
     Trainer.test(tiny_cfg, NumbersItsResults(tiny_cfg))
     folder = Path(tiny_cfg.OUTPUT_DIR) / "inference" / tiny_dataset
-    for image in load_predictions(folder / predictions_file(tiny_dataset)).images:
-        assert [i["step"] for i in image["instances"]] == [None]
+    for entries in load_results(folder / f"predictions_{tiny_dataset}.json").entries.values():
+        assert ["step" in entry for entry in entries] == [False]

@@ -8,7 +8,7 @@ from PIL import Image
 from recseg_d2.baselines.classical import segment_nuclei
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.errors import UserError
-from recseg_d2.evaluation.baseline import evaluate_baseline, score_baseline
+from recseg_d2.evaluation.baseline import score_baseline
 
 pytest.importorskip("skimage", reason="needs scikit-image (extra: baseline)")
 
@@ -30,7 +30,7 @@ def blobs(tmp_path):
 
 def test_found_exactly(blobs):
     expected = {"SBD": 100.0, "DiC": 0.0, "absDiC": 0.0, "FGBGDice": 100.0}
-    assert evaluate_baseline(blobs, "nuclei") == expected
+    assert score_baseline(blobs, "nuclei").results() == expected
     assert score_baseline(blobs, "nuclei").images == {"blob": expected}
 
 
@@ -48,4 +48,4 @@ def test_same_as_the_function_on_the_image(blobs):
 )
 def test_unknown_names_are_refused(dataset, method, message):
     with pytest.raises(UserError, match=message):
-        evaluate_baseline(dataset, method)
+        score_baseline(dataset, method)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import gzip
-import json
 from functools import partial
 from pathlib import Path
 
@@ -13,13 +11,8 @@ from detectron2.structures import Instances
 from detectron2.utils import comm
 from pycocotools import mask as mask_util
 
-from recseg_d2.errors import UserError
-from recseg_d2.evaluation import LeafEvaluator
-from recseg_d2.evaluation.predictions import (
-    PredictionRecorder,
-    load_predictions,
-    predictions_file,
-)
+from recseg_d2.data.coco_results import SavedResults, load_results
+from recseg_d2.evaluation import LabelMapEvaluator, PredictionRecorder
 
 WORLD_SIZE = 2
 
@@ -34,7 +27,7 @@ def found(masks, scores, **fields) -> dict[str, Instances]:
 
 
 def record(recorder: PredictionRecorder, image_id, output) -> None:
-    recorder.process([{"image_id": image_id}], [output])
+    recorder.process([{"image_id": image_id, "file_name": "images/a.png"}], [output])
 
 
 def two_squares() -> np.ndarray:
@@ -43,22 +36,31 @@ def two_squares() -> np.ndarray:
     return masks
 
 
+def saved(name: str, folder: Path) -> SavedResults:
+    return load_results(folder / f"predictions_{name}.json")
+
+
 def test_round_trip(register, tmp_path):
     name = register()
     recorder = PredictionRecorder(name, tmp_path / "made")
     masks = two_squares()
-    record(recorder, 100, found(masks, [0.25, 0.75], pred_classes=[1, 0], step=[0, 2]))
+    record(recorder, 100, found(masks, [0.25, 0.75], pred_classes=[0, 0], step=[0, 2]))
     record(recorder, "text", found(np.zeros((0, 3, 4)), [], pred_classes=[], step=[]))
     assert recorder.evaluate() == {}
-    saved = load_predictions(tmp_path / "made" / predictions_file(name))
-    assert (saved.dataset, saved.classes) == (name, ("thing",))
-    first, second = saved.images
-    assert (first["image_id"], first["height"], first["width"]) == (100, 5, 7)
-    assert second == {"image_id": "text", "height": 3, "width": 4, "instances": []}
-    kept = [(i["category_id"], i["score"], i["step"]) for i in first["instances"]]
-    assert kept == [(1, 0.25, 0), (0, 0.75, 2)]
-    for instance, mask in zip(first["instances"], masks, strict=True):
-        np.testing.assert_array_equal(mask_util.decode(instance["segmentation"]), mask)
+    results = saved(name, tmp_path / "made")
+    assert (results.dataset, results.categories) == (name, [{"id": 0, "name": "thing"}])
+    assert results.images == {
+        100: {"id": 100, "file_name": "images/a.png", "height": 5, "width": 7},
+        "text": {"id": "text", "file_name": "images/a.png", "height": 3, "width": 4},
+    }
+    assert results.entries["text"] == []
+    first = results.entries[100]
+    assert [(e["category_id"], e["score"], e["step"]) for e in first] == [
+        (0, 0.25, 0),
+        (0, 0.75, 2),
+    ]
+    for entry, mask in zip(first, masks, strict=True):
+        np.testing.assert_array_equal(mask_util.decode(entry["segmentation"]), mask)
 
 
 @pytest.mark.parametrize(("fields", "options"), [({}, {}), ({"step": [0, 1]}, {"ordered": False})])
@@ -67,8 +69,8 @@ def test_models_without_an_order_and_classes(register, tmp_path, fields, options
     recorder = PredictionRecorder(name, tmp_path, **options)
     record(recorder, 100, found(two_squares(), [0.5, 0.5], **fields))
     recorder.evaluate()
-    (image,) = load_predictions(tmp_path / predictions_file(name)).images
-    assert [(i["category_id"], i["step"]) for i in image["instances"]] == [(0, None)] * 2
+    entries = saved(name, tmp_path).entries[100]
+    assert [(e["category_id"], "step" in e) for e in entries] == [(0, False)] * 2
 
 
 def test_the_highest_scores_stay_in_their_order(register, tmp_path):
@@ -77,8 +79,7 @@ def test_the_highest_scores_stay_in_their_order(register, tmp_path):
     masks = np.ones((4, 2, 2), bool)
     record(recorder, 100, found(masks, [0.5, 0.125, 0.75, 0.5], step=[0, 1, 2, 3]))
     recorder.evaluate()
-    (image,) = load_predictions(tmp_path / predictions_file(name)).images
-    assert [i["step"] for i in image["instances"]] == [0, 2]
+    assert [e["step"] for e in saved(name, tmp_path).entries[100]] == [0, 2]
 
 
 def test_reset_forgets_and_an_image_seen_twice_is_kept_once(register, tmp_path):
@@ -89,8 +90,8 @@ def test_reset_forgets_and_an_image_seen_twice_is_kept_once(register, tmp_path):
     for score in (0.5, 0.25):
         record(recorder, 100, found(two_squares()[:1], [score]))
     recorder.evaluate()
-    (image,) = load_predictions(tmp_path / predictions_file(name)).images
-    assert [i["score"] for i in image["instances"]] == [0.5]
+    (entries,) = saved(name, tmp_path).entries.values()
+    assert [e["score"] for e in entries] == [0.5]
 
 
 def test_nothing_to_save_leaves_no_file(register, tmp_path):
@@ -107,36 +108,20 @@ def test_the_same_predictions_make_the_same_file(register, tmp_path):
         recorder = PredictionRecorder(name, tmp_path / folder)
         record(recorder, 100, found(two_squares(), [0.5, 0.25]))
         recorder.evaluate()
-        contents.append((tmp_path / folder / predictions_file(name)).read_bytes())
+        contents.append({p.name: p.read_bytes() for p in (tmp_path / folder).iterdir()})
     assert contents[0] == contents[1]
+    assert contents[0].keys() == {f"predictions_{name}.json", f"predictions_{name}_images.json"}
 
 
 def test_beside_a_scoring_evaluator(register, truth, tmp_path):
     name = register()
-    evaluators = DatasetEvaluators([LeafEvaluator(name), PredictionRecorder(name, tmp_path)])
+    evaluators = DatasetEvaluators([LabelMapEvaluator(name), PredictionRecorder(name, tmp_path)])
     evaluators.reset()
     masks = np.stack([truth["a"] == 1, truth["a"] == 2])
-    evaluators.process([{"image_id": 100}], [found(masks, [0.9, 0.8])])
-    assert evaluators.evaluate().keys() == {"leaf"}
-    assert (tmp_path / predictions_file(name)).is_file()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "no such file"),
-        (b"plain text", "cannot be read"),
-        (gzip.compress(b"{}")[:-9], "cannot be read"),
-        (gzip.compress(b"[1]"), "version None"),
-        (gzip.compress(json.dumps({"version": 99}).encode()), "version 99"),
-    ],
-)
-def test_files_of_another_kind_are_refused(content, message, tmp_path):
-    path = tmp_path / "predictions_x.json.gz"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UserError, match=message):
-        load_predictions(path)
+    inputs = [{"image_id": 100, "file_name": "images/a.png"}]
+    evaluators.process(inputs, [found(masks, [0.9, 0.8])])
+    assert evaluators.evaluate().keys() == {"label_map"}
+    assert len(saved(name, tmp_path).entries[100]) == 2
 
 
 def _worker(rank: int, name: str, folder: str) -> None:
@@ -157,6 +142,6 @@ def test_two_processes(register, tmp_path):
     name = register()
     worker = partial(_worker, name=name, folder=str(tmp_path))
     torch.multiprocessing.start_processes(worker, nprocs=WORLD_SIZE, start_method="fork")
-    (path,) = Path(tmp_path).glob("predictions_*")
-    scores = {i["image_id"]: i["instances"][1]["score"] for i in load_predictions(path).images}
+    entries = saved(name, tmp_path).entries
+    scores = {image_id: found[1]["score"] for image_id, found in entries.items()}
     assert scores == {100: 0.0, 101: 0.0, 102: 0.25}

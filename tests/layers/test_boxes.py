@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.autograd import gradcheck
 
 from recseg_d2.layers.boxes import (
     box_iou,
@@ -59,3 +60,24 @@ def test_boxes_of_no_mask():
 def test_empty_boxes_overlap_with_nothing():
     empty = torch.tensor([[1.0, 1, 1, 1]] * 3)
     assert (box_iou(empty, empty) == 0).all()
+
+
+def test_batches_of_pairs_by_hand():
+    predicted = torch.tensor([[[0.0, 0.0, 2.0, 2.0], [5.0, 5.0, 6.0, 6.0]]])
+    targets = torch.tensor([[[1.0, 0.0, 3.0, 2.0], [0.0, 0.0, 0.0, 0.0]]])
+    for eps in (None, 1e-6):
+        table = box_iou(predicted, targets, eps)
+        assert table.shape == (1, 2, 2)
+        assert table[0].tolist() == [[pytest.approx(1 / 3), 0.0], [0.0, 0.0]]
+
+
+def test_gradients_are_those_of_the_definition_and_finite_for_empty_boxes():
+    generator = torch.Generator().manual_seed(0)
+    ones, others = (torch.rand(2, n, 4, generator=generator, dtype=torch.float64) for n in (3, 2))
+    for boxes in (ones, others):
+        boxes[..., 2:] += boxes[..., :2] + 0.1
+        boxes.requires_grad_(True)
+    assert gradcheck(lambda a, b: box_iou(a, b, 1e-6), (ones, others))
+    empty = torch.ones(1, 4, requires_grad=True)
+    box_iou(empty, empty, 1e-6).sum().backward()
+    assert empty.grad.isfinite().all()

@@ -9,7 +9,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from projects.instance_fcn import random_proposals
 from recseg_d2.config import load_config
 from recseg_d2.data.annotations import decode_segmentation
-from recseg_d2.data.proposal_files import load_proposals, proposals_to_results, save_proposals
+from recseg_d2.data.coco_results import load_results, results_of, save_results
 from recseg_d2.data.sources.synthetic import Scenes
 from recseg_d2.engine.trainer import Trainer
 
@@ -30,12 +30,12 @@ def files(scenes, tmp_path):
     """Proposals: objects' own masks among random boxes, and the random boxes alone."""
     random_proposals.main(["--dataset", NAME, "--output", str(tmp_path), "--number", "20"])
     boxes = tmp_path / f"proposals_{NAME}.json"
-    results = [entry for entries in load_proposals(boxes).values() for entry in entries]
+    results = [entry for entries in load_results(boxes).entries.values() for entry in entries]
     for record in scenes:
         shape = (record["height"], record["width"])
         masks = [decode_segmentation(a["segmentation"], shape, "") for a in record["annotations"]]
-        results += proposals_to_results(record["image_id"], np.stack(masks), np.ones(len(masks)))
-    save_proposals(tmp_path / "own.json", results)
+        results += results_of(record["image_id"], np.stack(masks), np.ones(len(masks)))
+    save_results(tmp_path / "own.json", results)
     return str(tmp_path / "own.json"), str(boxes)
 
 

@@ -209,10 +209,10 @@ def test_predictions_have_the_size_that_the_dict_asks_for():
 def test_the_preprocessor_alone_finds_nothing():
     model = make(MODEL__RIS__STAGE="preprocessor").eval()
     with torch.no_grad():
-        (result,) = model([example(1)])
-        trace = model.traced_sequence(example(1)).trace
+        (result,) = model.traced_inference([example(1)])
     assert result["instances"].pred_masks.shape == (0, *SIZE)
-    assert set(trace) == {"foreground", "angles"}
+    assert set(result["trace"]) == {"foreground", "angles", "masks", "scores"}
+    assert len(result["trace"]["masks"]) == 0
 
 
 def test_a_batch_gives_what_single_images_give():

@@ -162,7 +162,7 @@ def test_parts_add_up_and_an_image_seen_twice_counts_once():
         whole.update(key, *values)
         (one if key < 3 else other).update(key, *values)
     other.update(0, *images[0])
-    one.merge(other.images)
+    one = AverageRecall((2, 5), images={**one.images, **other.images})
     np.testing.assert_array_equal(one.recalls(), whole.recalls())
     assert one.summary(continuous=True) == pytest.approx(
         whole.summary(continuous=True), nan_ok=True

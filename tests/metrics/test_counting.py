@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from metrics.label_maps import on_label_maps
 
-from recseg_d2.metrics import (
-    absolute_difference_in_count,
-    count_is_right,
-    difference_in_count,
-    squared_count_error,
-)
+from recseg_d2.metrics import counting
+
+absolute_difference_in_count = on_label_maps(counting.absolute_difference_in_count)
+count_accuracy = on_label_maps(counting.count_accuracy)
+difference_in_count = on_label_maps(counting.difference_in_count)
+squared_count_error = on_label_maps(counting.squared_count_error)
 
 LABELS = arrays(np.int32, (4, 4), elements=st.sampled_from([0, 1, 4, 9, 300]))
 
@@ -21,7 +22,7 @@ def test_equal_to_the_literal_definition(a, b):
     expected = len(set(a[a > 0])) - len(set(b[b > 0]))
     assert difference_in_count(a, b) == -difference_in_count(b, a) == expected
     assert absolute_difference_in_count(a, b) == abs(expected)
-    assert count_is_right(a, b) == (expected == 0)
+    assert count_accuracy(a, b) == (expected == 0)
     assert squared_count_error(a, b) == expected * expected
 
 
@@ -42,5 +43,5 @@ def test_different_sizes_are_refused():
 
 def test_nothing_on_either_side_is_counted_right():
     empty = np.zeros((2, 2), int)
-    assert count_is_right(empty, empty)
+    assert count_accuracy(empty, empty)
     assert squared_count_error(empty, empty) == 0

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from metrics.label_maps import on_label_maps
 
-from recseg_d2.metrics import (
-    count_false_negatives,
-    count_false_positives,
-    mean_unweighted_coverage,
-    mean_weighted_coverage,
-)
+from recseg_d2.metrics import coverage
+
+count_false_negatives = on_label_maps(coverage.count_false_negatives)
+count_false_positives = on_label_maps(coverage.count_false_positives)
+mean_unweighted_coverage = on_label_maps(coverage.mean_unweighted_coverage)
+mean_weighted_coverage = on_label_maps(coverage.mean_weighted_coverage)
 
 LABELS = arrays(np.int32, (5, 6), elements=st.sampled_from([0, 0, 1, 2, 9, 300]))
 EMPTY = np.zeros((3, 4), dtype=np.int32)

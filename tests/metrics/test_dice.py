@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from metrics.label_maps import on_label_maps
 
-from recseg_d2.metrics import (
-    best_dice,
-    foreground_dice,
-    legacy_symmetric_best_dice,
-    symmetric_best_dice,
-)
+from recseg_d2.metrics import dice
+
+best_dice = on_label_maps(dice.best_dice)
+foreground_dice = on_label_maps(dice.foreground_dice)
+legacy_symmetric_best_dice = on_label_maps(dice.legacy_symmetric_best_dice)
+symmetric_best_dice = on_label_maps(dice.symmetric_best_dice)
 
 LABELS = arrays(np.int32, (5, 6), elements=st.integers(0, 4))
 EMPTY = np.zeros((3, 4), dtype=np.int32)

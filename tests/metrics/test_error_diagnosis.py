@@ -98,13 +98,12 @@ def test_in_an_ignored_region_only_a_hit_counts():
 
 
 def test_counts_by_class_and_shares():
-    counts, other = ErrorCounts(2), ErrorCounts(2)
+    counts = ErrorCounts(2)
     iou = np.array([[0.9, 0.0], [0.7, 0.0], [0.0, 0.3], [0.0, 0.6], [0.0, 0.0]])
     classes, truth = np.array([0, 0, 1, 0, 1]), np.array([0, 1])
     result = diagnose(iou, np.linspace(0.9, 0.5, 5), classes, truth)
     counts.update(result, classes, truth)
-    other.update(diagnose(np.zeros((0, 1)), [], [], [1]), [], [1])
-    counts.merge(other)
+    counts.update(diagnose(np.zeros((0, 1)), [], [], [1]), [], [1])
     named = [dict(zip(KINDS, row, strict=True)) for row in counts.kinds.tolist()]
     assert {k: v for k, v in named[0].items() if v} == {"TP": 1, "Dup": 1, "Cls": 1}
     assert {k: v for k, v in named[1].items() if v} == {"Loc": 1, "Bg": 1}

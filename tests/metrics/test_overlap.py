@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recseg_d2.metrics import count_overlap, relabel_consecutively
+from recseg_d2.metrics.overlap import count_overlap, relabel_consecutively
 
 LABELS = arrays(np.int32, (5, 6), elements=st.sampled_from([0, 1, 2, 5, 70000]))
 

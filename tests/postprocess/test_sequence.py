@@ -4,7 +4,6 @@ import torch
 from recseg_d2.postprocess.sequence import (
     PostprocessOptions,
     full_size_masks,
-    instances_to_label_map,
     postprocess,
     sequence_length,
 )
@@ -103,14 +102,3 @@ def test_weighted_masks_are_multiplied_by_their_objectness_first():
     assert postprocess(found, 0, (3, 3), alone).masks.sum(dim=(1, 2)).tolist() == [6]
     plain = PostprocessOptions(exclusive=True)
     assert postprocess(found, 0, (3, 3), plain).masks.sum(dim=(1, 2)).tolist() == [3, 3]
-
-
-def test_label_map_gives_overlaps_to_the_higher_score_and_ties_to_the_first():
-    masks = torch.tensor([[[1, 1, 0, 0]], [[0, 1, 1, 0]], [[0, 0, 1, 0]]]).bool()
-    labels = instances_to_label_map(masks, torch.tensor([0.5, 0.9, 0.9]))
-    assert labels.tolist() == [[1, 2, 2, 0]]
-    assert labels.dtype == torch.int32
-    assert instances_to_label_map(torch.zeros(0, 2, 3).bool(), torch.zeros(0)).tolist() == [
-        [0, 0, 0],
-        [0, 0, 0],
-    ]

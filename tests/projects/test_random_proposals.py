@@ -9,7 +9,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from pycocotools import mask as coco_mask
 
 from projects.instance_fcn.random_proposals import BoxRange, box_masks, main, random_boxes
-from recseg_d2.data.proposal_files import load_proposals
+from recseg_d2.data.coco_results import load_results
 from recseg_d2.data.sources.synthetic import Scenes
 from recseg_d2.errors import UserError
 
@@ -28,7 +28,7 @@ def few_scenes():
 
 def run(name, folder, *more):
     assert main(["--dataset", name, "--output", str(folder), *more]) == 0
-    return load_proposals(folder / f"proposals_{name}.json")
+    return load_results(folder / f"proposals_{name}.json").entries
 
 
 def test_boxes_for_every_image(few_scenes, tmp_path, capsys):

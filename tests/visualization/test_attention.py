@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recseg_d2.visualization import attention as module
-from recseg_d2.visualization.attention import AttentionTrace, draw_attention
+from recseg_d2.visualization import steps as module
 from recseg_d2.visualization.maps import (
     draw_angles,
     draw_foreground,
@@ -15,6 +14,7 @@ from recseg_d2.visualization.maps import (
     wheel,
 )
 from recseg_d2.visualization.palette import instance_colors
+from recseg_d2.visualization.steps import AttentionTrace, draw_attention
 
 IMAGE = np.full((20, 30, 3), 100, dtype=np.uint8)
 

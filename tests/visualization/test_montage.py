@@ -1,4 +1,4 @@
-"""Montages, and the colours that tie ground truth to predictions."""
+"""Montages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 
 from recseg_d2.visualization import MontageEntry, draw_masks, draw_montage, instance_colors
 from recseg_d2.visualization.panels import GAP, caption_height
-from recseg_d2.visualization.truth_colors import matching_colors
 
 SIDE = 24
 IMAGE = np.full((SIDE, SIDE, 3), 50, dtype=np.uint8)
@@ -18,26 +17,6 @@ def columns_mask(*spans: tuple[int, int]) -> np.ndarray:
     for mask, (start, end) in zip(masks, spans, strict=True):
         mask[:, start:end] = True
     return masks
-
-
-def test_true_objects_take_the_colour_of_their_best_match():
-    truth = columns_mask((0, 4), (8, 12), (16, 20))
-    found = columns_mask((17, 20), (1, 4))
-    colors, palette = matching_colors(truth, found), instance_colors(3)
-    assert (colors == palette[[1, 2, 0]]).all()  # the middle one was missed
-
-
-def test_a_prediction_gives_its_colour_once():
-    truth = columns_mask((0, 4), (4, 6))
-    colors = matching_colors(truth, columns_mask((0, 6)))
-    assert (colors == instance_colors(2)).all()  # merged: the larger one is the match
-
-
-def test_matching_without_any_on_either_side():
-    none = np.zeros((0, SIDE, SIDE), dtype=bool)
-    assert matching_colors(none, columns_mask((0, 4))).shape == (0, 3)
-    assert (matching_colors(columns_mask((0, 4)), none) == instance_colors(1)).all()
-    assert matching_colors(none, none).shape == (0, 3)
 
 
 def test_panels_of_a_row():

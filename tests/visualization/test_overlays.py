@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from recseg_d2.visualization import draw_masks, draw_overlay, instance_colors
 from recseg_d2.visualization.overlays import (
     CONTOUR_WHITE,
     FILL_SHARE,
     SMALLEST_OVERLAY,
-    as_masks,
-    count_text,
 )
 
 GREY = 100
@@ -91,13 +90,22 @@ def test_wrong_sizes_are_refused_by_size():
         draw_masks(grey(), square(), np.zeros((0, 3)))
 
 
-def test_label_maps_become_masks_in_label_order():
-    labels = np.array([[0, 7], [3, 7]], dtype=np.int32)
-    masks = as_masks(labels, (2, 2))
-    assert masks.tolist() == [[[False, False], [True, False]], [[False, True], [False, True]]]
-    assert as_masks(np.zeros((2, 2), np.uint16), (2, 2)).shape == (0, 2, 2)
-    with pytest.raises(ValueError, match="2 x 3"):
-        as_masks(labels, (2, 3))
+def test_a_label_map_and_masks_one_at_a_time_are_drawn_alike():
+    labels = np.zeros((8, 8), int)
+    labels[1:4, 1:4], labels[4:7, 2:8] = 9, 4
+    masks = np.stack([labels == 4, labels == 9])
+    expected = draw_masks(grey(), masks)
+    assert (draw_masks(grey(), labels) == expected).all()
+    assert (draw_masks(grey(), [torch.from_numpy(mask) for mask in masks]) == expected).all()
+    big = np.zeros((300, 500), np.uint8)
+    for side in (None, 100):
+        drawn = draw_overlay(big, np.pad(labels, ((0, 292), (0, 492))), side)
+        assert (
+            np.asarray(drawn)
+            == np.asarray(
+                draw_overlay(big, [np.pad(mask, ((0, 292), (0, 492))) for mask in masks], side)
+            )
+        ).all()
 
 
 def test_overlay_sizes():
@@ -114,7 +122,3 @@ def test_the_count_is_stamped_into_the_corner_only():
     changed = np.argwhere((plain != stamped).any(axis=-1))
     assert len(changed) > 0
     assert changed.max(axis=0)[0] < 30
-
-
-def test_count_text():
-    assert [count_text(n) for n in (0, 1, 2)] == ["0 objects", "1 object", "2 objects"]

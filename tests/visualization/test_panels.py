@@ -14,7 +14,6 @@ from recseg_d2.visualization.panels import (
     font,
     lay_out,
     resize_image,
-    resize_masks,
     shorten,
 )
 
@@ -56,27 +55,6 @@ def test_small_images_grow_by_nearest():
     assert set(np.unique(grown)) == {0, 255}
     assert (grown[:, :2] == 0).all()
     assert (grown[:, 2:] == 255).all()
-
-
-def test_masks_keep_half_covered_pixels_when_they_shrink():
-    mask = np.zeros((1, 4, 4), dtype=bool)
-    mask[0, :2, :2] = True  # all of the first pixel
-    mask[0, 0, 2:] = True  # half of the second
-    mask[0, 3, 0] = True  # a quarter of the third
-    assert resize_masks(mask, (2, 2))[0].tolist() == [[True, True], [False, False]]
-
-
-def test_one_pixel_survives_shrinking():
-    mask = np.zeros((1, 1000, 1000), dtype=bool)
-    mask[0, 503, 711] = True
-    small = resize_masks(mask, (10, 10))[0]
-    assert np.argwhere(small).tolist() == [[5, 7]]
-
-
-@pytest.mark.parametrize("size", [(3, 4), (8, 9)])
-def test_no_masks_and_empty_masks_resize(size):
-    assert resize_masks(np.zeros((0, 6, 7), bool), size).shape == (0, *size)
-    assert not resize_masks(np.zeros((2, 6, 7), bool), size).any()
 
 
 def test_layout_places_panels_and_leaves_holes():

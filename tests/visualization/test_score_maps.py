@@ -10,8 +10,8 @@ from PIL import Image
 
 from recseg_d2.config import load_config
 from recseg_d2.data.annotations import label_map_to_annotations
-from recseg_d2.visualization.dataset_proposals import draw_dataset_proposals, trace_proposals
-from recseg_d2.visualization.score_maps import ProposalTrace, best_of, draw_proposals
+from recseg_d2.visualization.pictures import draw_pictures, proposal_trace
+from recseg_d2.visualization.score_maps import ProposalTrace, draw_proposals
 
 SIDE = 48
 CAPTION = 18 + 6  # a caption's line and the gap below a panel
@@ -53,17 +53,6 @@ def test_a_row_for_each_row_of_parts(image):
     assert wide.width == 6 + 7 * (SIDE + 6)
 
 
-def test_the_best_of_all_proposals_is_found():
-    found = trace().masks
-    truth = np.stack([found[2], np.roll(found[0], 1, axis=1), np.zeros_like(found[0])])
-    best, overlap = best_of(truth, found)
-    assert best[:2].tolist() == [2, 0]
-    assert overlap.tolist() == [1.0, pytest.approx(14 / 16), 0.0]
-    best, overlap = best_of(truth, found[:0])
-    assert (best == 0).all()
-    assert (overlap == 0).all()
-
-
 def test_missed_objects_are_red(image):
     grey = np.full_like(image, 128)
     truth = np.zeros((1, 30, 40), dtype=bool)
@@ -71,6 +60,11 @@ def test_missed_objects_are_red(image):
     assert red_pixels(draw_proposals(grey, trace(None, 0), truth, SIDE)) > 20
     covered = draw_proposals(grey, trace(None, 0), trace().masks[:1], SIDE)
     assert red_pixels(covered) == 0
+    half = trace().masks[:1].copy()
+    half[0, 6:12] = False  # an overlap of one half: found
+    assert red_pixels(draw_proposals(grey, trace(None, 0), half, SIDE)) == 0
+    half[0, 5] = False
+    assert red_pixels(draw_proposals(grey, trace(None, 0), half, SIDE)) > 20
 
 
 def red_pixels(figure: Image.Image) -> int:
@@ -86,17 +80,26 @@ def tiny_model(*more: str):
     return build_model(load_config("instancefcn_synthetic.yaml", [*options, *scales, *more])).eval()
 
 
+def traced(model, image) -> dict:
+    with torch.no_grad():
+        (output,) = model.traced_inference([{"image": torch.from_numpy(image).permute(2, 0, 1)}])
+    return output
+
+
 def test_the_trace_is_of_the_models_own_proposals(image):
     model = tiny_model()
-    tensor = torch.from_numpy(image).permute(2, 0, 1)
-    found = trace_proposals(model, tensor, (30, 40))
+    output = traced(model, image)
     with torch.no_grad():
-        proposals = model([{"image": tensor}])[0]["proposals"]
-    filled = found.masks[found.masks.any(axis=(1, 2))]
-    assert (filled == proposals.pred_masks.numpy()).all()
+        (again,) = model([{"image": torch.from_numpy(image).permute(2, 0, 1)}])
+    assert again.keys() == {"proposals", "instances"}
+    assert (again["proposals"].pred_masks == output["proposals"].pred_masks).all()
+    found = proposal_trace(model, output)
+    assert (found.masks == again["proposals"].pred_masks.numpy()).all()
     assert found.maps.shape == (9, *found.objectness.shape)
     assert 0 < len(found.instances) == len(found.windows) == len(found.scores) <= 12
-    assert found.scores[0] == pytest.approx(float(proposals.objectness_logits[0].sigmoid()))
+    assert found.scores[0] == pytest.approx(
+        float(again["proposals"].objectness_logits[0].sigmoid())
+    )
     mask = found.instances[0]
     y, x, height, width = found.windows[0] * np.array([30, 40, 30, 40])
     rows, columns = np.nonzero(mask)
@@ -111,16 +114,11 @@ def test_files_of_a_data_set(image, tmp_path, head):
     labels[3:20, 5:30] = 1
     record = {"file_name": str(tmp_path / "one.png"), "image_id": "a/1"}
     with_truth = {**record, "image_id": 2, "annotations": label_map_to_annotations(labels)}
-    input_ = {"image": torch.from_numpy(image).permute(2, 0, 1)}
     sides = ["MODEL.INSTANCE_FCN.HEAD.WINDOW", "14", "MODEL.INSTANCE_FCN.HEAD.MASK_SIDE", "28"]
-    model = tiny_model(
-        "MODEL.INSTANCE_FCN.HEAD.MASK_HEAD", head, *(sides if head == "deepmask" else [])
-    )
-    files = draw_dataset_proposals(model, [record, with_truth], [input_] * 2, tmp_path / "out", 48)
-    assert [f.name for f in files] == ["proposals_a_1.png", "proposals_2.png"]
-    heights = [Image.open(f).height for f in files]
-    assert (heights[0] > 5 * (36 + CAPTION)) == (head == "assembling")
-
-
-def test_other_models_have_no_such_figure(tmp_path):
-    assert draw_dataset_proposals(torch.nn.Identity(), [], [], tmp_path) == []
+    more = sides if head == "deepmask" else []
+    model = tiny_model("MODEL.INSTANCE_FCN.HEAD.MASK_HEAD", head, *more)
+    outputs = [traced(model, image)] * 2
+    files = draw_pictures(model, [record, with_truth], outputs, tmp_path / "out", side=48)
+    names = ["montage", "sequence_a_1", "sequence_2", "proposals_a_1", "proposals_2"]
+    assert [f.stem for f in files] == names
+    assert (Image.open(files[3]).height > 5 * (36 + CAPTION)) == (head == "assembling")

@@ -62,6 +62,11 @@ class _Pixels(NamedTuple):
     has_opacity: bool
 
 
+def is_image_name(path: Path) -> bool:
+    """Whether a file is called as images are; hidden ones, as macOS leaves them, are none."""
+    return path.suffix.lower() in IMAGE_EXTENSIONS and not path.name.startswith(".")
+
+
 def limit_pixels(most: int) -> None:
     """Set the most pixels that an image may have; a small file can hold one that fills the memory.
 

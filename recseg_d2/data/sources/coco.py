@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 ZEBRA_IMAGES, ZEBRA_SEED = 1000, 0
 VAL5K = 5000
 # Table 5 of Ren & Zemel 2017: MWCov, MUCov, |DiC| and the share of images counted right; no class.
-ZEBRA_EVALUATION = {"evaluator_type": "leaf", "metrics": ("mwcov", "mucov", "dic", "countacc")}
+ZEBRA_EVALUATION = {"evaluator_type": "label_map", "metrics": ("mwcov", "mucov", "dic", "countacc")}
 
 
 class CocoImage(NamedTuple):

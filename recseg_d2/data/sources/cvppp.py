@@ -40,7 +40,7 @@ from recseg_d2.data.sources.labelled_images import LabelledImage, LabelledImages
 from recseg_d2.errors import UserError
 
 SPLITS = ("train", "val", "rsis_train", "rsis_val", "trainval", "test")
-LEAVES = {"thing_classes": ("leaf",), "evaluator_type": "leaf"}
+LEAVES = {"thing_classes": ("leaf",), "evaluator_type": "label_map"}
 
 REN_SEED, REN_TRAIN_SHARE = 2, 0.8
 RSIS_TRAIN_SHARE = 96 / 128

@@ -31,7 +31,7 @@ SPLITS = {
 # Cars are scored by the metrics of the paper's table 3, and the count.
 CAR_METADATA = {
     "thing_classes": ("car",),
-    "evaluator_type": "leaf",
+    "evaluator_type": "label_map",
     "metrics": ("mwcov", "mucov", "avgfp", "avgfn", "dic"),
 }
 

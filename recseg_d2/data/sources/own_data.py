@@ -46,7 +46,7 @@ def open_own_data(
 ) -> DataSource:
     """Open data in one of the forms of the module's docstring.
 
-    Label maps are evaluated as "leaf", Pascal VOC's form as "voc_segm", COCO's as "coco". The
+    Label maps are evaluated as "label_map", Pascal VOC's form as "voc_segm", COCO's as "coco". The
     classes are VOC's twenty, or the file's categories in the order of their ids; categories of one
     name are one class.
 

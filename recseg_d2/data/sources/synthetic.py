@@ -75,7 +75,7 @@ class Rosettes(Synthetic):
 
     size: int = rosettes.REFERENCE_SIZE
     drawing: ClassVar[str] = "rosettes"
-    METADATA: ClassVar = {"thing_classes": ("leaf",), "evaluator_type": "leaf"}
+    METADATA: ClassVar = {"thing_classes": ("leaf",), "evaluator_type": "label_map"}
 
     def draw_labels(self, seed: int) -> tuple[np.ndarray, None]:
         """The label map; leaves are of one class."""

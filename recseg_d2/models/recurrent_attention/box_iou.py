@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from recseg_d2.layers.boxes import fill_corners, pad_corners
+from recseg_d2.layers.boxes import box_iou, fill_corners, pad_corners
 from recseg_d2.layers.matching import soft_iou_matrix
 from recseg_d2.models.recurrent_attention.options import BoxIoUOptions
 from recseg_d2.structures import InstanceTargets
@@ -68,27 +68,9 @@ class BoxIoU:
         if self.options.measure == "gaussian":
             return soft_iou_matrix(box_logits.sigmoid(), padded.maps)
         if self.options.measure == "coordinates":
-            return corner_iou_matrix(corners, padded.corners)
+            return box_iou(corners, padded.corners, EPS)
         height, width = padded.maps.shape[2:]
         return wasserstein_matrix(corners, padded.corners, REACH * math.sqrt(height * width))
-
-
-def corner_iou_matrix(predicted: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """IoU of boxes by their corners.
-
-    Args:
-        predicted: (B, T, 4) x1 y1 x2 y2.
-        targets: (B, N, 4), in the same units.
-
-    Returns:
-        (B, T, N).
-    """
-    a, b = predicted[:, :, None], targets[:, None]
-    low = torch.maximum(a[..., :2], b[..., :2])
-    high = torch.minimum(a[..., 2:], b[..., 2:])
-    intersection = (high - low).clamp(min=0).prod(dim=-1)
-    areas = [(x[..., 2:] - x[..., :2]).clamp(min=0).prod(dim=-1) for x in (a, b)]
-    return intersection / (areas[0] + areas[1] - intersection + EPS)
 
 
 def wasserstein_matrix(

@@ -14,7 +14,7 @@ from recseg_d2.data.synthetic.layouts import export_dataset
 from recseg_d2.data.synthetic.layouts.drawn import numbered_scenes
 from recseg_d2.data.validation import validate_dicts
 from recseg_d2.errors import UserError
-from recseg_d2.metrics.registry import metric_keys
+from recseg_d2.metrics import select_metrics
 
 SQUARE = [[1.0, 1.0, 4.0, 1.0, 4.0, 4.0, 1.0, 4.0]]
 CROWD = {"size": [6, 8], "counts": [0, 6, 42]}  # the first column
@@ -159,13 +159,14 @@ def test_names_and_ids_of_coco():
 
 def test_builtin_names():
     sizes = {"zebra_train": 1, "zebra_val": 1, "2014_train": 80, "2014_val5k": 80}
-    kinds = {"zebra": "leaf", "2014": "coco"}
+    kinds = {"zebra": "label_map", "2014": "coco"}
     for name, count in sizes.items():
         metadata = MetadataCatalog.get(f"recseg_coco_{name}")
         assert len(metadata.thing_classes) == count
         assert metadata.evaluator_type == kinds[name.split("_")[0]]
     zebras = MetadataCatalog.get("recseg_coco_zebra_val")
-    assert metric_keys(zebras.metrics) == ("MWCov", "MUCov", "DiC", "absDiC", "CountAcc")
+    keys = [one.key for one in select_metrics(zebras.metrics)]
+    assert keys == ["MWCov", "MUCov", "DiC", "absDiC", "CountAcc"]
     assert DatasetCatalog["recseg_coco_zebra_train"].sample == 1000
     assert DatasetCatalog["recseg_coco_2014_val5k"].first == 5000
 

@@ -74,7 +74,7 @@ def test_builtin_names_and_metadata():
         for name in (f"cvppp_a1_{split}", f"cvppp2017_a1_{split}"):
             assert name in DatasetCatalog.list()
             assert MetadataCatalog.get(name).thing_classes == ["leaf"]
-            assert MetadataCatalog.get(name).evaluator_type == "leaf"
+            assert MetadataCatalog.get(name).evaluator_type == "label_map"
 
 
 def test_folder_layout(folders, new_name):

@@ -86,7 +86,7 @@ def test_builtin_names_and_metadata():
         metadata = MetadataCatalog.get(f"recseg_kitti_{split}")
         assert f"recseg_kitti_{split}" in DatasetCatalog.list()
         assert metadata.thing_classes == ["car"]
-        assert metadata.evaluator_type == "leaf"
+        assert metadata.evaluator_type == "label_map"
         assert metadata.metrics == ("mwcov", "mucov", "avgfp", "avgfn", "dic")
 
 

@@ -90,7 +90,7 @@ def exact_output(record):
 
 @pytest.mark.parametrize(
     ("cars_only", "expected"),
-    [(False, {"segm": {"AP": 100.0}}), (True, {"leaf": {"MWCov": 100.0, "AvgFP": 0.0}})],
+    [(False, {"segm": {"AP": 100.0}}), (True, {"label_map": {"MWCov": 100.0, "AvgFP": 0.0}})],
 )
 def test_exact_predictions_score_full_marks(root, new_name, tmp_path, cars_only, expected):
     name = new_name()
@@ -112,7 +112,7 @@ def test_builtin_names_and_metadata():
         metadata = MetadataCatalog.get(f"recseg_kitti2015_{split}")
         assert (metadata.thing_classes, metadata.evaluator_type) == (list(CLASSES), "coco")
         metadata = MetadataCatalog.get(f"recseg_kitti2015_car_{split}")
-        assert (metadata.thing_classes, metadata.evaluator_type) == (["car"], "leaf")
+        assert (metadata.thing_classes, metadata.evaluator_type) == (["car"], "label_map")
         assert "mwcov" in metadata.metrics
 
 

@@ -65,7 +65,7 @@ def test_metadata(new_name, folder):
     LabelMaps(name, folder / "images", folder / "labels", ("nucleus",)).register(source="a test")
     metadata = MetadataCatalog.get(name)
     assert metadata.thing_classes == ["nucleus"]
-    assert metadata.evaluator_type == "leaf"
+    assert metadata.evaluator_type == "label_map"
     assert metadata.source == "a test"
 
 
@@ -120,7 +120,7 @@ def test_one_folder_with_suffixes(tmp_path):
         Image.fromarray(np.zeros((6, 9), np.uint8)).save(tmp_path / f"{stem}_fg.png")
     source = open_own_data("plants", tmp_path)
     assert [r["image_id"] for r in source()] == ["p1", "p2"]
-    assert source.metadata()["evaluator_type"] == "leaf"
+    assert source.metadata()["evaluator_type"] == "label_map"
 
 
 def test_missing_label_map_is_refused_and_idle_one_is_mentioned(load, folder, caplog):

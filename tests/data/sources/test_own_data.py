@@ -71,7 +71,7 @@ def test_label_maps(tmp_path, load):
     LAYOUTS["label_maps"](tmp_path, "train", [0, 1, 2], SIZE)
     dicts, metadata = load(tmp_path / "train", one_class=True)
     assert len(dicts) == 3
-    assert (metadata.evaluator_type, metadata.thing_classes) == ("leaf", ["object"])
+    assert (metadata.evaluator_type, metadata.thing_classes) == ("label_map", ["object"])
     counts = sorted(len(r["annotations"]) for r in dicts)
     assert len(load(tmp_path / "train", min_objects=counts[-1])[0]) == counts.count(counts[-1])
 

@@ -19,7 +19,7 @@ def test_builtin_names_and_metadata():
         assert name in DatasetCatalog.list()
         metadata = MetadataCatalog.get(name)
         assert metadata.thing_classes == ["leaf"]
-        assert metadata.evaluator_type == "leaf"
+        assert metadata.evaluator_type == "label_map"
     assert len(DatasetCatalog.get("synthetic_rosettes_dev")) == 200
 
 

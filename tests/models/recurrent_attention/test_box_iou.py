@@ -5,12 +5,7 @@ import torch
 from torch.autograd import gradcheck
 
 from recseg_d2.losses.targets import build_targets
-from recseg_d2.models.recurrent_attention.box_iou import (
-    REACH,
-    BoxIoU,
-    corner_iou_matrix,
-    wasserstein_matrix,
-)
+from recseg_d2.models.recurrent_attention.box_iou import REACH, BoxIoU, wasserstein_matrix
 from recseg_d2.models.recurrent_attention.options import BoxIoUOptions
 
 
@@ -20,14 +15,6 @@ def targets_of(*boxes, size=(8, 10)):
     for mask, (y1, y2, x1, x2) in zip(masks, boxes, strict=True):
         mask[y1:y2, x1:x2] = True
     return build_targets([masks], [torch.zeros(len(boxes)).long()], size, max_objects=9)
-
-
-def test_corner_iou_by_hand():
-    predicted = torch.tensor([[[0.0, 0.0, 2.0, 2.0], [5.0, 5.0, 6.0, 6.0]]])
-    targets = torch.tensor([[[1.0, 0.0, 3.0, 2.0], [0.0, 0.0, 0.0, 0.0]]])
-    table = corner_iou_matrix(predicted, targets)
-    assert table.shape == (1, 2, 2)
-    assert table[0].tolist() == [[pytest.approx(1 / 3), 0.0], [0.0, 0.0]]
 
 
 def test_padded_maps():

@@ -1,0 +1,82 @@
+"""No evaluator, output or figure needs the masks of all objects of an image at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from detectron2.structures import Boxes, Instances
+from one_at_a_time import one_at_a_time
+from PIL import Image
+
+from recseg_d2.engine.outputs import OUTPUTS, PredictedImage, PredictionWriter
+from recseg_d2.evaluation import (
+    ClassAgnosticCOCOEvaluator,
+    LabelMapEvaluator,
+    PredictionRecorder,
+    SegmentProposalEvaluator,
+    VocSegmEvaluator,
+)
+from recseg_d2.visualization.pictures import draw_pictures
+
+
+@pytest.fixture
+def found(truth) -> Instances:
+    """Three masks over the first image, that overlap each other."""
+    masks = np.stack([truth["a"] == 2, truth["a"] > 0, np.roll(truth["a"], 1, axis=1) == 1])
+    return Instances(
+        truth["a"].shape,
+        pred_masks=torch.from_numpy(masks),
+        pred_boxes=Boxes(torch.tensor([[2.0, 0, 4, 4], [0, 0, 4, 4], [1, 0, 3, 4]])),
+        scores=torch.tensor([0.5, 0.25, 0.75]),
+        pred_classes=torch.zeros(3, dtype=torch.int64),
+        step=torch.tensor([2, 0, 1]),
+    )
+
+
+EVALUATORS = [
+    LabelMapEvaluator,
+    VocSegmEvaluator,
+    ClassAgnosticCOCOEvaluator,
+    PredictionRecorder,
+    lambda name, folder: SegmentProposalEvaluator(name, folder, limits=(1, 2)),
+    lambda name, folder: PredictionRecorder(name, folder, limit=2),
+]
+
+
+def files(folder) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.*")}
+
+
+@pytest.mark.parametrize("make", EVALUATORS)
+def test_evaluators(make, register, found, tmp_path):
+    name, results = register(), []
+    for folder, instances in ((tmp_path / "1", found), (tmp_path / "2", one_at_a_time(found))):
+        if make is LabelMapEvaluator:
+            evaluator = make(name, output_dir=folder)
+        else:
+            evaluator = make(name, folder)
+        evaluator.reset()
+        record = {"image_id": 100, "file_name": "images/a.png"}
+        evaluator.process([record], [{"instances": instances}])
+        results.append(evaluator.evaluate())
+    torch.testing.assert_close(*results, equal_nan=True)
+    saved, again = files(tmp_path / "1"), files(tmp_path / "2")
+    saved = {name: content for name, content in saved.items() if not name.endswith(".pth")}
+    assert saved == {name: content for name, content in again.items() if not name.endswith(".pth")}
+
+
+def test_outputs_and_pictures(found, tmp_path):
+    height, width = found.image_size
+    image = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    record = {"file_name": str(tmp_path / "a.png"), "image_id": "a"}
+    for folder, instances in ((tmp_path / "1", found), (tmp_path / "2", one_at_a_time(found))):
+        writer = PredictionWriter(folder, list(OUTPUTS))
+        writer.add(PredictedImage(tmp_path / "a.png", image, instances))
+        writer.finish()
+        model = torch.nn.Identity()
+        draw_pictures(model, [record], [{"instances": instances}], folder / "pictures")
+    saved = files(tmp_path / "1")
+    assert len(saved) == len(OUTPUTS) + 3  # the list of images, a montage, a sequence
+    assert saved == files(tmp_path / "2")
