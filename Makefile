@@ -14,6 +14,7 @@ benchmark: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m recseg_d2.config.reference > docs/configs.md
+	$(BIN)/python -m recseg_d2.model_zoo.page > MODEL_ZOO.md
 
 test: lint types
 	$(BIN)/python -m pytest -n 2

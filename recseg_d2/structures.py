@@ -8,10 +8,11 @@ Shape letters, used in every module of the package:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
@@ -118,3 +119,97 @@ class MaskProposals:
             torch.cat([part.boxes for part in parts]),
             parts[0].size,
         )
+
+
+class LabelMapMasks:
+    """N masks that hold memory for one: what ``Instances.pred_masks`` may be instead of a tensor.
+
+    An image of 2048 x 2048 pixels with 500 instances takes 2 GiB as N masks and 16 MiB as a label
+    map. Indexing with a number gives one mask as a tensor, anything else some of the masks; numpy
+    gets all of them as one array where it asks for it.
+
+    Args:
+        labels: (H, W) integer tensor.
+        numbers: (N,) int64, the label of each mask; a label that is not among them is background.
+    """
+
+    def __init__(self, labels: torch.Tensor, numbers: torch.Tensor) -> None:
+        self.labels, self.numbers = labels, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def shape(self) -> torch.Size:
+        """(N, H, W), as that of the tensor it stands for."""
+        return torch.Size([len(self), *self.labels.shape])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the label map is."""
+        return self.labels.device
+
+    def __getitem__(self, index: Any) -> Any:
+        """One mask, (H, W) bool, for a number; ``LabelMapMasks`` for a slice, list or tensor."""
+        if isinstance(index, (int, np.integer)):
+            return self.labels == self.numbers[index]
+        return LabelMapMasks(self.labels, self.numbers[index])
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        for number in self.numbers:
+            yield self.labels == number
+
+    def to(self, *args: Any, **kwargs: Any) -> LabelMapMasks:
+        """The same on another device."""
+        device = torch.empty(0, device=self.device).to(*args, **kwargs).device
+        return LabelMapMasks(self.labels.to(device), self.numbers.to(device))
+
+    def cpu(self) -> LabelMapMasks:
+        """The same on the CPU."""
+        return self.to("cpu")
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """All masks, (N, H, W) bool."""
+        return self.labels[None] == self.numbers[:, None, None]
+
+    def numpy(self) -> np.ndarray:
+        """All masks, (N, H, W) bool."""
+        return self.tensor.cpu().numpy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """All masks as numpy sees them, (N, H, W) bool."""
+        masks = self.numpy()
+        return masks if dtype is None else masks.astype(dtype)
+
+    def areas(self) -> torch.Tensor:
+        """(N,) int64 pixels of each mask."""
+        top = int(max(self.labels.max(), self.numbers.max())) if len(self) else 0
+        return torch.bincount(self.labels.flatten().long(), minlength=top + 1)[self.numbers]
+
+    def boxes(self) -> torch.Tensor:
+        """(N, 4) float tight boxes x1 y1 x2 y2; zeros for a mask without a pixel."""
+        boxes = torch.zeros(len(self), 4, device=self.device)
+        rows, columns = torch.nonzero(self.labels, as_tuple=True)
+        if not len(self) or not len(rows):
+            return boxes
+        found = self.labels[rows, columns].long()
+        top = int(max(found.max(), self.numbers.max())) + 1
+        far = max(self.labels.shape)
+        for edge, place in ((0, columns), (1, rows)):
+            low = torch.full((top,), far, device=self.device)
+            high = torch.full((top,), -1, device=self.device)
+            low.scatter_reduce_(0, found, place, "amin")
+            high.scatter_reduce_(0, found, place, "amax")
+            boxes[:, edge], boxes[:, edge + 2] = low[self.numbers], high[self.numbers] + 1
+        boxes[boxes[:, 2] <= 0] = 0
+        return boxes
+
+    def label_map(self) -> torch.Tensor:
+        """(H, W) int32: 0 is background, k + 1 mask k."""
+        top = int(max(self.labels.max(), self.numbers.max())) if len(self) else 0
+        new = torch.zeros(
+            max(top, int(self.labels.max())) + 1, dtype=torch.int32, device=self.device
+        )
+        new[self.numbers] = torch.arange(1, len(self) + 1, dtype=torch.int32, device=self.device)
+        return new[self.labels.long()]

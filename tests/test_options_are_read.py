@@ -21,6 +21,14 @@ from recseg_d2.models.recurrent_attention.feeding import feeding_probability
 from recseg_d2.models.recurrent_attention.options import RecurrentAttentionOptions
 
 SIZE = (32, 32)
+DENSE = [
+    *("MODEL.RESIDUAL_ENCODER.WIDTHS", (4, 4, 4), "MODEL.NUM_CLASSES", 2),
+    *("INPUT.SIMILARITY_CROP.SIZE", 32, "SOLVER.MAX_ITER", 1, "SOLVER.IMS_PER_BATCH", 1),
+    *("MODEL.DENSE_ATTENTION.TILING.SIDE", 24, "MODEL.DENSE_ATTENTION.TILING.OVERLAP", 8),
+    *("MODEL.DENSE_ATTENTION.TEST.HEAT_THRESH", 0.0, "MODEL.DENSE_ATTENTION.TEST.MAX_OBJECTS", 3),
+    *("MODEL.DENSE_ATTENTION.TEST.SCORE_THRESH", 0.0, "MODEL.DENSE_ATTENTION.TEST.MIN_AREA", 1),
+    *("DATASETS.TRAIN", ("read_me",), "DATASETS.TEST", ()),
+]
 TRAINING = [
     *("MODEL.SEQUENTIAL.IMAGE_SIZE", SIZE, "MODEL.SMALL_ENCODER.WIDTHS", (4, 6)),
     *("MODEL.RSIS.HIDDEN_WIDTHS", (6, 4), "MODEL.NUM_CLASSES", 2, "MODEL.RSIS.BOX_HEAD", True),
@@ -84,6 +92,10 @@ def test_every_option_is_read(monkeypatch, tmp_path, dataset):
 
     (training,) = phase_configs(config("rsis_small.yaml", *TRAINING)).values()
     run_phase(training, resume=False)
+    (dense,) = phase_configs(config("dense_small.yaml", *DENSE)).values()
+    run_phase(dense, resume=False)
+    for kind in ("percentiles", "range"):
+        step_and_predict(config("dense_small.yaml", *DENSE, "INPUT.INTENSITY.KIND", kind), tmp_path)
     for source in ("head", "folder"):
         ris = ["MODEL.RIS.CLASS_SOURCE", source, "MODEL.RIS.SEMANTIC_FOLDER.PATH", str(tmp_path)]
         ris += ["MODEL.RIS.SEMANTIC_FOLDER.LABEL_IDS", (0, 1)]

@@ -1,4 +1,4 @@
-"""VGG-16 and the small encoder as Detectron2 backbones."""
+"""Encoders with one map an octave, from stride 2 on, as Detectron2 backbones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone
 
 from recseg_d2.config import read_options
+from recseg_d2.layers.efficientnet import EfficientNetLite
+from recseg_d2.layers.residual_encoder import ResidualEncoder, ResidualEncoderOptions
 from recseg_d2.layers.small_encoder import SmallEncoder, SmallEncoderOptions
 from recseg_d2.layers.vgg import VGG16
 
@@ -34,6 +36,43 @@ class VGG16Backbone(VGG16, Backbone):
     def output_shape(self) -> dict[str, ShapeSpec]:
         """Channels and stride of each feature."""
         return _shapes(self.widths)
+
+
+class ResidualEncoderBackbone(ResidualEncoder, Backbone):
+    """The residual encoder; features are named s2, s4, s8 ... by their stride."""
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:  # type: ignore[override]
+        """(B, channels, H, W) -> features by name."""
+        return _by_stride(ResidualEncoder.forward(self, image))
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        """Channels and stride of each feature."""
+        return _shapes(self.widths)
+
+
+class EfficientNetLiteBackbone(EfficientNetLite, Backbone):
+    """EfficientNet-Lite0; features are named s2 to s32 by their stride."""
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:  # type: ignore[override]
+        """(B, 3, H, W) -> features by name."""
+        return _by_stride(EfficientNetLite.forward(self, image))
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        """Channels and stride of each feature."""
+        return _shapes(tuple(self.widths))
+
+
+@BACKBONE_REGISTRY.register()
+def build_residual_encoder_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
+    """The residual encoder of MODEL.RESIDUAL_ENCODER."""
+    options = read_options(cfg, ResidualEncoderOptions)
+    return ResidualEncoderBackbone(options, input_shape.channels or 3)
+
+
+@BACKBONE_REGISTRY.register()
+def build_efficientnet_lite0_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
+    """EfficientNet-Lite0 with the names of the distributed ImageNet weights."""
+    return EfficientNetLiteBackbone(input_shape.channels or 3)
 
 
 @BACKBONE_REGISTRY.register()

@@ -11,9 +11,11 @@ from pathlib import Path
 from detectron2.config import CfgNode
 from detectron2.utils.logger import setup_logger
 
-from recseg_d2.config import get_config_file, get_recseg_cfg, load_config
+from recseg_d2.config import get_config_file, get_recseg_cfg, load_config, parse_config
 from recseg_d2.data.io.images import IMAGE_EXTENSIONS, is_image_name
 from recseg_d2.errors import UserError
+from recseg_d2.model_zoo import Card, get_checkpoint, read_card
+from recseg_d2.model_zoo.registry import PREFIX
 
 TRAINED_CONFIG = "config.yaml"  # what training leaves in its output folder
 TRAINED_WEIGHTS = "model_final.pth"
@@ -30,7 +32,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         required=True,
         metavar="FILE_OR_FOLDER",
-        help="a checkpoint, or the output folder of a training run",
+        help="a checkpoint, the output folder of a training run, or recseg://NAME of the model zoo",
     )
     parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at a time")
     parser.add_argument(
@@ -80,14 +82,14 @@ def load_model_config(args: argparse.Namespace) -> CfgNode:
         UserError: a file is missing, or a key or value is wrong.
     """
     weights = _weights_file(args.weights)
-    config_file = _config_file(args.config_file, weights)
-    cfg = load_config(config_file, args.opts)
+    cfg = _config_of(args.config_file, weights, args.opts)
     cfg.MODEL.WEIGHTS = weights
     if args.score_thresh is not None:
         if not 0 <= args.score_thresh <= 1:
             raise UserError(f"--score-thresh is {args.score_thresh}; expected 0 to 1.")
         cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = args.score_thresh
         cfg.MODEL.INSTANCE_FCN.TEST.INSTANCE_SCORE_THRESH = args.score_thresh
+        cfg.MODEL.DENSE_ATTENTION.TEST.SCORE_THRESH = args.score_thresh
     cfg.freeze()
     return cfg
 
@@ -149,6 +151,24 @@ def _weights_file(weights: str) -> str:
         f"--weights: there is no {TRAINED_WEIGHTS} in {folder}; name one of the checkpoints in it "
         f"({', '.join(there) or 'there are none'}), or finish the training."
     )
+
+
+def _config_of(name: str | None, weights: str, opts: Sequence[str]) -> CfgNode:
+    """The config that is named, or that the weights bring, or that lies beside them."""
+    if name is None and (card := card_of(weights)) is not None:
+        return parse_config(card.config, weights, opts)
+    return load_config(_config_file(name, weights), opts)
+
+
+def card_of(weights: str) -> Card | None:
+    """What a published weights file says of itself; None for checkpoints of a training.
+
+    Raises:
+        UserError: there is no such model in the zoo, or the file cannot be read.
+    """
+    if weights.startswith(PREFIX):
+        return read_card(get_checkpoint(weights.removeprefix(PREFIX)))
+    return read_card(weights) if Path(weights).is_file() else None
 
 
 def _config_file(name: str | None, weights: str) -> Path:

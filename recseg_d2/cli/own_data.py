@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from recseg_d2.data.catalog import unregister
+from recseg_d2.data.sources.base import Fold
 from recseg_d2.data.sources.own_data import Reading, open_own_data, words_for_forms
 from recseg_d2.errors import UserError
 
@@ -54,13 +55,16 @@ def add_decode_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def register_given(name: str, place: str, args: argparse.Namespace) -> None:
+def register_given(
+    name: str, place: str, args: argparse.Namespace, fold: Fold | None = None
+) -> None:
     """Register data of the command line, in place of that of an earlier call in this process.
 
     Args:
         name: ``FOLDER_TRAIN``, ``FOLDER_VAL`` or a tool's own.
         place: the folder or file.
         args: with the options of ``add_own_data_options``.
+        fold: of the images, those to take; None for all.
 
     Raises:
         UserError: see ``open_own_data``.
@@ -76,7 +80,8 @@ def register_given(name: str, place: str, args: argparse.Namespace) -> None:
         components=args.components,
         background=tuple(args.background),
     )
-    source = open_own_data(name, place, reading, **{key: getattr(args, key) for key in names})
+    selection = {key: getattr(args, key) for key in names}
+    source = open_own_data(name, place, reading, fold=fold, **selection)
     unregister(name)
     source.register()
 

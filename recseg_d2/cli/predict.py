@@ -24,11 +24,11 @@ from recseg_d2.cli.model_options import (
     parse_arguments,
 )
 from recseg_d2.data.coco_results import categories_of
-from recseg_d2.data.io.images import read_bgr
+from recseg_d2.data.inputs import ImageReader
+from recseg_d2.data.io.images import for_display
 from recseg_d2.engine.outputs import DEFAULT_OUTPUTS, PredictedImage, PredictionWriter
 from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.errors import UserError
-from recseg_d2.meta_arch.sequential import SequentialModel
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -61,14 +61,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     left_out = {"overlays"} if args.no_overlays else set()
     outputs = [name for name in DEFAULT_OUTPUTS if name not in left_out]
     writer = PredictionWriter(args.output, [*outputs, *(["sequences"] if args.sequences else [])])
-    classes = _categories(predictor.cfg), isinstance(predictor.model, SequentialModel)
+    classes = _categories(predictor.cfg), getattr(predictor.model, "ordered", False)
     unreadable: list[Path] = []
     with tqdm(total=len(paths), unit="image", desc="predict") as progress:
-        readable = _read(paths, unreadable, progress)
+        readable = _read(paths, predictor.reader, unreadable, progress)
         for batch in batched(readable, args.batch_size):
             found = predictor(image for _, image in batch)
             for (path, image), instances in zip(batch, found, strict=True):
-                writer.add(PredictedImage(path, image[:, :, ::-1], instances, *classes))
+                rgb = for_display(image)[..., ::-1]
+                writer.add(PredictedImage(path, rgb, instances, *classes))
                 progress.update()
     writer.finish()
     print(f"{writer.num_images} images, {writer.num_instances} objects: {args.output}")
@@ -82,12 +83,12 @@ def _categories(cfg: CfgNode) -> list[dict[str, Any]]:
 
 
 def _read(
-    paths: Sequence[Path], unreadable: list[Path], progress: tqdm
+    paths: Sequence[Path], reader: ImageReader, unreadable: list[Path], progress: tqdm
 ) -> Iterator[tuple[Path, np.ndarray]]:
     """Each path with its pixels; those that cannot be read are named and left out."""
     for path in paths:
         try:
-            image = read_bgr(path)
+            image = reader.read(path)
         except UserError as error:
             unreadable.append(path)
             progress.write(f"skipped: {error}", file=sys.stderr)

@@ -1,6 +1,11 @@
 """``recseg train``: train and evaluate any model of any config.
 
+Without --config-file, the images and labels of --train-data decide on everything: the plan is
+printed with its reasons and kept in OUTPUT_DIR/plan.txt, and KEY VALUE pairs change any of it.
+
 Examples:
+    recseg train --train-data my/train --minutes 20
+    recseg train --train-data my/train --weights recseg://nuclei
     recseg train --config-file rsis_synthetic.yaml
     recseg train --config-file rsis_small.yaml --train-data my/train --val-data my/val
     recseg train --config-file ris_small.yaml --one-class --train-data my/annotations/train.json
@@ -28,15 +33,14 @@ from recseg_d2.cli.own_data import (
     OWN_DATA_HELP,
     add_decode_option,
     add_own_data_options,
-    register_given,
 )
+from recseg_d2.cli.planning import DEFAULT_FOLD, configure
 from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
-from recseg_d2.config import get_config_file, load_config, read_options
-from recseg_d2.config.options import InputOptions
+from recseg_d2.config import get_config_file
 from recseg_d2.data.catalog import check_registered
 from recseg_d2.data.examination import examine, refuse_unusable
 from recseg_d2.data.image_check import ImageChecker
-from recseg_d2.data.io.images import limit_pixels
+from recseg_d2.data.inputs import ImageReader
 from recseg_d2.data.resolution import working_size
 from recseg_d2.engine.checkpoints import SafeCheckpointer
 from recseg_d2.engine.launch import launch
@@ -48,12 +52,33 @@ from recseg_d2.files import make_folder
 
 logger = logging.getLogger(__name__)
 
+PLAN_FILE = "plan.txt"
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Detectron2's training options and this package's."""
     parser = default_argument_parser(epilog=__doc__)
     parser.add_argument("--train-data", metavar="PATH", help=OWN_DATA_HELP)
     parser.add_argument("--val-data", metavar="PATH", help="the same, for evaluation")
+    parser.add_argument(
+        "--fold",
+        metavar="K/N",
+        help="evaluate on part K of N of --train-data, drawn by SEED, and train on the rest; "
+        f"without --config-file and --val-data the default is {DEFAULT_FOLD}",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="set SOLVER.MAX_ITER to the iterations that fit into M minutes here, by timing the "
+        "first of them; for configs without phases",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="go on from a checkpoint, or recseg://NAME of the model zoo, whose config is taken "
+        "where --config-file names none; the same as MODEL.WEIGHTS",
+    )
     add_own_data_options(parser)
     add_decode_option(parser)
     parser.add_argument("--phase", default="", help="run this phase of SOLVER.PHASES alone")
@@ -69,7 +94,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(args: argparse.Namespace) -> dict[str, Any]:
     """What each process does: set up, then evaluate or run the phases."""
-    register_folders(args)
     cfg, phases = setup(args)
     examine_data(cfg, phases.values(), args.eval_only, not args.no_decode)
     if args.eval_only:
@@ -77,21 +101,9 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
     return run_phases(phases, run_phase, resume=args.resume)
 
 
-def register_folders(args: argparse.Namespace) -> None:
-    """Register the data of the command line, in this process."""
-    for name, place in ((FOLDER_TRAIN, args.train_data), (FOLDER_VAL, args.val_data)):
-        if place:
-            register_given(name, place, args)
-
-
 def setup(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
     """The complete config of a run, checked and frozen, and those of the phases to run."""
-    cfg = load_config(args.config_file, args.opts)
-    if args.train_data:
-        cfg.DATASETS.TRAIN = (FOLDER_TRAIN,)
-        cfg.DATASETS.TEST = ()
-    if args.val_data:
-        cfg.DATASETS.TEST = (FOLDER_VAL,)
+    cfg, plan = configure(args)
     phases = phase_configs(cfg)
     for phase in phases.values():
         check_config(phase)
@@ -109,6 +121,9 @@ def setup(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
         args.config_file = str(get_config_file(args.config_file))
     default_setup(cfg, args)
     setup_logger(output=cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="recseg_d2")
+    if plan is not None and comm.is_main_process():
+        logger.info("%s", plan)
+        (Path(cfg.OUTPUT_DIR) / PLAN_FILE).write_text(f"{plan}\n")
     return cfg, phases
 
 
@@ -118,12 +133,12 @@ def examine_data(cfg: CfgNode, phases: Iterable[CfgNode], eval_only: bool, decod
     Raises:
         UserError: some of it cannot be used.
     """
+    reader = ImageReader(cfg)
     parts = [cfg.DATASETS.TEST] if eval_only else []
     for phase in () if eval_only else phases:
         parts += [phase.DATASETS.TRAIN, phase.DATASETS.TEST]
-    limit_pixels(read_options(cfg, InputOptions).max_pixels)
     if comm.is_main_process():
-        images = ImageChecker(decode)
+        images = ImageChecker(decode, reader.frames, reader.check)
         for name in dict.fromkeys(name for part in parts for name in part):
             check_registered(name, "data set")
             refuse_unusable(name, examine(name, images, working_size(cfg)).report)

@@ -6,10 +6,10 @@ place in ``NODES``. ``docs/configs.md`` lists all keys.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from detectron2.config import CfgNode, get_cfg
@@ -25,10 +25,12 @@ from recseg_d2.config.options import (
     SolverOptions,
 )
 from recseg_d2.errors import UserError
+from recseg_d2.layers.residual_encoder import ResidualEncoderOptions
 from recseg_d2.layers.small_encoder import SmallEncoderOptions
 from recseg_d2.layers.small_pyramid import SmallPyramidOptions
 from recseg_d2.layers.vgg import Conv5VGG16Options
 from recseg_d2.models.convlstm.options import ConvLSTMOptions
+from recseg_d2.models.dense_attention.options import DenseAttentionOptions
 from recseg_d2.models.instance_fcn.options import InstanceFCNOptions
 from recseg_d2.models.mask_proposal_classifier.options import ClassifierOptions
 from recseg_d2.models.recurrent_attention.options import RecurrentAttentionOptions
@@ -44,6 +46,8 @@ NODES: dict[str, type] = {
     "MODEL.RSIS": ConvLSTMOptions,
     "MODEL.INSTANCE_FCN": InstanceFCNOptions,
     "MODEL.PROPOSAL_CLASSIFIER": ClassifierOptions,
+    "MODEL.DENSE_ATTENTION": DenseAttentionOptions,
+    "MODEL.RESIDUAL_ENCODER": ResidualEncoderOptions,
     "MODEL.SMALL_ENCODER": SmallEncoderOptions,
     "MODEL.SMALL_PYRAMID": SmallPyramidOptions,
     "MODEL.VGG16": Conv5VGG16Options,
@@ -108,7 +112,7 @@ def naming_keys() -> AbstractContextManager[None]:
     return nodes.naming_keys(NODES)
 
 
-def load_config(config_file: str | Path, opts: Sequence[str] = ()) -> CfgNode:
+def load_config(config_file: str | Path, opts: Sequence[Any] = ()) -> CfgNode:
     """Defaults, then a file (or a shipped config's name), then KEY VALUE pairs.
 
     MODEL.DEVICE becomes a device that this machine has.
@@ -116,12 +120,39 @@ def load_config(config_file: str | Path, opts: Sequence[str] = ()) -> CfgNode:
     Raises:
         UserError: no such file, or a key or value that the config refuses.
     """
-    cfg = get_recseg_cfg()
-    where = " with ".join(filter(None, [str(config_file), " ".join(map(str, opts))]))
-    try:
+
+    def merge(cfg: CfgNode) -> None:
         if config_file:
             # YAML tags can run code, and a config may come from anywhere
             cfg.merge_from_file(str(get_config_file(str(config_file))), allow_unsafe=False)
+
+    return _complete(merge, str(config_file), opts)
+
+
+def parse_config(text: str, source: str, opts: Sequence[Any] = ()) -> CfgNode:
+    """As ``load_config``, of a config's text.
+
+    Args:
+        text: YAML.
+        source: where it is from, for messages.
+        opts: KEY VALUE pairs.
+
+    Raises:
+        UserError: the text is no config, or a key or value is refused.
+    """
+
+    def merge(cfg: CfgNode) -> None:
+        cfg.merge_from_other_cfg(CfgNode(yaml.safe_load(text)))
+
+    return _complete(merge, source, opts)
+
+
+def _complete(merge: Callable[[CfgNode], None], source: str, opts: Sequence[Any]) -> CfgNode:
+    """Defaults, then what ``merge`` adds, then KEY VALUE pairs."""
+    cfg = get_recseg_cfg()
+    where = " with ".join(filter(None, [source, " ".join(map(str, opts))]))
+    try:
+        merge(cfg)
         cfg.merge_from_list(list(opts))
         check_options(cfg)
     except (OSError, KeyError, ValueError, AssertionError, yaml.YAMLError) as error:  # yacs'

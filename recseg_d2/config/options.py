@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from recseg_d2.errors import require
+from recseg_d2.layers.intensity import IntensityOptions
 from recseg_d2.postprocess.sequence import PostprocessOptions
 
 
@@ -50,17 +51,72 @@ class AffineOptions:
 
 
 @dataclass(frozen=True)
+class SimilarityCropOptions:
+    """The augmentation "similarity_crop": mirrored, turned and magnified crops of one size."""
+
+    size: int = 128  # pixels a side
+    log_scale: float = 0.4  # largest logarithm of the magnification, either way
+    rotation: float = 14.0  # largest turn beyond quarter turns, in degrees, in half of the crops
+
+    def __post_init__(self) -> None:
+        require(self.size >= 1, self, "size", "1 or more")
+
+
+@dataclass(frozen=True)
+class IntensityJitterOptions:
+    """The augmentation "intensity_jitter", where INPUT.INTENSITY brings values to one range."""
+
+    invert: float = 0.15  # probability that dark and bright change places
+    gamma: float = 0.5  # largest logarithm of the exponent, either way
+    contrast: float = 0.3  # largest logarithm of the contrast, either way
+    brightness: float = 0.15  # largest change, either way
+    gain: float = 0.15  # largest logarithm of a channel's gain, either way
+    noise: float = 0.06  # largest standard deviation of noise
+    blur: float = 1.0  # largest standard deviation of a Gaussian blur, in pixels
+
+    def __post_init__(self) -> None:
+        require(0 <= self.invert <= 1, self, "invert", "0 to 1")
+
+
+@dataclass(frozen=True)
+class FrameOptions:
+    """Which image of a file to read, where files hold several, and which of its channels."""
+
+    page: int = -1  # of a stack, from 0; -1: a file must hold a single image
+    axes: str = ""  # names the axes of a TIFF's array, such as "ZCYX"; "": as the file says
+    channels: tuple[int, ...] = ()  # to keep, from 0, in this order; (): all
+
+    def __post_init__(self) -> None:
+        require(self.page >= -1, self, "page", "0 or more, or -1")
+        require(all(c >= 0 for c in self.channels), self, "channels", "numbers from 0")
+
+
+@dataclass(frozen=True)
 class InputOptions:
     """How images reach a model."""
 
     # working: at the size that sequential models work at; shortest_edge: with their proportions,
-    # the shorter side as MIN_SIZE_TRAIN and MIN_SIZE_TEST say.
-    resize: Literal["working", "shortest_edge"] = "working"
+    # the shorter side as MIN_SIZE_TRAIN and MIN_SIZE_TEST say; scale: SCALE times their own size.
+    resize: Literal["working", "shortest_edge", "scale"] = "working"
+    scale: float = 1.0  # of "scale": what images are magnified by before a model sees them
+    intensity: IntensityOptions = field(default_factory=IntensityOptions)
     # Augmentations of training, in their order.
-    augs: tuple[Literal["hflip", "vflip", "transpose", "affine", "color"], ...] = ("hflip",)
+    augs: tuple[
+        Literal[
+            "hflip", "vflip", "transpose", "affine", "color", "similarity_crop", "intensity_jitter"
+        ],
+        ...,
+    ] = ("hflip",)
     affine: AffineOptions = field(default_factory=AffineOptions)
-    # Most pixels of an image; a small file can hold one that fills the memory.
-    max_pixels: int = 178_956_970
+    similarity_crop: SimilarityCropOptions = field(default_factory=SimilarityCropOptions)
+    intensity_jitter: IntensityJitterOptions = field(default_factory=IntensityJitterOptions)
+    frames: FrameOptions = field(default_factory=FrameOptions)
+    max_pixels: int = 178_956_970  # of an image; a small file can hold one that fills the memory
+    cache_mb: int = 512  # memory of a loading process for images that were read, in MB
+
+    def __post_init__(self) -> None:
+        require(self.scale > 0, self, "scale", "above 0")
+        require(self.max_pixels > 0, self, "max_pixels", "above 0")
 
 
 @dataclass(frozen=True)
@@ -85,7 +141,10 @@ class PlateauOptions:
 class SolverOptions:
     """Optimiser, averaging and phases."""
 
-    optimizer: Literal["SGD", "ADAM", "ADAMW"] = "ADAM"  # fused, with the usual PyTorch defaults
+    # Fused, with the usual PyTorch defaults. MUON moves matrices by orthogonal steps (Jordan et al.
+    # 2024) and everything else, and the backbone where BACKBONE_MULTIPLIER is not 1, by AdamW.
+    optimizer: Literal["SGD", "ADAM", "ADAMW", "MUON"] = "ADAM"
+    matrix_lr: float = 0.04  # learning rate of MUON's matrices; the schedule is that of BASE_LR
     backbone_multiplier: float = 1.0  # learning rate of the backbone, relative to the rest
     log_period: int = 20  # iterations between two lines of metrics.json and of the log
     ema_decay: float = 0.0  # of the average of weights that is evaluated and kept; 0 is off

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -110,13 +110,16 @@ def label_map_from_dict(record: dict[str, Any]) -> np.ndarray:
     return labels
 
 
-def pack_label_planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def pack_label_planes(
+    masks: Iterable[np.ndarray], shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pack masks into as few label maps as overlap allows, so that one warp moves many objects.
 
     Moving a label map with nearest-neighbour sampling moves each of its masks exactly as if alone.
 
     Args:
-        masks: (N, H, W) 0 or 1; they may overlap.
+        masks: N of (H, W) 0 or 1, looked at one after another; they may overlap.
+        shape: H and W.
 
     Returns:
         planes: (P, H, W) uint8 label maps; P is 1 where at most 255 masks do not overlap.
@@ -124,22 +127,23 @@ def pack_label_planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
         value: (N,) int64, its label there.
     """
     planes: list[np.ndarray] = []
-    plane_of, value_of = np.zeros(len(masks), np.int64), np.zeros(len(masks), np.int64)
+    places: list[tuple[int, int]] = []
     used: list[int] = []
-    for n, mask in enumerate(masks):
+    for mask in masks:
         inside = mask > 0
         for p, labels in enumerate(planes):
             if used[p] < np.iinfo(np.uint8).max and not labels[inside].any():
                 break
         else:
             p = len(planes)
-            planes.append(np.zeros(mask.shape, np.uint8))
+            planes.append(np.zeros(shape, np.uint8))
             used.append(0)
         used[p] += 1
         planes[p][inside] = used[p]
-        plane_of[n], value_of[n] = p, used[p]
-    stacked = np.stack(planes) if planes else np.zeros((0, *masks.shape[1:]), np.uint8)
-    return stacked, plane_of, value_of
+        places.append((p, used[p]))
+    stacked = np.stack(planes) if planes else np.zeros((0, *shape), np.uint8)
+    plane, value = np.array(places, np.int64).reshape(-1, 2).T
+    return stacked, plane, value
 
 
 def unpack_label_planes(planes: np.ndarray, plane: np.ndarray, value: np.ndarray) -> np.ndarray:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from recseg_d2.data.io.images import ImageFile, check_8_bit, probe_image
+from recseg_d2.config.options import FrameOptions
+from recseg_d2.data.io.images import PLAIN, ImageFile, probe_image
 from recseg_d2.files import write_whole
 
 FOLDER = "recseg_d2"  # in the user's folder for what can be made again
@@ -29,11 +31,19 @@ class ImageChecker:
 
     Args:
         decode: decode each file that is not remembered, rather than read its header.
+        frames: which page and channels of a file are meant.
+        accept: refuses files whose numbers cannot be used; None: all can.
         memory: the file that remembers; None: that of the user's cache folder.
     """
 
-    def __init__(self, decode: bool = True, memory: Path | None = None) -> None:
-        self.decode = decode
+    def __init__(
+        self,
+        decode: bool = True,
+        frames: FrameOptions = PLAIN,
+        accept: Callable[[str, ImageFile], None] | None = None,
+        memory: Path | None = None,
+    ) -> None:
+        self.decode, self.frames, self.accept = decode, frames, accept
         self._memory = cache_folder() / FILE if memory is None else memory
         self._known = _load(self._memory) if decode else {}
         self._new: dict[str, list[Any]] = {}
@@ -42,19 +52,26 @@ class ImageChecker:
         """What an image file says of itself.
 
         Raises:
-            UserError: it cannot be read, see ``probe_image``, or has no 8 bits a channel.
+            UserError: it cannot be read, see ``probe_image``, or is not accepted.
         """
         stamp = _stamp(path)
         if stamp is None:
             return None
-        known = self._known.get(os.path.abspath(path), [None])
-        if known[0] == stamp:
+        found = self._recall(path, stamp)
+        if self.accept is not None:
+            self.accept(path, found)
+        return found
+
+    def _recall(self, path: str, stamp: Stamp) -> ImageFile:
+        """As remembered, or found out now."""
+        key = os.path.abspath(path)
+        known = self._known.get(key, [None])
+        if known[0] == stamp and self.frames == PLAIN:
             height, width, channels, dtype = known[1]
             return ImageFile(height, width, channels, np.dtype(dtype))
-        found = probe_image(path, self.decode)
-        check_8_bit(path, found.dtype, found.channels)
-        if self.decode:
-            self._new[os.path.abspath(path)] = [stamp, [*found[:3], found.dtype.str]]
+        found = probe_image(path, self.decode, self.frames)
+        if self.decode and self.frames == PLAIN:
+            self._new[key] = [stamp, [*found[:3], found.dtype.str]]
         return found
 
     def remember(self) -> None:

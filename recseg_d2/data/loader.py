@@ -25,12 +25,9 @@ from detectron2.data import (
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from recseg_d2.config import read_options
-from recseg_d2.config.options import InputOptions
 from recseg_d2.data.catalog import check_registered
-from recseg_d2.data.io.images import limit_pixels
-from recseg_d2.data.mapper import InstanceMapper
-from recseg_d2.data.proposals import TEST, TRAIN, ProposalTestMapper, add_proposals
+from recseg_d2.data.mapper import InstanceMapper, TestMapper
+from recseg_d2.data.proposals import TEST, TRAIN, add_proposals
 from recseg_d2.data.resolution import max_instances
 from recseg_d2.data.validation import check_dataset_dicts, report_oddities
 from recseg_d2.errors import UserError
@@ -99,7 +96,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
     dicts = get_detection_dataset_dicts([dataset_name], filter_empty=False)
     return build_detection_test_loader(
         add_proposals(cfg, dicts, dataset_name, TEST),
-        mapper=ProposalTestMapper(cfg),
+        mapper=TestMapper(cfg),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
     )
 
@@ -140,7 +137,7 @@ class SeededDataset(Dataset):
     """Maps the sample at (position, index) with random numbers that belong to that position."""
 
     def __init__(
-        self, dicts: Dataset, mapper: Callable[[dict[str, Any]], dict[str, Any]], seed: int
+        self, dicts: Dataset, mapper: Callable[[dict[str, Any], int], dict[str, Any]], seed: int
     ):
         """Keep the parts; ``seed`` >= 0."""
         self.dicts, self.mapper, self.seed = dicts, mapper, seed
@@ -153,7 +150,7 @@ class SeededDataset(Dataset):
         """The mapped sample."""
         position, index = key
         with seeded(self.seed, _SAMPLE_STREAM, position):
-            return self.mapper(self.dicts[index])
+            return self.mapper(self.dicts[index], index)
 
 
 @contextmanager
@@ -178,7 +175,6 @@ def _load(
 ) -> list[dict[str, Any]]:
     """The checked dicts of some data sets of DATASETS.TRAIN or TEST, with their proposals."""
     where = ", ".join(names)
-    limit_pixels(read_options(cfg, InputOptions).max_pixels)
     for name in names:
         check_registered(name, "DATASETS")
     try:

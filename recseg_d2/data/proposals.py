@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import torch
 from detectron2.config import CfgNode
-from detectron2.data import DatasetMapper
 from detectron2.structures import Boxes, Instances
 from fvcore.transforms.transform import Transform
 
@@ -32,6 +31,7 @@ from recseg_d2 import rle
 from recseg_d2.data.coco_results import Entry, ImageId, load_results
 from recseg_d2.errors import UserError
 from recseg_d2.layers.boxes import masks_to_boxes
+from recseg_d2.layers.images import scale_labels
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def decode_proposals(
 
 
 def move_proposals(
-    proposals: Instances, transforms: Transform, shape: tuple[int, int]
+    proposals: Instances, transforms: Transform, shape: tuple[int, int], scale: float = 1.0
 ) -> Instances:
     """Proposals after the transforms of their image; those that leave the frame are left out.
 
@@ -125,38 +125,15 @@ def move_proposals(
         proposals: at the size before.
         transforms: of the image.
         shape: height and width that they make.
+        scale: what the image was magnified by before the transforms.
     """
-    masks = proposals.pred_masks.numpy()
+    masks = scale_labels(proposals.pred_masks.numpy().astype(np.uint8), scale)
     moved = np.zeros((len(masks), *shape), bool)
     for n, mask in enumerate(masks):
-        moved[n] = transforms.apply_segmentation(mask.astype(np.uint8)) > 0
+        moved[n] = transforms.apply_segmentation(mask) > 0
     shown = moved.any(axis=(1, 2))
     tensor = torch.from_numpy(moved[shown])
     return _instances(tensor, proposals.objectness_logits[torch.from_numpy(shown)])
-
-
-class ProposalTestMapper:
-    """Detectron2's mapper at test, whose results keep proposals as ``Instances``.
-
-    Args:
-        cfg: of the run.
-    """
-
-    def __init__(self, cfg: CfgNode) -> None:
-        self._mapper = DatasetMapper(cfg, is_train=False)
-
-    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
-        """Map one standard dict, which stays as it is; one without "proposals" as usual.
-
-        Raises:
-            UserError: a proposal has another size than the image.
-        """
-        entries = dataset_dict.get("proposals")
-        result = self._mapper({k: v for k, v in dataset_dict.items() if k != "proposals"})
-        if entries is not None:
-            shape = dataset_dict["height"], dataset_dict["width"]
-            result["proposals"] = decode_proposals(entries, shape, dataset_dict["file_name"])
-        return result
 
 
 def _instances(masks: torch.Tensor, logits: torch.Tensor) -> Instances:

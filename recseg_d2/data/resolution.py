@@ -1,13 +1,15 @@
 """The size at which images reach a model, and how many of their objects do.
 
-Chosen by INPUT.RESIZE: models that find objects one at a time work at one resolution and emit at
-most MODEL.SEQUENTIAL.STEPS objects; fully convolutional ones take any size and any number.
+Chosen by INPUT.RESIZE: models that find objects one at a time at one resolution emit at most
+MODEL.SEQUENTIAL.STEPS objects; fully convolutional ones take any size and any number.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
+from fvcore.transforms.transform import NoOpTransform
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import InputOptions, SequentialOptions
@@ -19,11 +21,13 @@ def build_resize(cfg: CfgNode, is_train: bool) -> T.Augmentation:
     "working" brings images to MODEL.SEQUENTIAL.IMAGE_SIZE. "shortest_edge" keeps their proportions:
     the shorter side becomes one of INPUT.MIN_SIZE_TRAIN (the scale jitter), or INPUT.MIN_SIZE_TEST
     (0 leaves it as it is), unless the longer one then exceeds INPUT.MAX_SIZE_TRAIN or _TEST.
+    "scale" changes nothing here: images are magnified when they are read.
     """
-    given = cfg.INPUT
-    size = working_size(cfg)
-    if size is not None:
-        return T.Resize(size)
+    given, resize = cfg.INPUT, read_options(cfg, InputOptions).resize
+    if resize == "scale":
+        return _Nothing()
+    if resize == "working":
+        return T.Resize(read_options(cfg, SequentialOptions).image_size)
     if not is_train:
         return T.ResizeShortestEdge(given.MIN_SIZE_TEST, given.MAX_SIZE_TEST, "choice")
     style = given.MIN_SIZE_TRAIN_SAMPLING
@@ -32,13 +36,20 @@ def build_resize(cfg: CfgNode, is_train: bool) -> T.Augmentation:
 
 def working_size(cfg: CfgNode) -> tuple[int, int] | None:
     """Height and width that images are brought to; None: they keep their proportions."""
-    return None if _takes_any_size(cfg) else read_options(cfg, SequentialOptions).image_size
+    if read_options(cfg, InputOptions).resize != "working":
+        return None
+    return read_options(cfg, SequentialOptions).image_size
 
 
 def max_instances(cfg: CfgNode) -> int | None:
     """Most objects of an image that a model can use; None: all."""
-    return None if _takes_any_size(cfg) else read_options(cfg, SequentialOptions).steps
+    if read_options(cfg, InputOptions).resize != "working":
+        return None
+    return read_options(cfg, SequentialOptions).steps
 
 
-def _takes_any_size(cfg: CfgNode) -> bool:
-    return read_options(cfg, InputOptions).resize == "shortest_edge"
+class _Nothing(T.Augmentation):
+    """Leaves images as they are."""
+
+    def get_transform(self, image: np.ndarray) -> NoOpTransform:
+        return NoOpTransform()

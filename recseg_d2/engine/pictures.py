@@ -16,7 +16,8 @@ from torch import nn
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import EvaluationOptions
-from recseg_d2.data.proposals import TEST, ProposalTestMapper, add_proposals
+from recseg_d2.data.mapper import TestMapper
+from recseg_d2.data.proposals import TEST, add_proposals
 from recseg_d2.engine.hooks import at_evaluation, unwrap
 from recseg_d2.engine.predictor import traced_inference
 from recseg_d2.visualization.pictures import draw_pictures
@@ -51,7 +52,7 @@ class SamplePictures(HookBase):
         name = self._cfg.DATASETS.TEST[0]
         dicts = add_proposals(self._cfg, DatasetCatalog.get(name), name, TEST)
         dicts = dicts[: self._options.num_pictures]
-        mapper = ProposalTestMapper(self._cfg)
+        mapper = TestMapper(self._cfg)
         model = unwrap(self._model)
         run = traced_inference(model)
         folder = Path(self._cfg.OUTPUT_DIR) / "pictures"

@@ -19,9 +19,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import Instances
 from torch import nn
 
-from recseg_d2.config import read_options
-from recseg_d2.config.options import InputOptions
-from recseg_d2.data.io.images import limit_pixels, read_bgr
+from recseg_d2.data.inputs import ImageReader
 from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
 
@@ -53,15 +51,16 @@ class Predictor:
         self.model = build_model(self.cfg)
         self.model.eval()
         load_weights(self.model, self.cfg.MODEL.WEIGHTS)
-        limit_pixels(read_options(self.cfg, InputOptions).max_pixels)
         sizes = [self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MIN_SIZE_TEST]
+        self.reader = ImageReader(self.cfg)
         self._resize = T.ResizeShortestEdge(sizes, self.cfg.INPUT.MAX_SIZE_TEST)
 
     def __call__(self, images: Iterable[str | Path | np.ndarray]) -> Iterator[Instances]:
         """Predictions in the order of the images; at most ``batch_size`` images are read ahead.
 
         Args:
-            images: paths of image files, or arrays (H, W, 3) uint8 in BGR order.
+            images: paths of image files, or arrays in BGR order: (H, W, 3) uint8; where
+                INPUT.INTENSITY.KIND is not "stored" (H, W, C) of any type of number.
 
         Yields:
             for each image its instances on the CPU, with masks at the image's own size.
@@ -98,17 +97,13 @@ class Predictor:
         Raises:
             UserError: as for a call.
         """
-        array = image if isinstance(image, np.ndarray) else read_bgr(image)
-        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
-            raise UserError(
-                f"An image given as an array has dtype {array.dtype} and shape {array.shape}; "
-                "expected uint8 of shape (H, W, 3) in BGR order."
-            )
+        if isinstance(image, np.ndarray):
+            array = self.reader.from_array(image)
+        else:
+            array = self.reader(image)
         height, width = array.shape[:2]
-        if self.cfg.INPUT.FORMAT == "RGB":
-            array = array[:, :, ::-1]
         array = self._resize.get_transform(array).apply_image(array)
-        tensor = torch.as_tensor(array.astype("float32").transpose(2, 0, 1))
+        tensor = torch.as_tensor(np.ascontiguousarray(array.transpose(2, 0, 1), np.float32))
         return {"image": tensor, "height": height, "width": width}
 
 

@@ -22,7 +22,10 @@ from fvcore.common.param_scheduler import (
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import SolverOptions
+from recseg_d2.engine.muon import Muon
 from recseg_d2.errors import UserError
+
+_LEAST_MATRIX = 8  # outputs and inputs of a layer whose weight Muon moves
 
 SCHEDULERS = (
     "WarmupFlatCosineLR",
@@ -56,13 +59,47 @@ def build_optimizer(cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Optimiz
         ),
     )
     arguments: dict[str, Any] = {"lr": solver.BASE_LR, "fused": True}
+    if options.optimizer == "MUON":
+        groups = _with_matrices(groups, model, options)
     if options.optimizer == "SGD":
         arguments.update(momentum=solver.MOMENTUM, nesterov=solver.NESTEROV)
     return _optimizer_class(cfg, options.optimizer)(groups, **arguments)
 
 
+def _with_matrices(
+    groups: list[dict[str, Any]], model: torch.nn.Module, options: SolverOptions
+) -> list[dict[str, Any]]:
+    """Groups of parameters, of which the matrices that Muon moves are groups of their own.
+
+    Matrices are weights of layers with at least eight outputs and eight inputs, those of the
+    backbone left out where its pretrained weights are to move more slowly.
+    """
+    slow = options.backbone_multiplier != 1
+    matrices = {
+        id(p)
+        for name, p in model.named_parameters()
+        if p.ndim >= 2
+        and min(p.shape[0], p[0].numel()) >= _LEAST_MATRIX
+        and not (slow and "backbone" in name.split("."))
+    }
+    result = []
+    for group in groups:
+        own = [p for p in group["params"] if id(p) in matrices]
+        rest = [p for p in group["params"] if id(p) not in matrices]
+        if own:
+            result.append({**group, "params": own, "lr": options.matrix_lr, "matrices": True})
+        if rest:
+            result.append({**group, "params": rest})
+    return result
+
+
 def _optimizer_class(cfg: CfgNode, name: str) -> Any:
-    names = {"SGD": torch.optim.SGD, "ADAM": torch.optim.Adam, "ADAMW": torch.optim.AdamW}
+    names = {
+        "SGD": torch.optim.SGD,
+        "ADAM": torch.optim.Adam,
+        "ADAMW": torch.optim.AdamW,
+        "MUON": Muon,
+    }
     chosen, clip = names[name], cfg.SOLVER.CLIP_GRADIENTS
     if clip.ENABLED and clip.CLIP_TYPE == "full_model":
         return _with_full_model_clipping(chosen, clip.CLIP_VALUE, clip.NORM_TYPE)

@@ -35,7 +35,6 @@ from recseg_d2.engine.pictures import SamplePictures
 from recseg_d2.engine.progress import BestCheckpoint, Curriculum, Plateau, TrainingEnded
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation import PredictionRecorder, build_evaluator
-from recseg_d2.meta_arch.sequential import SequentialModel
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +88,7 @@ class Trainer(DefaultTrainer):
             dataset_name,
             folder,
             limit=cfg.TEST.DETECTIONS_PER_IMAGE,
-            ordered=isinstance(model, type) and issubclass(model, SequentialModel),
+            ordered=getattr(model, "ordered", False),
         )
         return DatasetEvaluators([evaluator, recorder])
 

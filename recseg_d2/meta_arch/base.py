@@ -5,15 +5,19 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.structures import Boxes, Instances
 from torch import nn
 
 from recseg_d2.config import read_options
-from recseg_d2.config.options import ModelOptions
+from recseg_d2.config.options import InputOptions, ModelOptions
 from recseg_d2.errors import UserError
 from recseg_d2.layers.boxes import masks_to_boxes
+from recseg_d2.layers.images import resize_image, scaled_size
+from recseg_d2.layers.intensity import unit_intensity
+from recseg_d2.structures import LabelMapMasks
 
 
 class MetaArchitecture(nn.Module):
@@ -23,16 +27,24 @@ class MetaArchitecture(nn.Module):
         pixel_mean: subtracted from each channel of an image; any number of channels.
         pixel_std: what each channel is divided by then.
         model_options: number of classes and precision.
+        input_options: what becomes of the values and the size of an image before all else.
 
     Raises:
         UserError: mean and standard deviation differ in their number of channels.
     """
 
+    ordered = False  # whether "step" of its instances is the order of discovery
+
     pixel_mean: torch.Tensor
     pixel_std: torch.Tensor
 
     def __init__(
-        self, *, pixel_mean: list[float], pixel_std: list[float], model_options: ModelOptions
+        self,
+        *,
+        pixel_mean: list[float],
+        pixel_std: list[float],
+        model_options: ModelOptions,
+        input_options: InputOptions = InputOptions(),  # noqa: B008  (frozen)
     ) -> None:
         super().__init__()
         if len(pixel_mean) != len(pixel_std):
@@ -42,16 +54,19 @@ class MetaArchitecture(nn.Module):
             )
         self.num_classes = model_options.num_classes
         self.precision = model_options.precision
+        self.intensity = input_options.intensity
+        self.scale = input_options.scale if input_options.resize == "scale" else 1.0
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
 
     @staticmethod
     def shared_arguments(cfg: CfgNode) -> dict[str, Any]:
-        """The constructor's arguments from MODEL."""
+        """The constructor's arguments from MODEL and INPUT."""
         return {
             "pixel_mean": list(cfg.MODEL.PIXEL_MEAN),
             "pixel_std": list(cfg.MODEL.PIXEL_STD),
             "model_options": read_options(cfg, ModelOptions),
+            "input_options": read_options(cfg, InputOptions),
         }
 
     @property
@@ -68,9 +83,10 @@ class MetaArchitecture(nn.Module):
         """Losses in training; otherwise a dict for each image, with its ``instances``.
 
         Args:
-            batched_inputs: Detectron2's dicts: ``image`` (channels, h, w) of any size; in training
-                ``instances`` with ``gt_masks`` and ``gt_classes``; ``height`` and ``width`` ask for
-                a size of masks.
+            batched_inputs: Detectron2's dicts: ``image`` (channels, h, w) of any size, with the
+                values of its file unless ``prepared`` says that INPUT.INTENSITY and INPUT.SCALE
+                were applied already; in training ``instances`` with ``gt_masks`` and
+                ``gt_classes``; ``height`` and ``width`` ask for a size of masks.
         """
         if self.training:
             return self.losses(batched_inputs)
@@ -83,6 +99,21 @@ class MetaArchitecture(nn.Module):
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Predictions for a batch, each at the size that its dict asks for."""
         raise TypeError(f"{type(self).__name__} has to define inference.")
+
+    def unit_image(self, dict_: dict[str, Any]) -> torch.Tensor:
+        """The image of an input dict, (channels, h, w) float on the model's device.
+
+        Its values are brought to the range that INPUT.INTENSITY says, and it is magnified by
+        INPUT.SCALE, where the data loader did not do so already.
+        """
+        image = dict_["image"]
+        if dict_.get("prepared", False):
+            return image.to(self.device).float()
+        if self.intensity.kind != "stored":
+            array = np.ascontiguousarray(image.cpu().numpy().transpose(1, 2, 0))
+            image = torch.from_numpy(unit_intensity(array, self.intensity).transpose(2, 0, 1))
+        size = scaled_size((image.shape[1], image.shape[2]), self.scale)
+        return resize_image(image.to(self.device).float(), size)
 
     def normalised(self, image: torch.Tensor) -> torch.Tensor:
         """(channels, h, w) of any type -> float of about zero mean, on the model's device.
@@ -104,7 +135,7 @@ class MetaArchitecture(nn.Module):
 
 
 def make_instances(
-    masks: torch.Tensor,
+    masks: torch.Tensor | LabelMapMasks,
     scores: torch.Tensor,
     classes: torch.Tensor,
     step: torch.Tensor | None = None,
@@ -112,17 +143,18 @@ def make_instances(
     """Predictions for an image as Detectron2's ``Instances``, with tight boxes.
 
     Args:
-        masks: (K, H, W) bool, at the size that the image's dict asks for.
+        masks: (K, H, W) bool, or ``LabelMapMasks``, at the size that the image's dict asks for.
         scores: (K,) float in [0, 1].
         classes: (K,) int64.
         step: (K,) int64, the order of discovery; None where that is the order they come in.
     """
     if step is None:
         step = torch.arange(len(scores), device=scores.device)
+    boxes = masks.boxes() if isinstance(masks, LabelMapMasks) else masks_to_boxes(masks)
     return Instances(
         (masks.shape[1], masks.shape[2]),
         pred_masks=masks,
-        pred_boxes=Boxes(masks_to_boxes(masks)),
+        pred_boxes=Boxes(boxes),
         scores=scores,
         pred_classes=classes,
         step=step,

@@ -95,7 +95,7 @@ class InstanceFCNProposal(MetaArchitecture):
     def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Loss terms of a batch with ground truth, in training mode or not."""
         stride = self.network.stride
-        images = [pad_to_cells(self.normalised(x["image"]), stride) for x in batched_inputs]
+        images = [pad_to_cells(self.normalised(self.unit_image(x)), stride) for x in batched_inputs]
         instances = [x["instances"].to(self.device) for x in batched_inputs]
         masks = [mask_tensor(i, i.image_size) for i in instances]
         with self.in_precision():
@@ -113,7 +113,9 @@ class InstanceFCNProposal(MetaArchitecture):
             for each image "proposals", "instances" and "trace": "found", the proposals before they
             were pasted, and "level", the scale of the image that the best window is of.
         """
-        return [self._infer(self.normalised(x["image"]), output_size(x)) for x in batched_inputs]
+        return [
+            self._infer(self.normalised(self.unit_image(x)), output_size(x)) for x in batched_inputs
+        ]
 
     def _infer(self, image: torch.Tensor, size: tuple[int, int]) -> dict[str, Any]:
         options = self.options.test

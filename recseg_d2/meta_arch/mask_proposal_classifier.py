@@ -168,7 +168,7 @@ class MaskProposalClassifier(MetaArchitecture):
 
     def _images(self, batched_inputs: list[dict[str, Any]]) -> ImageList:
         """Normalised images, padded to multiples of the coarsest stride."""
-        images = [self.normalised(x["image"]) for x in batched_inputs]
+        images = [self.normalised(self.unit_image(x)) for x in batched_inputs]
         strides = [shape.stride or 1 for shape in self.backbone.output_shape().values()]
         return ImageList.from_tensors(images, max(strides))
 

@@ -33,6 +33,8 @@ class SequentialModel(MetaArchitecture):
         shared: arguments of ``MetaArchitecture``.
     """
 
+    ordered = True
+
     def __init__(self, *, sequential: SequentialOptions, **shared: Any) -> None:
         super().__init__(**shared)
         self.image_size = sequential.image_size
@@ -137,7 +139,7 @@ class SequentialModel(MetaArchitecture):
 
     def images(self, batched_inputs: list[dict[str, Any]]) -> torch.Tensor:
         """Normalised images at the working resolution, (B, channels, H, W)."""
-        images = [x["image"].to(self.device).float() for x in batched_inputs]
+        images = [self.unit_image(x) for x in batched_inputs]
         return torch.stack([self.normalised(resize_image(i, self.image_size)) for i in images])
 
     def targets(self, batched_inputs: list[dict[str, Any]]) -> InstanceTargets:

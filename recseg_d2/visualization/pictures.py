@@ -16,18 +16,23 @@ from PIL import Image
 from torch import nn
 
 from recseg_d2.data.annotations import label_map_from_dict
-from recseg_d2.data.io.images import read_bgr
+from recseg_d2.data.io.images import for_display, read_image
 from recseg_d2.files import make_folder
 from recseg_d2.layers.nms import greedy_nms
+from recseg_d2.meta_arch.dense_attention_seg import DenseAttentionSeg
 from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal
 from recseg_d2.meta_arch.sequential import SequentialModel
+from recseg_d2.models.dense_attention.search import SearchResult
+from recseg_d2.models.dense_attention.trunk import FINE_STRIDE
 from recseg_d2.models.instance_fcn.pasting import paste_masks
 from recseg_d2.structures import MaskProposals
+from recseg_d2.visualization.looks import LookTrace, draw_looks
 from recseg_d2.visualization.montage import MontageEntry, lay_out_montage
 from recseg_d2.visualization.panels import PANEL_SIDE
 from recseg_d2.visualization.score_maps import ProposalTrace, draw_proposals
 from recseg_d2.visualization.steps import AttentionTrace, draw_attention, draw_sequence
 
+LOOKS = 21  # of the figure of a search, at most
 INSTANCES = 12  # of the figure of proposals, drawn one by one, at most
 
 
@@ -43,7 +48,8 @@ def draw_pictures(
     """Draw montage.png and a sequence_<image>.png for each image, beside its ground truth.
 
     Where an output has a "trace", there is a third figure of how the model came by it:
-    attention_<image>.png of sequential models, proposals_<image>.png of InstanceFCN.
+    attention_<image>.png of recurrent models, looks_<image>.png of dense attention, and
+    proposals_<image>.png of InstanceFCN.
 
     Args:
         model: that the outputs are of.
@@ -108,6 +114,8 @@ def draw_workings(
             all_glimpses=all_glimpses,
             side=side,
         )
+    if isinstance(model, DenseAttentionSeg):
+        return "looks", draw_looks(image, look_traces(output["trace"]), truth, side)
     if isinstance(model, InstanceFCNProposal):
         return "proposals", draw_proposals(image, proposal_trace(model, output), truth, side)
     raise TypeError(f"{type(model).__name__} leaves a trace that no figure shows.")
@@ -118,6 +126,23 @@ def attention_trace(trace: dict[str, torch.Tensor]) -> AttentionTrace:
     known = AttentionTrace.__dataclass_fields__
     arrays = {name: v.detach().float().cpu().numpy() for name, v in trace.items() if name in known}
     return AttentionTrace(**arrays)
+
+
+def look_traces(result: SearchResult) -> list[LookTrace]:
+    """The first looks of a search for drawing."""
+    height, width = result.drawing.size
+    traces = []
+    for look in result.looks[:LOOKS]:
+        heat = result.heat[look.round][: -(-height // FINE_STRIDE), : -(-width // FINE_STRIDE)]
+        mask = np.zeros(result.drawing.padded_size, bool)
+        written = look.drawn.pixels(result.drawing.padded_size)
+        if written is not None:
+            rows, columns, values = written
+            mask[rows, columns] = (values > 0.5).numpy()
+        box = _shares(np.array([look.box]), (height, width))[0]
+        own = mask[:height, :width]
+        traces.append(LookTrace(heat.numpy(), box, own, look.score, look.found >= 0))
+    return traces
 
 
 @torch.no_grad()
@@ -148,7 +173,7 @@ def figure_name(record: dict[str, Any]) -> str:
 
 def image_and_truth(record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
     """(H, W, 3) RGB and the label map (H, W), where there are annotations."""
-    image = read_bgr(record["file_name"])[:, :, ::-1]
+    image = for_display(read_image(record["file_name"]))
     if "annotations" not in record:
         return image, None
     size = {"height": image.shape[0], "width": image.shape[1]}

@@ -133,20 +133,20 @@ def test_unusable_segmentations_are_refused(segmentation, message):
 @settings(max_examples=60, deadline=None)
 @given(nps.arrays(bool, st.tuples(st.integers(0, 6), st.integers(1, 5), st.integers(1, 5))))
 def test_packing_keeps_every_mask(masks):
-    planes, plane, value = pack_label_planes(masks)
+    planes, plane, value = pack_label_planes(masks, masks.shape[1:])
     np.testing.assert_array_equal(unpack_label_planes(planes, plane, value), masks)
     np.testing.assert_array_equal(label_areas(planes, plane, value), masks.sum(axis=(1, 2)))
 
 
 def test_one_plane_is_enough_without_overlap_and_overlap_takes_another():
     apart = np.eye(4, dtype=bool)[:, None]
-    assert pack_label_planes(apart)[0].shape == (1, 1, 4)
-    assert pack_label_planes(np.concatenate([apart, apart[:1]]))[0].shape == (2, 1, 4)
+    assert pack_label_planes(apart, (1, 4))[0].shape == (1, 1, 4)
+    assert pack_label_planes(np.concatenate([apart, apart[:1]]), (1, 4))[0].shape == (2, 1, 4)
 
 
 def test_more_objects_than_eight_bits_take_another_plane():
     masks = np.eye(300, dtype=bool)[:, None]
-    planes, plane, value = pack_label_planes(masks)
+    planes, plane, value = pack_label_planes(masks, masks.shape[1:])
     assert planes.shape == (2, 1, 300)
     np.testing.assert_array_equal(unpack_label_planes(planes, plane, value), masks)
 

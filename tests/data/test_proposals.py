@@ -11,11 +11,10 @@ from detectron2.data import transforms as T
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.data.coco_results import results_of, save_results
 from recseg_d2.data.loader import build_test_loader, build_train_loader, build_val_loader
-from recseg_d2.data.mapper import InstanceMapper
+from recseg_d2.data.mapper import InstanceMapper, TestMapper
 from recseg_d2.data.proposals import (
     TEST,
     TRAIN,
-    ProposalTestMapper,
     add_proposals,
     decode_proposals,
     has_proposals,
@@ -156,10 +155,10 @@ def test_at_test_they_stay_at_the_images_own_size(cfg):
     (record,) = Scenes("one", 1, 5, SIZE)()
     masks = random_masks(3)
     entries = results_of(5, masks, np.ones(3))
-    result = ProposalTestMapper(cfg)({**record, "proposals": entries})
+    result = TestMapper(cfg)({**record, "proposals": entries})
     assert result["image"].shape == (3, 32, 32)
     np.testing.assert_array_equal(result["proposals"].pred_masks, masks)
-    assert "proposals" not in ProposalTestMapper(cfg)(record)
+    assert "proposals" not in TestMapper(cfg)(record)
 
 
 def test_all_loaders_bring_them(cfg):

@@ -183,10 +183,10 @@ def decoded(monkeypatch):
     seen: list[str] = []
     probe = image_check.probe_image
 
-    def count(path, decode):
+    def count(path, decode, frames):
         if decode:
             seen.append(path)
-        return probe(path, decode)
+        return probe(path, decode, frames)
 
     monkeypatch.setattr(image_check, "probe_image", count)
     return seen

@@ -13,6 +13,7 @@ from user_files.small import HEIGHT, NAMES, WIDTH, label_folder, picture
 
 from recseg_d2 import cli
 from recseg_d2.cli import check_dataset
+from recseg_d2.config.options import FrameOptions
 from recseg_d2.data.io.images import (
     limit_pixels,
     probe_image,
@@ -20,7 +21,6 @@ from recseg_d2.data.io.images import (
     read_image,
     read_stack,
 )
-from recseg_d2.data.io.tiff import FrameOptions
 from recseg_d2.errors import UserError
 
 RNG = np.random.default_rng(0)

@@ -15,13 +15,15 @@ import numpy as np
 from detectron2.utils.file_io import PathManager
 from PIL import Image, ImageMode, ImageOps, ImageSequence, UnidentifiedImageError
 
-from recseg_d2.data.io.tiff import FrameOptions, is_tiff, read_header, read_tiff
+from recseg_d2.config.options import FrameOptions
+from recseg_d2.data.io.tiff import is_tiff, read_header, read_tiff
 from recseg_d2.errors import UserError
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 PLAIN = FrameOptions()
 
 _EXIF_ORIENTATION = 274
+_SHOWN = (0.1, 99.9)  # percentiles that become black and white
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange rows and columns
 _BITS_PER_SAMPLE = 258  # a tag of TIFF
 # Pillow's modes whose pixels are taken as they are stored; all others become RGB.
@@ -189,6 +191,24 @@ def read_bgr(path: str | Path, options: FrameOptions = PLAIN) -> np.ndarray:
     return np.ascontiguousarray(pixels[..., 2::-1])
 
 
+def for_display(image: np.ndarray) -> np.ndarray:
+    """An image of any depth and number of channels as figures need it.
+
+    Args:
+        image: (H, W, C) of any type of number.
+
+    Returns:
+        (H, W, 3) uint8: 8 bits as they are, others from their darkest to brightest percentile; grey
+        is repeated, and of more channels the first three are shown.
+    """
+    shown = image[..., :3] if image.shape[2] > 2 else np.repeat(image[..., :1], 3, axis=2)
+    if shown.dtype == np.uint8:
+        return np.ascontiguousarray(shown)
+    values = np.nan_to_num(shown.astype(np.float64))
+    low, high = np.percentile(values, _SHOWN)
+    return (np.clip((values - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
+
+
 def is_deep_or_tiff(path: str | Path) -> bool:
     """Whether Pillow would not give all of a file's numbers: a plain TIFF, or 16-bit colours."""
     if _tiff_header(path, FrameOptions(page=0)) is not None:
@@ -211,11 +231,13 @@ def check_8_bit(path: str | Path, dtype: np.dtype, channels: int) -> None:
     if dtype != np.uint8:
         raise UserError(
             f"{path}: found pixels of type {dtype.name}, expected 8 bits a channel. Bring the "
-            "intensities to 0..255, in all images alike, and save 8-bit PNG."
+            "intensities to 0..255, in all images alike, and save 8-bit PNG; or use a model that "
+            "brings them to its range itself (INPUT.INTENSITY)."
         )
     if channels not in (1, 3):
         raise UserError(
-            f"{path}: found {channels} channels, expected grey or RGB; choose 1 or 3 of them."
+            f"{path}: found {channels} channels, expected grey or RGB; choose 1 or 3 of them by "
+            "INPUT.FRAMES.CHANNELS."
         )
 
 
@@ -223,17 +245,17 @@ def _read_page(path: str | Path, options: FrameOptions) -> _Pixels:
     """The one page that is meant."""
     found = _read_pages(path, options.axes)
     _check_page(path, len(found.pages), options)
-    page = options.page or 0
+    page = max(0, options.page)
     return _choose_channels(path, found._replace(pages=found.pages[page : page + 1]), options)
 
 
 def _check_page(path: str | Path, count: int, options: FrameOptions) -> None:
-    if options.page is None and count > 1:
+    if options.page < 0 and count > 1:
         raise UserError(
-            f"{path}: found {count} pages, expected one image; choose a page, or say which axis "
-            "of the file is that of the channels."
+            f"{path}: found {count} pages, expected one image; choose one by INPUT.FRAMES.PAGE, or "
+            "say by INPUT.FRAMES.AXES which axis of the file is that of the channels."
         )
-    if not 0 <= (options.page or 0) < count:
+    if options.page >= count:
         raise UserError(f"{path}: found {count} pages, expected number {options.page} (from 0).")
 
 

@@ -25,15 +25,6 @@ _ORIENTATION = 274  # the tag of how the camera was held
 
 
 @dataclass(frozen=True)
-class FrameOptions:
-    """Which image of a file to read, where it holds several, and which of its channels."""
-
-    page: int | None = None  # of a stack, from 0; None: the file must hold a single image
-    axes: str = ""  # names the axes of a TIFF, such as "ZCYX"; "": as the file says
-    channels: tuple[int, ...] = ()  # to keep, from 0, in this order; (): all
-
-
-@dataclass(frozen=True)
 class Tiff:
     """What a TIFF holds.
 
@@ -91,7 +82,7 @@ def read_header(file: IO[bytes], source: str, axes: str = "") -> TiffHeader:
     Args:
         file: open, see ``is_tiff``.
         source: to name in messages.
-        axes: see ``FrameOptions``.
+        axes: names the axes of the array; "": as the file says.
 
     Raises:
         UserError: it is damaged, or ``axes`` are not those of its array.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic
 
+import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2.data.annotations import count_objects
@@ -24,6 +25,29 @@ logger = logging.getLogger(__name__)
 
 ONE_CLASS = "object"
 SIGNS = "signs"  # a key of dicts that only ``DataSource.suspicions`` sees
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One part of the images of a data set, or all but that part, drawn by a seed.
+
+    Attributes:
+        number: of the part, from 0.
+        count: of parts of about the same size, 2 or more.
+        held_out: whether the part itself is meant, and not the rest.
+        seed: 0 or more; another one draws other parts.
+    """
+
+    number: int
+    count: int
+    held_out: bool
+    seed: int = 0
+
+    def select(self, records: Sequence[Record]) -> list[Record]:
+        """The records that belong to it, in their order."""
+        order = np.random.default_rng(self.seed).permutation(len(records))
+        inside = order % self.count == self.number
+        return [r for r, own in zip(records, inside, strict=True) if own == self.held_out]
 
 
 @dataclass(frozen=True)
@@ -38,6 +62,7 @@ class DataSource(ABC, Generic[Item]):
         min_objects: images with fewer objects are left out; crowds are no objects.
         max_objects: images with more objects are left out; None for no limit.
         one_class: take all objects to be of one class, "object".
+        fold: of the images within these limits, those to take; None for all.
         METADATA: fields of ``MetadataCatalog``: "thing_classes", "evaluator_type" and others.
     """
 
@@ -45,6 +70,7 @@ class DataSource(ABC, Generic[Item]):
     min_objects: int = field(default=0, kw_only=True)
     max_objects: int | None = field(default=None, kw_only=True)
     one_class: bool = field(default=False, kw_only=True)
+    fold: Fold | None = field(default=None, kw_only=True)
     METADATA: ClassVar[Mapping[str, Any]] = {}
 
     @property
@@ -128,8 +154,7 @@ class DataSource(ABC, Generic[Item]):
             raise UserError(f"{self.place}: {self._why_empty(records)}")
         objects = [count_objects(record) for record in kept]
         logger.info(
-            "%s: %d images, %d objects; %d images without an object, %d left out by the limits on "
-            "the number of objects.",
+            "%s: %d images, %d objects; %d images without an object, %d left out.",
             self.name, len(kept), sum(objects), objects.count(0), len(records) - len(kept),
         )  # fmt: skip
         return kept
@@ -158,7 +183,7 @@ class DataSource(ABC, Generic[Item]):
         if self.one_class:
             for annotation in (a for record in kept for a in record.get("annotations", [])):
                 annotation["category_id"] = 0
-        return kept
+        return kept if self.fold is None else self.fold.select(kept)
 
     def _keeps(self, record: Record) -> bool:
         """Whether an image is within the limits; one without ground truth always is."""
@@ -167,6 +192,12 @@ class DataSource(ABC, Generic[Item]):
         return within or "annotations" not in record
 
     def _why_empty(self, records: Sequence[Record]) -> str:
+        if self.fold is not None and any(map(self._keeps, records)):
+            fold = self.fold
+            return (
+                f"fold {fold.number + 1} of {fold.count} leaves no image of {len(records)}; "
+                "expected as many images as folds: name data for validation (--val-data)."
+            )
         counts = [count_objects(record) for record in records] or [0]
         most = "any" if self.max_objects is None else self.max_objects
         return (

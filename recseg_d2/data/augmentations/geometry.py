@@ -1,4 +1,4 @@
-"""Augmentations by name, as Detectron2's.
+"""Augmentations that move pixels.
 
 Masks move exactly as the image does: the same matrix, nearest instead of bilinear sampling.
 Coordinates are Detectron2's: the pixel in column i covers [i, i + 1), its centre is i + 0.5.
@@ -7,33 +7,32 @@ Coordinates are Detectron2's: the pixel in column i covers [i, i + 1), its centr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
-from detectron2.config import CfgNode
 from detectron2.data import transforms as T
 from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image
 
-from recseg_d2.config import read_options
-from recseg_d2.config.options import AffineOptions, InputOptions
+from recseg_d2.config.options import AffineOptions, SimilarityCropOptions
 
 
 class AffineTransform(Transform):
-    """Moves each point p = (x, y) to ``linear @ p + offset``; the frame keeps its size.
+    """Moves each point p = (x, y) to ``linear @ p + offset``; the frame may get another size.
 
     What comes in from outside the frame is the image's mean colour, and 0, that is background, in
     segmentations. (Continuing the edge would smear objects there into shapes without a mask.)
     """
 
-    def __init__(self, linear: np.ndarray, offset: np.ndarray):
+    def __init__(self, linear: np.ndarray, offset: np.ndarray, size: tuple[int, int] | None = None):
         """Keep the map.
 
         Args:
             linear: (2, 2), invertible, for points (x, y).
             offset: (2,) pixels.
+            size: height and width of the frame afterwards; None keeps them.
         """
         super().__init__()
+        self.size = size
         self.linear = np.asarray(linear, dtype=np.float64)
         self.offset = np.asarray(offset, dtype=np.float64)
 
@@ -58,19 +57,20 @@ class AffineTransform(Transform):
         self, array: np.ndarray, resampling: Image.Resampling, fill_with_mean: bool
     ) -> np.ndarray:
         """Sample an (H, W, ...) array channel by channel."""
-        height, width = array.shape[:2]
+        height, width = self.size or array.shape[:2]
         back = np.linalg.inv(self.linear)
         start = -back @ self.offset
         data = (back[0, 0], back[0, 1], start[0], back[1, 0], back[1, 1], start[1])
         working = _PIL_DTYPES.get(array.dtype.kind + str(array.dtype.itemsize), array.dtype)
         moved = np.empty((height, width, math.prod(array.shape[2:])), working)
-        for c, channel in enumerate(np.moveaxis(array.reshape(moved.shape), 2, 0)):
+        channels = array.reshape(*array.shape[:2], moved.shape[2])
+        for c, channel in enumerate(np.moveaxis(channels, 2, 0)):
             plane = Image.fromarray(np.ascontiguousarray(channel, dtype=working))
             fill = moved.dtype.type(channel.mean() if fill_with_mean else 0).item()
             moved[..., c] = plane.transform(
                 (width, height), Image.Transform.AFFINE, data, resampling, fillcolor=fill
             )
-        return moved.reshape(array.shape).astype(array.dtype)
+        return moved.reshape(height, width, *array.shape[2:]).astype(array.dtype)
 
 
 # PIL warps 8-bit, 32-bit integer and 32-bit float planes; others are widened for it.
@@ -94,29 +94,6 @@ class TransposeTransform(Transform):
     def inverse(self) -> Transform:
         """Itself."""
         return self
-
-
-class ColorTransform(Transform):
-    """Multiplies and mixes channels: pixel p becomes ``matrix @ p + offset``, clipped to 0..255."""
-
-    def __init__(self, matrix: np.ndarray, offset: float):
-        """Keep the (3, 3) matrix and the offset in grey levels."""
-        super().__init__()
-        self.matrix = np.asarray(matrix, dtype=np.float32)
-        self.offset = float(offset)
-
-    def apply_image(self, img: np.ndarray) -> np.ndarray:
-        """Recolour an (H, W, 3) uint8 image."""
-        moved = img.astype(np.float32) @ self.matrix.T + self.offset
-        return np.clip(np.rint(moved), 0, 255).astype(img.dtype)
-
-    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
-        """Nothing moves."""
-        return segmentation
-
-    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
-        """Nothing moves."""
-        return coords
 
 
 class RandomAffine(T.Augmentation):
@@ -150,42 +127,57 @@ class RandomTranspose(T.Augmentation):
         return TransposeTransform() if self._rand_range() < 0.5 else NoOpTransform()
 
 
-class RandomColor(T.Augmentation):
-    """Jitters brightness, contrast, saturation and each channel's gain, in any channel order."""
+class RandomSimilarityCrop(T.Augmentation):
+    """A square crop, mirrored, turned by any quarter turn and a bit more, and magnified.
 
-    def __init__(
-        self,
-        brightness: float = 0.1,
-        contrast: float = 0.1,
-        saturation: float = 0.1,
-        gain: float = 0.05,
-    ):
-        """Set the ranges: each is a share, either way; brightness is a share of 255."""
+    Half of the crops lie anywhere, the others near an object, each object with the same chance.
+
+    """
+
+    def __init__(self, options: SimilarityCropOptions) -> None:
+        """Keep the ranges."""
         super().__init__()
-        self.brightness, self.contrast = brightness, contrast
-        self.saturation, self.gain = saturation, gain
+        self.options = options
 
-    def get_transform(self, image: np.ndarray) -> Transform:
-        """Draw a transform for an (H, W, 3) image."""
-        saturation = 1 + self._rand_range(-self.saturation, self.saturation)
-        contrast = 1 + self._rand_range(-self.contrast, self.contrast)
-        gain = 1 + self._rand_range(-self.gain, self.gain, size=3)
-        grey = np.full((3, 3), 1 / 3)
-        matrix = contrast * np.diag(gain) @ (saturation * np.eye(3) + (1 - saturation) * grey)
-        brightness = 255 * self._rand_range(-self.brightness, self.brightness)
-        return ColorTransform(matrix, brightness + (1 - contrast) * 127.5)
+    def get_transform(self, image: np.ndarray, sem_seg: np.ndarray | None) -> AffineTransform:
+        """Draw a transform.
 
+        Args:
+            image: (H, W, ...).
+            sem_seg: (H, W) integer, the object of each pixel, 0 for none; None for no objects.
+        """
+        draw = self._rand_range
+        scale = math.exp(draw(-self.options.log_scale, self.options.log_scale))
+        turn = int(draw(0, 4)) * math.pi / 2
+        if draw() < 1 / 2:
+            turn += math.radians(draw(-self.options.rotation, self.options.rotation))
+        mirror = -1.0 if draw() < 1 / 2 else 1.0
+        cos, sin = math.cos(turn) * scale, math.sin(turn) * scale
+        linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
+        size = self.options.size
+        half = size / 2
+        centre = self._centre(image.shape[:2], half / scale, sem_seg)
+        return AffineTransform(linear, half - linear @ centre, (size, size))
 
-_BUILDERS: dict[str, Callable[[InputOptions], T.Augmentation]] = {
-    "hflip": lambda options: T.RandomFlip(prob=0.5, horizontal=True, vertical=False),
-    "vflip": lambda options: T.RandomFlip(prob=0.5, horizontal=False, vertical=True),
-    "transpose": lambda options: RandomTranspose(),
-    "affine": lambda options: RandomAffine(options.affine),
-    "color": lambda options: RandomColor(),
-}
+    def _centre(
+        self, shape: tuple[int, ...], half: float, sem_seg: np.ndarray | None
+    ) -> np.ndarray:
+        """X and y of the crop's centre in the image; ``half`` is half its side there.
 
-
-def build_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
-    """The augmentations that INPUT.AUGS names, in that order."""
-    options = read_options(cfg, InputOptions)
-    return [_BUILDERS[name](options) for name in options.augs]
+        A crop that fits stays inside, as far as its turn allows.
+        """
+        sides = np.array([shape[1], shape[0]], np.float64)
+        low, high = np.minimum(half, sides / 2), np.maximum(sides - half, sides / 2)
+        draw = self._rand_range
+        anywhere = low + draw(size=2) * (high - low)
+        if sem_seg is None or draw() < 1 / 2:
+            return anywhere
+        numbers = np.unique(sem_seg)
+        numbers = numbers[numbers > 0]
+        if not len(numbers):
+            return anywhere
+        y, x = np.nonzero(sem_seg == numbers[int(draw(0, len(numbers)))])
+        pixel = int(draw(0, len(y)))
+        around = np.array([x[pixel] + 0.5, y[pixel] + 0.5])
+        around += draw(-half / 2, half / 2, size=2)
+        return np.clip(around, low, high)

@@ -4,20 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from detectron2.data import transforms as T
 from scipy import ndimage
 
-from recseg_d2.config import get_recseg_cfg
 from recseg_d2.config.options import AffineOptions
-from recseg_d2.data.augmentations import (
+from recseg_d2.data.augmentations.geometry import (
     AffineTransform,
-    ColorTransform,
     RandomAffine,
-    RandomColor,
     TransposeTransform,
-    build_augmentations,
 )
-from recseg_d2.errors import UserError
 
 SHAPE = (40, 56)
 
@@ -135,50 +129,3 @@ def test_transpose_swaps_axes_and_points():
     np.testing.assert_array_equal(
         transform.inverse().apply_image(transform.apply_image(image)), image
     )
-
-
-def test_colour_by_hand_and_masks_untouched():
-    transform = ColorTransform(np.diag([2.0, 1.0, 0.5]), 10)
-    image = np.array([[[100, 100, 100], [200, 0, 255]]], np.uint8)
-    np.testing.assert_array_equal(transform.apply_image(image), [[[210, 110, 60], [255, 10, 138]]])
-    np.testing.assert_array_equal(transform.apply_segmentation(image[..., 0]), image[..., 0])
-    np.testing.assert_array_equal(transform.apply_coords(np.ones((1, 2))), np.ones((1, 2)))
-
-
-def test_colour_jitter_is_mild_and_varies():
-    np.random.seed(0)  # noqa: NPY002
-    grey = np.full((2, 2, 3), 128, np.uint8)
-    values = [RandomColor().get_transform(grey).apply_image(grey)[0, 0] for _ in range(50)]
-    assert np.ptp(values) > 20
-    assert np.abs(np.array(values, int) - 128).max() < 128 * 0.35
-
-
-def test_augmentations_come_by_name_and_in_order():
-    cfg = get_recseg_cfg()
-    cfg.INPUT.AUGS = ["affine", "hflip", "vflip", "transpose", "color"]
-    names = [type(a).__name__ for a in build_augmentations(cfg)]
-    assert names == ["RandomAffine", "RandomFlip", "RandomFlip", "RandomTranspose", "RandomColor"]
-
-
-def test_every_augmentation_moves_image_and_mask_alike():
-    cfg = get_recseg_cfg()
-    mask = np.zeros((32, 32), np.uint8)
-    mask[4:20, 8:14] = 1
-    for name in ("hflip", "vflip", "transpose", "affine"):
-        cfg.INPUT.AUGS = [name]
-        for seed in range(4):
-            np.random.seed(seed)  # noqa: NPY002
-            aug_input = T.AugInput(np.repeat(mask[..., None] * 255, 3, axis=2))
-            transforms = T.AugmentationList(build_augmentations(cfg))(aug_input)
-            moved = transforms.apply_segmentation(mask)
-            assert ((aug_input.image[..., 0] > 127) != moved).mean() < 0.03, name
-
-
-def test_unknown_names_and_impossible_zoom_are_refused():
-    cfg = get_recseg_cfg()
-    cfg.INPUT.AUGS = ["hflip", "mixup"]
-    with pytest.raises(UserError, match=r"INPUT\.AUGS is 'mixup'; expected one of hflip"):
-        build_augmentations(cfg)
-    cfg.INPUT.AUGS, cfg.INPUT.AFFINE.ZOOM = ["affine"], (0.0, 1.0)
-    with pytest.raises(UserError, match=r"INPUT\.AFFINE\.ZOOM"):
-        build_augmentations(cfg)

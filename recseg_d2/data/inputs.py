@@ -1,0 +1,129 @@
+"""From an image file to the array that a model's input is made of: channels, their order, depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from detectron2.config import CfgNode
+
+from recseg_d2.config import read_options
+from recseg_d2.config.options import InputOptions
+from recseg_d2.data.io.images import (
+    ImageFile,
+    check_8_bit,
+    limit_pixels,
+    read_bgr,
+    read_image,
+)
+from recseg_d2.errors import UserError
+
+
+class ImageReader:
+    """Reads images as the model of a config takes them.
+
+    Where INPUT.INTENSITY.KIND is "stored" that is 8 bits in three channels. Otherwise images of any
+    depth are taken, and as many channels as MODEL.PIXEL_MEAN has. INPUT.FRAMES says which page and
+    channels of a file, and INPUT.MAX_PIXELS limits images from then on in this process.
+
+    Args:
+        cfg: of the run.
+    """
+
+    def __init__(self, cfg: CfgNode) -> None:
+        options = read_options(cfg, InputOptions)
+        self.intensity, self.frames = options.intensity, options.frames
+        limit_pixels(options.max_pixels)
+        self.format = cfg.INPUT.FORMAT
+        self.channels = len(cfg.MODEL.PIXEL_MEAN)
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """A file as ``from_array`` takes it: (H, W, C), colours in BGR order.
+
+        Raises:
+            UserError: the file cannot be read, or is of another depth than the model takes.
+        """
+        if self.intensity.kind == "stored":
+            return read_bgr(path, self.frames)
+        image = read_image(path, self.frames)
+        return image[..., 2::-1] if image.shape[2] in (3, 4) else image
+
+    def __call__(self, path: str | Path) -> np.ndarray:
+        """(H, W, C), three channels in the order of INPUT.FORMAT.
+
+        Raises:
+            UserError: the file cannot be read, or the model cannot use its channels or depth.
+        """
+        if self.intensity.kind == "stored":
+            return self._ordered(read_bgr(path, self.frames), "BGR")
+        image = with_channels(read_image(path, self.frames), self.channels, str(path))
+        return self._ordered(_plain(image), "RGB")
+
+    def check(self, path: str, image: ImageFile) -> None:
+        """Refuse a file whose numbers the model cannot use, by what it says of itself.
+
+        Raises:
+            UserError: as a call.
+        """
+        if self.intensity.kind == "stored":
+            check_8_bit(path, image.dtype, image.channels)
+        else:
+            with_channels(np.empty((0, 0, image.channels)), self.channels, path)
+
+    def from_array(self, image: np.ndarray) -> np.ndarray:
+        """The same of an array in BGR order, as OpenCV reads files.
+
+        Args:
+            image: (H, W, 3) uint8; where the kind is not "stored" (H, W) or (H, W, C) of any type.
+
+        Raises:
+            UserError: the array is of another type or shape.
+        """
+        found = f"An image given as an array has dtype {image.dtype} and shape {image.shape}"
+        if self.intensity.kind == "stored":
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+                raise UserError(f"{found}; expected uint8 of shape (H, W, 3) in BGR order.")
+            return self._ordered(image, "BGR")
+        image = image[..., None] if image.ndim == 2 else image
+        if image.ndim != 3 or image.dtype.kind not in "buif" or not image.size:
+            raise UserError(f"{found}; expected numbers of shape (H, W) or (H, W, channels).")
+        image = with_channels(image, self.channels, "An image given as an array")
+        return self._ordered(_plain(image), "BGR")
+
+    def _ordered(self, image: np.ndarray, order: str) -> np.ndarray:
+        """The image, whose colours are in ``order``, as INPUT.FORMAT has them."""
+        if image.shape[2] == 3 and self.format != order:
+            image = image[..., ::-1]
+        return np.ascontiguousarray(image)
+
+
+def _plain(image: np.ndarray) -> np.ndarray:
+    """8 bits as they are, all other numbers as float32, which every library takes."""
+    return image if image.dtype == np.uint8 else image.astype(np.float32)
+
+
+def with_channels(image: np.ndarray, wanted: int, source: str) -> np.ndarray:
+    """An image with as many channels as a model has.
+
+    Grey is repeated for three channels, colours are averaged for one, opacity is dropped.
+
+    Args:
+        image: (H, W, C) as ``read_image`` returns it.
+        wanted: number of channels.
+        source: the file, for the message.
+
+    Raises:
+        UserError: there is no such way from the one number to the other.
+    """
+    found = image.shape[2]
+    if found == wanted:
+        return image
+    if wanted in (1, 3) and found in (1, 2, 3, 4):
+        colour = image[..., : 1 if found < 3 else 3]
+        if wanted == 3:
+            return np.repeat(colour, 3, axis=2) if found < 3 else colour
+        return colour if found < 3 else colour.mean(axis=2, keepdims=True)
+    raise UserError(
+        f"{source}: found {found} channels, expected {wanted}, as MODEL.PIXEL_MEAN has values. "
+        "Train and predict on images with the same channels."
+    )

@@ -1,0 +1,164 @@
+"""From what a data set is like to the config of a training that fits it.
+
+Everything that is decided is a config key with a reason, which a user sees and can override.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recseg_d2.data.facts import DataFacts
+
+CONFIG = "dense_small.yaml"  # what is not decided here
+
+_TYPICAL = 20.0  # diameter, in pixels, that objects are brought to where they are far from it
+_TRAINED = (12.0, 32.0)  # medians of diameters that are left as they are
+_SMALLEST = 6.0  # diameter that the small objects keep, the tenth part of all
+_SCALES = (0.1, 4.0)
+_CROPS = (96, 128, 192, 256)
+_CROP_OF_OBJECT = 2.0  # side of a crop, as a multiple of the longer side of large objects
+_PIXELS_A_STEP = 4 * 128 * 128  # of all crops of an iteration
+_FEW, _MANY = 30, 150  # images; trainings are short with few of them
+_GOING_ON = {"SOLVER.BASE_LR": 0.0007, "SOLVER.MATRIX_LR": 0.013}  # from trained weights
+_SHORT, _LONG = 1500, 3000  # iterations
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One config key of a plan.
+
+    Attributes:
+        key: of the config.
+        value: decided on.
+        reason: a phrase for the user.
+    """
+
+    key: str
+    value: Any
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.value}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was seen in the data and decided on because of it."""
+
+    summary: str
+    decisions: tuple[Decision, ...]
+
+    def options(self) -> list[Any]:
+        """KEY VALUE pairs for ``load_config``."""
+        return [part for d in self.decisions for part in (d.key, d.value)]
+
+    def going_on(self) -> Plan:
+        """The plan of a training from trained weights: shorter, and in smaller steps."""
+        kept = []
+        for decision in self.decisions:
+            if decision.key == "SOLVER.MAX_ITER":
+                reason = f"a third of {decision.value}, from trained weights"
+                decision = Decision(decision.key, decision.value // 3, reason)
+            kept.append(decision)
+        for key, value in _GOING_ON.items():
+            kept.append(Decision(key, value, "a third, from trained weights"))
+        return Plan(self.summary, tuple(kept))
+
+    def __str__(self) -> str:
+        return "\n".join([self.summary, *(f"  {decision}" for decision in self.decisions)])
+
+
+def plan_training(facts: DataFacts, classes: Sequence[str]) -> Plan:
+    """Decide on a training of DenseAttentionSeg.
+
+    Args:
+        facts: of the images to train on.
+        classes: their names.
+    """
+    scale = _scale(facts)
+    size = facts.longest * scale
+    decisions = [
+        _channels(facts),
+        Decision("MODEL.PIXEL_STD", None, ""),  # put in below: as many values as the mean
+        _joint(facts),
+        _scale_decision(facts, scale),
+        _crop(facts, scale, float(np.percentile(size, 90))),
+    ]
+    channels = len(decisions[0].value)
+    decisions[1] = Decision("MODEL.PIXEL_STD", [1.0] * channels, "values are those of the range")
+    crop = decisions[-1].value
+    batch = max(1, round(_PIXELS_A_STEP / crop**2))
+    decisions += [
+        Decision("SOLVER.IMS_PER_BATCH", max(batch, 2), f"crops of {crop} pixels an iteration"),
+        Decision("SOLVER.MAX_ITER", _iterations(facts.images), f"for {facts.images} images"),
+    ]
+    if len(classes) > 1:
+        names = ", ".join(classes[:5]) + (", ..." if len(classes) > 5 else "")
+        decisions.append(Decision("MODEL.NUM_CLASSES", len(classes), names))
+    return Plan(_summary(facts), tuple(decisions))
+
+
+def _summary(facts: DataFacts) -> str:
+    low, high = facts.sizes.min(0), facts.sizes.max(0)
+    sizes = f"{low[1]}x{low[0]}" + ("" if (low == high).all() else f" to {high[1]}x{high[0]}")
+    few, middle, many = np.percentile(facts.diameters, [10, 50, 90])
+    return (
+        f"{facts.images} images ({facts.looked_at} looked at) of {sizes} pixels, "
+        f"{' and '.join(facts.types)}; {int(np.median(facts.counts))} objects an image "
+        f"(at most {facts.counts.max()}), {middle:.0f} pixels in diameter (most {few:.0f} to "
+        f"{many:.0f})."
+    )
+
+
+def _channels(facts: DataFacts) -> Decision:
+    found = facts.channels
+    if set(found) <= {1, 3}:
+        count = 3
+        reason = "grey images are taken as colours" if found[1] else "colours"
+    else:
+        count = max(found)
+        reason = f"images have {' or '.join(map(str, sorted(found)))} channels"
+    return Decision("MODEL.PIXEL_MEAN", [0.0] * count, reason)
+
+
+def _joint(facts: DataFacts) -> Decision:
+    many = max(facts.channels) > 3
+    reason = "channels are different stains" if many else "one range for all channels keeps colours"
+    return Decision("INPUT.INTENSITY.JOINT", not many, reason)
+
+
+def _scale(facts: DataFacts) -> float:
+    """What brings the median object to a size that the networks are made for, two digits."""
+    middle, small = np.median(facts.diameters), np.percentile(facts.diameters, 10)
+    if _TRAINED[0] <= middle <= _TRAINED[1]:
+        return 1.0
+    scale = np.clip(_TYPICAL / middle, *_SCALES)
+    if scale < 1:
+        scale = min(1.0, max(scale, _SMALLEST / small))
+    return float(f"{scale:.2g}")
+
+
+def _scale_decision(facts: DataFacts, scale: float) -> Decision:
+    middle = np.median(facts.diameters)
+    if scale == 1:
+        return Decision("INPUT.SCALE", 1.0, f"objects of {middle:.0f} pixels are seen as they are")
+    reason = f"objects of {middle:.0f} pixels are seen as {middle * scale:.0f}"
+    return Decision("INPUT.SCALE", scale, reason)
+
+
+def _crop(facts: DataFacts, scale: float, large: float) -> Decision:
+    key, side = "INPUT.SIMILARITY_CROP.SIZE", float(facts.sizes.max()) * scale
+    fits = [c for c in _CROPS if c >= _CROP_OF_OBJECT * large] or [_CROPS[-1]]
+    crop = max(fits[0], 128)
+    if side <= _CROPS[0]:
+        return Decision(key, _CROPS[0], f"images are {side:.0f} pixels wide")
+    return Decision(key, crop, f"large objects are {large:.0f} pixels long")
+
+
+def _iterations(images: int) -> int:
+    share = np.clip((images - _FEW) / (_MANY - _FEW), 0, 1)
+    return int(round(_SHORT + share * (_LONG - _SHORT), -2))

@@ -1,0 +1,147 @@
+"""The dense attention model: look where an object is left, segment it, remember it.
+
+Shape letters: B images, C classes, H W the image in pixels, K windows of G x G cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from recseg_d2.layers.conv_blocks import conv_norm_relu, with_bias
+from recseg_d2.models.dense_attention.canvas import CANVAS_CHANNELS
+from recseg_d2.models.dense_attention.heat import HeatFeatures, HeatMap
+from recseg_d2.models.dense_attention.options import NetworkOptions
+from recseg_d2.models.dense_attention.trunk import COARSE_STRIDE, FINE_STRIDE, UNetDecoder
+from recseg_d2.models.dense_attention.window_network import WindowNetwork, WindowOutputs
+from recseg_d2.models.dense_attention.windows import place_maps, read_windows, windows_around
+
+DIRECTIONS = 8  # bins of the direction towards an object's centre
+_PLACE_CHANNELS = 2
+
+
+@dataclass
+class Encoding:
+    """What the trunk makes of a batch of images, once; everything after it reads from here.
+
+    Attributes:
+        images: (B, channels, H, W), normalised.
+        fine: (B, F, H/2, W/2).
+        coarse: (B, F', H/8, W/8), projected for windows.
+        boxes: (B, 4, H/2, W/2), distances in pixels from each place to the left, top, right and
+            bottom edge of the object there.
+        heat: the features' share of the heat map.
+    """
+
+    images: torch.Tensor
+    fine: torch.Tensor
+    coarse: torch.Tensor
+    boxes: torch.Tensor
+    heat: HeatFeatures
+
+
+class DenseAttention(nn.Module):
+    """Trunk, heat map, box field and window network.
+
+    Args:
+        encoder: images to a list of feature maps at strides 2, 4, 8, ..., finest first.
+        widths: channels of these maps, at least three.
+        options: other sizes.
+        in_channels: of the images.
+        num_classes: C.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        widths: Sequence[int],
+        options: NetworkOptions,
+        in_channels: int,
+        num_classes: int,
+    ) -> None:
+        super().__init__()
+        self.options = options
+        coarse, head = options.coarse_width, options.head_width
+        self.encoder = encoder
+        # Height and width of images have to be multiples of it.
+        self.stride = FINE_STRIDE * 2 ** (len(widths) - 1)
+        self.decoder = UNetDecoder(widths, coarse)
+        self.auxiliary = nn.Conv2d(widths[0], 1 + DIRECTIONS, 1)
+        self.box = nn.Sequential(
+            conv_norm_relu(widths[0], head),
+            with_bias(nn.Conv2d(head, 4, 1), 2.2),  # a logarithm: 9 pixels to each side
+        )
+        self.box_coarse = nn.Conv2d(coarse, 4, 1)
+        self.heat = HeatMap(widths[0], coarse, head)
+        self.window_coarse = nn.Conv2d(coarse, options.window_coarse_width, 1)
+        read = widths[0] + options.window_coarse_width + in_channels
+        self.window = WindowNetwork(
+            read + CANVAS_CHANNELS + _PLACE_CHANNELS, options.window_widths, num_classes
+        )
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def encode(self, images: torch.Tensor) -> Encoding:
+        """Normalised images (B, channels, H, W), H and W multiples of ``stride``."""
+        images = images.contiguous(memory_format=torch.channels_last)
+        fine, coarse = self.decoder(self.encoder(images))
+        ratio = COARSE_STRIDE // FINE_STRIDE
+        far = F.interpolate(self.box_coarse(coarse), scale_factor=float(ratio), mode="bilinear")
+        distances = (self.box(fine) + far).float().clamp(-2, 7).exp()
+        heat = self.heat.prepare(fine, coarse)
+        # windows are read, and boxes computed, in float32 whatever the precision of convolutions
+        return Encoding(images, fine.float(), self.window_coarse(coarse).float(), distances, heat)
+
+    def windows(self, boxes: torch.Tensor) -> torch.Tensor:
+        """The windows (K, 3) in which objects with these boxes (K, 4) are segmented."""
+        return windows_around(boxes, self.options.context, self.options.margin)
+
+    def look(
+        self,
+        encoding: Encoding,
+        image: int,
+        canvas: torch.Tensor,
+        places: torch.Tensor,
+        boxes: torch.Tensor,
+    ) -> torch.Tensor:
+        """What the window network sees of windows of one image.
+
+        Args:
+            encoding: of the batch.
+            image: index of the image.
+            canvas: (1, 2, H, W), or (K, 2, H, W) with a canvas of its own for each window.
+            places: (K, 2), x and y of the places looked at.
+            boxes: (K, 4), the boxes there.
+
+        Returns:
+            (K, channels, G, G).
+        """
+        cells, own = self.options.cells, slice(image, image + 1)
+        windows = self.windows(boxes)
+        parts = [
+            read_windows(encoding.fine[own], windows, cells, FINE_STRIDE),
+            read_windows(encoding.coarse[own], windows, cells, COARSE_STRIDE),
+            read_windows(encoding.images[own], windows, cells),
+            read_windows(canvas, windows, cells),
+            place_maps(windows, places, boxes, cells),
+        ]
+        return torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
+
+    def segment(self, seen: torch.Tensor) -> WindowOutputs:
+        """Masks, scores and classes of what ``look`` returned, of one or several images."""
+        return self.window(seen)
+
+
+def boxes_at(distances: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Boxes (K, 4) that the box field (4, H/2, W/2) of an image has at K of its cells."""
+    x, y = place_of(rows, columns).unbind(1)
+    left, top, right, bottom = distances[:, rows, columns]
+    return torch.stack([x - left, y - top, x + right, y + bottom], dim=1)
+
+
+def place_of(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Pixel coordinates (K, 2), x and y, of the centres of K cells at stride 2."""
+    return (torch.stack([columns, rows], dim=1) + 0.5) * FINE_STRIDE

@@ -1,0 +1,232 @@
+"""The search: look where the heat map is highest, segment, remember, until nothing is left.
+
+Looks that cannot influence each other are taken in one round: places whose boxes lie apart. Within
+a round, as between rounds, the highest heat comes first. With one look a round the search is the
+plain sequence; more at a time are faster and find the same objects, round by round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from recseg_d2.models.dense_attention.canvas import canvas_channels
+from recseg_d2.models.dense_attention.drawing import Drawing, DrawnObject
+from recseg_d2.models.dense_attention.heat import heat_peaks
+from recseg_d2.models.dense_attention.heat_update import HeatUpdate
+from recseg_d2.models.dense_attention.model import DenseAttention, boxes_at, place_of
+from recseg_d2.models.dense_attention.options import SearchOptions
+from recseg_d2.models.dense_attention.trunk import FINE_STRIDE
+
+
+@dataclass
+class Look:
+    """One place that was looked at, for figures and analyses.
+
+    Attributes:
+        round: number of the round, from 0.
+        place: x and y in pixels.
+        box: the box there, x1 y1 x2 y2 in pixels.
+        heat: probability that an object's core is there.
+        score: sqrt(heat * score of the window), the score of the object.
+        found: number of the object that was kept, from 0; -1 where none was.
+        drawn: the mask on its window.
+    """
+
+    round: int
+    place: tuple[float, float]
+    box: tuple[float, float, float, float]
+    heat: float
+    score: float
+    found: int
+    drawn: DrawnObject
+
+
+@dataclass
+class SearchResult:
+    """What a search found in an image.
+
+    Attributes:
+        drawing: the objects, in the order of discovery, and their label map.
+        looks: all places that were looked at, in order.
+        heat: heat maps (h, w) at the beginning of each round, where they were asked for.
+    """
+
+    drawing: Drawing
+    looks: list[Look]
+    heat: list[torch.Tensor]
+
+    @property
+    def objects(self) -> list[DrawnObject]:
+        """The objects in the order of discovery."""
+        return self.drawing.objects
+
+
+@dataclass
+class _Candidates:
+    """Places of a round, K of them, and what was found there; everything on the CPU."""
+
+    rows: list[int]
+    columns: list[int]
+    heat: list[float]
+    places: list[list[float]]
+    boxes: list[list[float]]
+    windows: list[list[int]]
+    masks: torch.Tensor
+    scores: list[float]
+    classes: torch.Tensor | None
+
+
+class Search:
+    """A search over one image.
+
+    Args:
+        model: in evaluation mode.
+        image: (channels, H, W), normalised, of any size.
+        options: when to stop and what to keep.
+        known: (H, W) integer label map of objects that are known already, or None; 0 is free.
+        keep_heat: whether the result holds the heat maps.
+    """
+
+    def __init__(
+        self,
+        model: DenseAttention,
+        image: torch.Tensor,
+        options: SearchOptions,
+        known: torch.Tensor | None = None,
+        keep_heat: bool = False,
+    ) -> None:
+        self.model, self.options = model, options
+        height, width = image.shape[1:]
+        padding = (0, -width % model.stride, 0, -height % model.stride)
+        padded = F.pad(image[None], padding, mode="replicate") if any(padding) else image[None]
+        with torch.no_grad():
+            self.encoding = model.encode(padded)
+        self.drawing = Drawing((height, width), padded.shape[2:], known)
+        self.open = self._open_cells(height, width)
+        self.heat = HeatUpdate(model.heat, self.encoding.heat)
+        self.result = SearchResult(self.drawing, [], [])
+        self.keep_heat = keep_heat
+        self.rounds = 0
+
+    def _open_cells(self, height: int, width: int) -> torch.Tensor:
+        """1 for cells that may be looked at: those whose centre lies in the image."""
+        cells = self.encoding.heat.fine.new_zeros(self.encoding.heat.fine.shape[2:])
+        cells[: (height + 1) // FINE_STRIDE, : (width + 1) // FINE_STRIDE] = 1
+        return cells
+
+    @torch.no_grad()
+    def run(self, progress: Callable[[int], None] | None = None) -> SearchResult:
+        """Search to the end; ``progress`` is told the number of objects after each round."""
+        while self.step():
+            if progress is not None:
+                progress(len(self.drawing.objects))
+        return self.result
+
+    @torch.no_grad()
+    def step(self) -> bool:
+        """One round; returns whether there was anything to look at."""
+        options = self.options
+        if len(self.drawing.objects) >= options.max_objects:
+            return False
+        if len(self.result.looks) >= 2 * options.max_objects:
+            return False  # a model that sees objects everywhere and keeps none
+        labels = self.drawing.labels[None].to(self.encoding.fine.device)
+        canvas = canvas_channels(labels)
+        heat = self.heat(canvas, self.drawing.pop_changes())
+        if self.keep_heat:
+            self.result.heat.append(heat.cpu())
+        candidates = self._look(heat * self.open, canvas)
+        if candidates is None:
+            return False
+        for k in range(len(candidates.rows)):
+            self._settle(candidates, k)
+            if len(self.drawing.objects) >= options.max_objects:
+                break
+        self.rounds += 1
+        return True
+
+    def _look(self, heat: torch.Tensor, canvas: torch.Tensor) -> _Candidates | None:
+        """Look at this round's places; None where there is none."""
+        peaks = heat_peaks(heat, self.options.heat_thresh)
+        rows, columns = torch.nonzero(peaks, as_tuple=True)
+        if not len(rows):
+            return None
+        values = heat[rows, columns]
+        order = values.argsort(descending=True, stable=True)
+        rows, columns, values = rows[order], columns[order], values[order]
+        boxes = boxes_at(self.encoding.boxes[0], rows, columns)
+        apart = boxes_apart(boxes.cpu().numpy(), self.options.looks_per_round)
+        chosen = torch.from_numpy(apart).to(rows.device)
+        rows, columns, values, boxes = rows[chosen], columns[chosen], values[chosen], boxes[chosen]
+        places = place_of(rows, columns)
+        outputs = self.model.segment(self.model.look(self.encoding, 0, canvas, places, boxes))
+        scores = (outputs.scores.sigmoid() * values).sqrt()
+        classes = None if outputs.classes is None else outputs.classes.softmax(1).cpu()
+        return _Candidates(
+            rows.tolist(),
+            columns.tolist(),
+            values.tolist(),
+            places.tolist(),
+            boxes.tolist(),
+            self.model.windows(boxes).long().tolist(),
+            outputs.masks.sigmoid().float().cpu(),
+            scores.tolist(),
+            classes,
+        )
+
+    def _settle(self, found: _Candidates, k: int) -> None:
+        """Keep the object of a look, or close its pixels."""
+        row, column = found.rows[k], found.columns[k]
+        classes = None if found.classes is None else found.classes[k]
+        drawn = DrawnObject(found.masks[k], found.windows[k], found.scores[k], classes)
+        number = -1
+        if found.scores[k] >= self.options.score_thresh:
+            number = self.drawing.add(drawn, self.options.min_area, self.options.duplicate_iou)
+        self.open[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = 0
+        if number < 0:
+            self._close(drawn)
+        x1, y1, x2, y2 = found.boxes[k]
+        place = (found.places[k][0], found.places[k][1])
+        self.result.looks.append(
+            Look(
+                self.rounds, place, (x1, y1, x2, y2), found.heat[k], found.scores[k], number, drawn
+            )
+        )
+
+    def _close(self, drawn: DrawnObject) -> None:
+        """Never look again at cells that the mask of a rejected look touches."""
+        written = drawn.pixels(self.drawing.padded_size)
+        if written is None:
+            return
+        rows, columns, values = written
+        y, x = torch.nonzero(values > 0.5, as_tuple=True)
+        self.open[(y + rows.start) // FINE_STRIDE, (x + columns.start) // FINE_STRIDE] = 0
+
+
+def boxes_apart(boxes: np.ndarray, most: int) -> np.ndarray:
+    """Indices of boxes, taken in order, that keep their distance from all taken before.
+
+    Args:
+        boxes: (K, 4), x1 y1 x2 y2, the most important first.
+        most: number of boxes to take.
+
+    Returns:
+        Increasing int64 indices; two of the boxes are apart where, enlarged on each side by an
+        eighth of their longer side and a pixel, they do not overlap.
+    """
+    longer = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    reach = (longer / 8 + 1)[:, None]
+    low, high = boxes[:, :2] - reach, boxes[:, 2:] + reach
+    taken: list[int] = []
+    for k in range(len(boxes)):
+        near = (low[k] < high[taken]).all(1) & (high[k] > low[taken]).all(1)
+        if not near.any():
+            taken.append(k)
+            if len(taken) == most:
+                break
+    return np.array(taken, np.int64)

@@ -1,0 +1,141 @@
+"""Windows: squares around boxes, read from maps on a grid and written back as pixels.
+
+Coordinates are pixels of the image; the pixel in column i covers [i, i + 1). G is the number of
+cells along a side of the grid, K a number of windows.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+_MIN_SIDE = 8  # pixels
+
+
+def windows_around(boxes: torch.Tensor, context: float, margin: float) -> torch.Tensor:
+    """Square windows with whole-numbered corners and sides.
+
+    Args:
+        boxes: (K, 4), x1 y1 x2 y2.
+        context: side of a window as a multiple of the box's longer side ...
+        margin: ... plus this many pixels.
+
+    Returns:
+        (K, 3): x and y of the upper left corner, and the side.
+    """
+    longer = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1)
+    side = (longer * context + margin).round().clamp(min=_MIN_SIDE)
+    corner = ((boxes[:, :2] + boxes[:, 2:] - side[:, None]) / 2).round()
+    return torch.cat([corner, side[:, None]], dim=1)
+
+
+def cell_centres(windows: torch.Tensor, cells: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """X and y, (K, G) each, of the centres of the grid's columns and rows."""
+    steps = (torch.arange(cells, device=windows.device) + 0.5) / cells
+    along = steps * windows[:, 2:]
+    return windows[:, :1] + along, windows[:, 1:2] + along
+
+
+def read_windows(
+    maps: torch.Tensor, windows: torch.Tensor, cells: int, stride: int = 1
+) -> torch.Tensor:
+    """Values of one image's maps at the cells of windows; zeros beyond the image.
+
+    Where a cell is larger than two values of the map, the map is averaged first, by the power of
+    two that brings a cell to between one and two values, so that nothing thin slips through.
+
+    Args:
+        maps: (1, C, H / stride, W / stride), or (K, C, ...) with a map of its own for each window.
+        windows: (K, 3).
+        cells: G.
+        stride: pixels of the image that a value of the map covers along each axis.
+
+    Returns:
+        (K, C, G, G).
+    """
+    result = maps.new_zeros(len(windows), maps.shape[1], cells, cells)
+    octaves = (windows[:, 2] / (cells * stride)).clamp(min=1).log2().floor().long()
+    for octave in octaves.unique().tolist():
+        chosen = torch.nonzero(octaves == octave)[:, 0]
+        own = maps if len(maps) == 1 else maps[chosen]
+        pooled = _pool(own, 2**octave)
+        covered = pooled.shape[2] * stride * 2**octave, pooled.shape[3] * stride * 2**octave
+        result[chosen] = _sample(pooled, windows[chosen], cells, covered)
+    return result
+
+
+def _pool(maps: torch.Tensor, factor: int) -> torch.Tensor:
+    """Means of factor x factor values; what is beyond the map counts as zero."""
+    if factor == 1:
+        return maps
+    right, below = -maps.shape[3] % factor, -maps.shape[2] % factor
+    return F.avg_pool2d(F.pad(maps, (0, right, 0, below)), factor)
+
+
+def _sample(
+    maps: torch.Tensor, windows: torch.Tensor, cells: int, covered: tuple[int, int]
+) -> torch.Tensor:
+    """Bilinear values (K, C, G, G) at cells of maps that cover (height, width) pixels."""
+    x, y = cell_centres(windows, cells)
+    count = len(windows)
+    columns = (x / covered[1] * 2 - 1)[:, None, :].expand(count, cells, cells)
+    rows = (y / covered[0] * 2 - 1)[:, :, None].expand(count, cells, cells)
+    grid = torch.stack([columns, rows], dim=-1)
+    if len(maps) > 1 or count == 1:
+        return F.grid_sample(maps, grid, align_corners=False)
+    grid = grid.reshape(1, count * cells, cells, 2)
+    read = F.grid_sample(maps, grid, align_corners=False)[0]
+    return read.reshape(-1, count, cells, cells).transpose(0, 1)
+
+
+def place_maps(
+    windows: torch.Tensor, places: torch.Tensor, boxes: torch.Tensor, cells: int
+) -> torch.Tensor:
+    """The place looked at as a Gaussian, and the box with soft edges, on the grid of each window.
+
+    Args:
+        windows: (K, 3).
+        places: (K, 2), x and y.
+        boxes: (K, 4).
+        cells: G.
+
+    Returns:
+        (K, 2, G, G), in [0, 1].
+    """
+    x, y = cell_centres(windows, cells)
+    scale = windows[:, 2:] * 0.07 + 1
+    spot_x = torch.exp(-0.5 * ((x - places[:, :1]) / scale) ** 2)
+    spot_y = torch.exp(-0.5 * ((y - places[:, 1:]) / scale) ** 2)
+
+    def inside(v: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid((v - low) / scale) * torch.sigmoid((high - v) / scale)
+
+    box_x = inside(x, boxes[:, 0:1], boxes[:, 2:3])
+    box_y = inside(y, boxes[:, 1:2], boxes[:, 3:4])
+    spot = spot_x[:, None, :] * spot_y[:, :, None]
+    box = box_x[:, None, :] * box_y[:, :, None]
+    return torch.stack([spot, box], dim=1)
+
+
+def write_window(
+    values: torch.Tensor, window: list[int], size: tuple[int, int]
+) -> tuple[slice, slice, torch.Tensor] | None:
+    """Values of a window's cells as pixels of the image.
+
+    Args:
+        values: (G, G).
+        window: x, y and side, whole numbers.
+        size: height and width of the image.
+
+    Returns:
+        Rows and columns of the image that the window covers, and the bilinear values there; None
+        where it lies outside of the image.
+    """
+    left, top, side = window
+    first_x, last_x = max(left, 0), min(left + side, size[1])
+    first_y, last_y = max(top, 0), min(top + side, size[0])
+    if first_x >= last_x or first_y >= last_y:
+        return None
+    pixels = F.interpolate(values[None, None], (side, side), mode="bilinear", align_corners=False)
+    part = pixels[0, 0, first_y - top : last_y - top, first_x - left : last_x - left]
+    return slice(first_y, last_y), slice(first_x, last_x), part
