@@ -28,6 +28,7 @@ from recseg_d2.data.examination import examine
 from recseg_d2.data.image_check import ImageChecker
 from recseg_d2.data.io.images import limit_pixels
 from recseg_d2.data.io.lists import write_list
+from recseg_d2.data.sources.own_data import form_of
 from recseg_d2.data.validation import Report
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
@@ -103,6 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _name(args: argparse.Namespace) -> str:
     if args.data is not None:
         register_given(OWN, args.data, args)
+        form = form_of(Path(args.data))
+        print(f"{args.data}: taken as {form.words if form else 'a folder of label maps'}.")
         return OWN
     check_registered(args.name, "data set")
     return args.name

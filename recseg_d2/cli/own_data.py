@@ -6,7 +6,8 @@ import argparse
 
 from recseg_d2.data.catalog import unregister
 from recseg_d2.data.sources.base import Fold
-from recseg_d2.data.sources.own_data import Reading, open_own_data, words_for_forms
+from recseg_d2.data.sources.forms import Reading
+from recseg_d2.data.sources.own_data import open_own_data, words_for_forms
 from recseg_d2.errors import UserError
 
 # The names under which --train-data and --val-data are registered.
@@ -38,6 +39,12 @@ def add_own_data_options(parser: argparse.ArgumentParser) -> None:
         metavar="VALUE",
         help="label maps: a value that is background besides 0, of a colour 0xRRGGBB; can be given "
         "several times",
+    )
+    parser.add_argument(
+        "--label-suffix",
+        metavar="TEXT",
+        help="label maps: what the ends of their names have more than the images'; give it as "
+        "--label-suffix=_mine where no usual one is found",
     )
     parser.add_argument(
         "--allow-outside",
@@ -79,6 +86,7 @@ def register_given(
         allow_outside=args.allow_outside,
         components=args.components,
         background=tuple(args.background),
+        label_suffix=args.label_suffix,
     )
     selection = {key: getattr(args, key) for key in names}
     source = open_own_data(name, place, reading, fold=fold, **selection)

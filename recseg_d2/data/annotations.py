@@ -33,8 +33,31 @@ def label_map_to_annotations(
     for label, mask in rle.encode_labels(labels).items():
         if classes is None or label in classes:
             category = 0 if classes is None else classes[label]
-            annotations.append(_annotation(mask, category, label in crowds))
+            annotations.append(annotation_of(mask, labels.shape, category, label in crowds))
     return annotations
+
+
+def annotation_of(
+    mask: Polygons | rle.RLE | np.ndarray,
+    shape: tuple[int, int],
+    category: int,
+    is_crowd: bool = False,
+) -> dict[str, Any]:
+    """An annotation with the tight box of its mask.
+
+    Args:
+        mask: what ``read_segmentation`` returned.
+        shape: the image's height and width, pixels.
+        category: the category's number.
+        is_crowd: whether it is a region of several objects.
+    """
+    return {
+        "bbox": rle.boxes([to_rle(mask, shape)])[0].tolist(),
+        "bbox_mode": BoxMode.XYWH_ABS,
+        "category_id": category,
+        "segmentation": mask,
+        "iscrowd": int(is_crowd),
+    }
 
 
 def count_objects(record: Mapping[str, Any]) -> int:
@@ -168,13 +191,3 @@ def _read_mask(
             "a polygon needs at least 3 points); boxes alone cannot train masks."
         )
     return mask
-
-
-def _annotation(mask: rle.RLE, category: int, is_crowd: bool) -> dict[str, Any]:
-    return {
-        "bbox": rle.boxes([mask])[0].tolist(),
-        "bbox_mode": BoxMode.XYWH_ABS,
-        "category_id": category,
-        "segmentation": mask,
-        "iscrowd": int(is_crowd),
-    }

@@ -23,7 +23,7 @@ from user_files.small import (
 from recseg_d2 import cli, rle
 from recseg_d2.cli import check_dataset
 from recseg_d2.data.annotations import label_map_from_dict
-from recseg_d2.data.sources.own_data import Reading
+from recseg_d2.data.sources.forms import Reading
 from recseg_d2.errors import UserError
 
 OUTSIDE = Reading(allow_outside=True)

@@ -104,7 +104,7 @@ def _read_stored(path: str | Path, colours: bool) -> np.ndarray:
 
 
 def _read_npy(path: str | Path, colours: bool) -> np.ndarray:
-    """(1, H, W, 1) of a file of one array."""
+    """(1, H, W, 1) of a file of one array, or of Cellpose's dict with "masks"."""
     try:
         found = load_npy(path)
     except FileNotFoundError as error:
@@ -113,6 +113,8 @@ def _read_npy(path: str | Path, colours: bool) -> np.ndarray:
         raise
     except Exception as error:  # whatever a damaged file makes of the reader
         raise UserError(f"{path}: no readable array ({error}); save it again.") from error
+    if isinstance(found, dict):
+        found = found.get("masks")
     if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind not in "iuf":
         what = getattr(found, "shape", type(found).__name__)
         raise _wrong(path, f"an array of {what}, {getattr(found, 'dtype', 'object')}", colours)

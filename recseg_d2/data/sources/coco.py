@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from detectron2.structures import BoxMode
 
-from recseg_d2 import rle
+from recseg_d2.data.annotations import annotation_of
 from recseg_d2.data.io.coco_json import (
     CocoContents,
     CocoImageEntry,
@@ -36,7 +35,7 @@ from recseg_d2.data.io.coco_json import (
 )
 from recseg_d2.data.io.image_folder import image_path
 from recseg_d2.data.problems import Problem, Record
-from recseg_d2.data.segmentations import is_empty, read_segmentation, to_rle
+from recseg_d2.data.segmentations import is_empty, read_segmentation
 from recseg_d2.data.sources import coco_categories
 from recseg_d2.data.sources.base import DataSource
 from recseg_d2.errors import UserError
@@ -230,13 +229,9 @@ class Coco(DataSource[CocoImage]):
         if mask is None:
             logger.warning("%s has no mask: left out.", which)
             return None
-        return {
-            "bbox": found.bbox or rle.boxes([to_rle(mask, shape)])[0].tolist(),
-            "bbox_mode": BoxMode.XYWH_ABS,
-            "category_id": item.category_of[found.category_id],
-            "segmentation": mask,
-            "iscrowd": int(found.is_crowd),
-        }
+        category = item.category_of[found.category_id]
+        annotation = annotation_of(mask, shape, category, found.is_crowd)
+        return annotation if found.bbox is None else {**annotation, "bbox": found.bbox}
 
 
 def _in_order(ids: Iterable[ImageId]) -> list[ImageId]:
