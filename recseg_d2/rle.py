@@ -97,8 +97,8 @@ def checked(rle: RLE, source: str) -> RLE:
     """The same mask compressed and ready for JSON, once its counts are known to be whole.
 
     Args:
-        rle: in any form, of unknown origin.
-        source: what to name in the error message.
+        rle: a run-length encoded mask in any of COCO's forms, of unknown origin.
+        source: where the mask is from, for the error message.
 
     Raises:
         UserError: as ``run_lengths``.
@@ -165,8 +165,8 @@ def overlaps(
     """Intersection over union of every pair of masks of one size.
 
     Args:
-        found: P masks.
-        true: N masks.
+        found: compressed RLEs of P masks.
+        true: compressed RLEs of N masks.
         crowds: (N,) which of ``true`` are regions of several objects, where the intersection counts
             as a share of the found mask alone; None means none is.
 

@@ -60,8 +60,8 @@ def parse_arguments(
     The pairs are taken out first, since an option that takes several values would take them too.
 
     Args:
-        parser: of the tool.
-        argv: the arguments; None takes the process's.
+        parser: the parser of the tool's arguments.
+        argv: the arguments; None takes those of the process.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     others: list[str] = []

@@ -68,10 +68,10 @@ def register_given(
     """Register data of the command line, in place of that of an earlier call in this process.
 
     Args:
-        name: ``FOLDER_TRAIN``, ``FOLDER_VAL`` or a tool's own.
-        place: the folder or file.
-        args: with the options of ``add_own_data_options``.
-        fold: of the images, those to take; None for all.
+        name: name to register the data set by: ``FOLDER_TRAIN``, ``FOLDER_VAL`` or a tool's own.
+        place: the folder or file that the user gave.
+        args: parsed arguments, with the options of ``add_own_data_options``.
+        fold: the fold of the images to take; None takes all.
 
     Raises:
         UserError: see ``open_own_data``.

@@ -7,7 +7,7 @@ for the data to train on and for that to evaluate on, before the first iteration
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
@@ -61,7 +61,7 @@ def examine(name: str, images: ImageChecker, size: tuple[int, int] | None = None
 
 
 def refuse_unusable(name: str, report: Report) -> None:
-    """Log the warnings of a report.
+    """Refuse a data set, unless all that was found are warnings.
 
     Raises:
         UserError: it has something that cannot be used.
@@ -70,12 +70,16 @@ def refuse_unusable(name: str, report: Report) -> None:
     if errors:
         more = f" ({len(errors)} problems: `recseg check-dataset` names them all.)"
         raise UserError(f"{name}: {errors[0]}{more * (len(errors) > 1)}")
-    warnings = report.problems
-    for problem in warnings[:_MOST_LOGGED]:
-        logger.warning("%s: %s", name, problem)
-    if len(warnings) > _MOST_LOGGED:
-        more_warnings = len(warnings) - _MOST_LOGGED
-        logger.warning("%s: %d more; `recseg check-dataset` names them.", name, more_warnings)
+
+
+def log_warnings(reports: Mapping[str, Report]) -> None:
+    """Log what was found about data sets, by their names; of each the first few."""
+    for name, report in reports.items():
+        for problem in report.problems[:_MOST_LOGGED]:
+            logger.warning("%s: %s", name, problem)
+        more = len(report.problems) - _MOST_LOGGED
+        if more > 0:
+            logger.warning("%s: %d more; `recseg check-dataset` names them.", name, more)
 
 
 def _classes(name: str, dicts: Sequence[dict[str, Any]]) -> list[str]:

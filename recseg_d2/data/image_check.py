@@ -16,6 +16,7 @@ import numpy as np
 
 from recseg_d2.config.options import FrameOptions
 from recseg_d2.data.io.images import PLAIN, ImageFile, probe_image
+from recseg_d2.errors import UserError
 from recseg_d2.files import write_whole
 
 FOLDER = "recseg_d2"  # in the user's folder for what can be made again
@@ -79,9 +80,9 @@ class ImageChecker:
         if not self._new:
             return
         try:
-            self._memory.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._memory, json.dumps({**_load(self._memory), **self._new}))
-        except OSError:
+            with write_whole(self._memory) as file:
+                json.dump({**_load(self._memory), **self._new}, file)
+        except UserError:
             return
         self._new = {}
 

@@ -22,11 +22,11 @@ class ImageFacts:
     """What is counted of one image.
 
     Attributes:
-        size: height and width, pixels.
+        size: height and width of the image in pixels.
         annotated: whether there is ground truth at all.
-        categories: category id of each object.
-        areas: pixels of each object's mask.
-        crowds: regions that are no objects.
+        categories: category id of each object, from 0.
+        areas: area of each object's mask in pixels.
+        crowds: number of crowd regions, which are not counted as objects.
     """
 
     size: tuple[int, int]
@@ -41,19 +41,19 @@ class Summary:
     """Numbers over a data set.
 
     Attributes:
-        images: how many there are.
-        unannotated: those without ground truth.
-        empty: annotated ones without an object.
-        objects: how many, crowds not counted.
-        crowds: how many.
+        images: number of images.
+        unannotated: number of images without ground truth.
+        empty: number of annotated images without an object.
+        objects: number of objects, crowds not counted.
+        crowds: number of crowd regions.
         per_class: objects of each class, by name, in the order of the category ids.
-        images_per_class: images with an object of each class.
+        images_per_class: number of images that have an object of the class, for each class.
         per_image: annotated images by their number of objects: "0", "1", "2-4", ...
         objects_range: fewest, mean and most objects of an annotated image.
         image_sizes: images by "width x height", the most frequent first.
         object_sides: quantiles (0, 25, 50, 75 and 100 %) of the square root of the objects' areas,
             pixels; empty without objects.
-        object_shares: the same of their share of the image's area, percent.
+        object_shares: the same quantiles of objects' areas as a share of the image's, in percent.
     """
 
     images: int
@@ -74,7 +74,7 @@ class Summary:
         """Count.
 
         Args:
-            facts: of each image.
+            facts: what is known of each image.
             classes: their names, in the order of the category ids.
         """
         annotated = [f for f in facts if f.annotated]
@@ -104,11 +104,11 @@ class Summary:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The attributes by name, as JSON can hold them."""
         return asdict(self)
 
     def table(self) -> str:
-        """For the terminal; classes without an object are left out."""
+        """The summary as text for the terminal; classes without an object are left out."""
         fewest, mean, most = self.objects_range
         rows = [
             ("images", str(self.images)),

@@ -88,8 +88,8 @@ def check_dataset_dicts(dicts: Sequence[Record], name: str, num_classes: int) ->
 
     Args:
         dicts: Detectron2's standard dicts.
-        name: of the data set, for the messages.
-        num_classes: category ids must be in [0, num_classes).
+        name: name of the data set, for the messages.
+        num_classes: number of classes C; category ids have to be in [0, C).
 
     Raises:
         UserError: no image at all, an image file is missing, an object without a mask, a mask whose

@@ -1,187 +1,163 @@
-"""Checkpoints from anywhere: read without running what is in them, in all the usual forms.
+"""Checkpoints that are whole or absent, and the record that a phase is finished.
 
-A file of weights is one of
-    {"model": weights, ...}        Detectron2's, and this package's
-    {"state_dict": weights, ...}   or "model_state_dict": other training programs'
-    weights                        a bare state dict, other entries beside the weights or not
-where weights are tensors or arrays by name; "module." before all names is taken off. ``.pkl`` files
-are pickles of these, all others are what ``torch.save`` writes.
+A run's folder has, of Detectron2's names, ``model_<iteration>.pth``, ``model_final.pth`` and
+``last_checkpoint``; ``finished.json`` is added when nothing is left to do.
 """
 
 from __future__ import annotations
 
+import json
 import logging
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 
+from recseg_d2.engine.run_setup import environment
+from recseg_d2.engine.weight_files import SafeCheckpointer
 from recseg_d2.errors import UserError
-from recseg_d2.safe_pickle import load_pickle
+from recseg_d2.files import file_hash, write_whole
 
 logger = logging.getLogger(__name__)
 
-_HOLDERS = ("model", "state_dict", "model_state_dict")
-_NAMES_IN_MESSAGE = 3
-_NUMBERS = "biufc"  # numpy's kinds of numbers
+BEST, FINAL, FINISHED = "model_best.pth", "model_final.pth", "finished.json"
+_LAST = "last_checkpoint"
+UNREADABLE = (OSError, UserError)
 
 
-class SafeCheckpointer(DetectionCheckpointer):
-    """Detectron2's checkpointer for files that somebody else may have written."""
+class RunCheckpointer(SafeCheckpointer):
+    """Detectron2's, whose files are replaced as a whole, and which finds the newest readable one.
 
-    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Load a checkpoint; see fvcore.
+    Every process of a run has one; the main process saves.
+    """
 
-        Raises:
-            UserError: the file is no checkpoint, holds more than weights and numbers, or none of
-                its weights fits the model.
-        """
-        self._path = path
-        with readable(path):
-            return super().load(path, *args, **kwargs)
-
-    def get_checkpoint_file(self) -> str:
-        """The file beside ``last_checkpoint`` that it names.
+    def save(self, name: str, **kwargs: Any) -> None:
+        """Store the model, what belongs to it, the environment and ``kwargs`` as ``<name>.pth``.
 
         Raises:
-            UserError: it names something else than a file in the same folder.
+            UserError: it cannot be written; the checkpoints before it are as they were.
         """
-        found, folder = super().get_checkpoint_file(), Path(self.save_dir)
-        if found and (Path(found).parent != folder or Path(found).name == ".."):
+        if not self.save_dir or not self.save_to_disk:
+            return
+        parts = {key: part.state_dict() for key, part in self.checkpointables.items()}
+        path = Path(self.save_dir) / f"{name}.pth"
+        logger.info("Saving checkpoint to %s", path)
+        state = {"model": self.model.state_dict(), **parts, "environment": environment(), **kwargs}
+        save_whole(state, path)
+        self.tag_last_checkpoint(path.name)
+
+    def tag_last_checkpoint(self, last_filename_basename: str) -> None:
+        """Note which checkpoint is the newest."""
+        with write_whole(Path(self.save_dir) / _LAST) as file:
+            file.write(last_filename_basename)
+
+    def has_checkpoint(self) -> bool:
+        """Whether there is any to go on from, noted as the newest or not."""
+        return bool(self._candidates())
+
+    def resume_or_load(self, path: str, *, resume: bool = True) -> dict[str, Any]:
+        """Go on from the newest checkpoint that can be read; without one, load the model alone.
+
+        Args:
+            path: of the weights to start with; empty for none.
+            resume: whether to look for checkpoints of the run.
+
+        Raises:
+            UserError: there are checkpoints, and none can be read.
+        """
+        candidates = self._candidates() if resume else []
+        if not candidates:
+            return self.load(path, checkpointables=[])
+        newest = self.newest_readable()
+        if newest is None:
+            names = ", ".join(file.name for file in candidates)
             raise UserError(
-                f"{folder / 'last_checkpoint'}: it names {found}, expected the name of a "
-                "checkpoint in the same folder; write it there, or load it by MODEL.WEIGHTS."
+                f"--resume: none of the checkpoints in {self.save_dir} can be read ({names}); "
+                "start anew with --overwrite."
             )
-        return found
+        return self.load(str(newest))
 
-    def _load_file(self, filename: str) -> dict[str, Any]:
-        loaded = read_checkpoint(filename)
-        if getattr(self, "_match_names", False):  # "?matching_heuristics=True"
-            loaded["matching_heuristics"] = True
-        return loaded
+    def newest_readable(self) -> Path | None:
+        """The newest complete checkpoint to go on from; what is passed over is logged."""
+        for file in self._candidates():
+            try:
+                if "trainer" in self._load_file(str(file)):
+                    return file
+                reason = "it has a model alone"
+            except UNREADABLE as error:
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+            logger.warning("%s is no checkpoint to go on from (%s): trying another.", file, reason)
+        return None
 
-    def _load_model(self, checkpoint: Any) -> Any:
-        given = list(checkpoint["model"])
-        incompatible = super()._load_model(checkpoint)
-        names = {name for name, _ in self.model.named_parameters()}
-        if names and names <= set(incompatible.missing_keys):
-            raise UserError(
-                f"{self._path}: none of its {len(given)} weights ({_some(given)}) fits the model, "
-                f"whose parameters are {_some(sorted(names))}; use weights of this architecture."
-            )
-        return incompatible
+    def _candidates(self) -> list[Path]:
+        """Checkpoints: the one noted as the newest first, then by the time they were written."""
+        folder = Path(self.save_dir)
+        files = [path for path in folder.glob("model_*.pth") if path.name != BEST]
+        noted = folder / _LAST
+        last = noted.read_text().strip() if noted.is_file() else ""
+        return sorted(files, key=lambda p: (p.name == last, p.stat().st_mtime_ns), reverse=True)
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The content of a file in one of the forms of the module's docstring.
-
-    Returns:
-        "model": weights by name, tensors or arrays; and what else is in Detectron2's form, such as
-        "trainer" and "iteration".
+def save_whole(state: dict[str, Any], path: Path) -> None:
+    """Store tensors and plain values; the file is whole or absent.
 
     Raises:
-        UserError: it is damaged, of another form, or would run code.
+        UserError: it cannot be written, as on a full disk.
     """
+    with write_whole(path, "wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # PyTorch's, on closing an archive that broke off
+            raise OSError(str(error).splitlines()[0]) from error
+
+
+def record_finished(folder: str | Path, iterations: int, ended_early: bool) -> None:
+    """Note that ``model_final.pth`` in a folder is what its run was to end with.
+
+    Args:
+        folder: of the run, or of one of its phases.
+        iterations: that were done.
+        ended_early: whether a metric ended training before its full length.
+    """
+    record = {
+        "weights": FINAL,
+        "sha256": file_hash(Path(folder) / FINAL),
+        "iterations": iterations,
+        "ended_early": ended_early,
+    }
+    with write_whole(Path(folder) / FINISHED) as file:
+        json.dump(record, file, indent=2)
+
+
+def is_finished(folder: str | Path, iterations: int) -> bool:
+    """Whether the record says so of at least so many iterations, and the weights are those of it.
+
+    A record that does not fit its weights is no record; a warning says so.
+    """
+    path = Path(folder) / FINISHED
     try:
-        loaded = _load(str(path))
-    except UserError:
-        raise
-    except Exception as error:  # whatever a damaged file makes of the readers
-        raise UserError(_unreadable(path, error)) from error
-    if not isinstance(loaded, Mapping):
-        found = type(loaded).__name__
-        raise UserError(f"{path}: found a {found}, expected a dict of weights by name.")
-    for holder in _HOLDERS:
-        if isinstance(loaded.get(holder), Mapping):
-            rest = {key: value for key, value in loaded.items() if key != holder}
-            return {**rest, "model": _weights(loaded[holder], path)}
-    return {"model": _weights(loaded, path)}
+        record = json.loads(path.read_text())
+        done = record["ended_early"] or record["iterations"] >= iterations
+        intact = file_hash(path.parent / record["weights"]) == record["sha256"]
+    except FileNotFoundError as error:
+        if Path(str(error.filename)) != path:
+            logger.warning("%s is gone, which %s speaks of.", error.filename, path)
+        return False
+    except (ValueError, KeyError, TypeError) as error:
+        logger.warning("%s cannot be read (%s).", path, error)
+        return False
+    if not intact:
+        logger.warning("%s is not the file that %s speaks of.", FINAL, path)
+    return done and intact
 
 
-@contextmanager
-def readable(weights: str | Path) -> Iterator[None]:
-    """Inside, errors of what is read from a checkpoint become a ``UserError`` that names it."""
-    try:
-        yield
-    except UserError:
-        raise
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(_unreadable(weights, error)) from error
+def forget_finished(folder: str | Path) -> None:
+    """Training goes on in this folder: what it ends with is not there yet."""
+    (Path(folder) / FINISHED).unlink(missing_ok=True)
 
 
-def _load(path: str) -> Any:
-    if path.endswith(".pkl"):
-        return _with_caffe2_author(load_pickle(path))
-    with torch.serialization.safe_globals(_numpy_makers()):
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _with_caffe2_author(loaded: Any) -> Any:
-    """Weights with Caffe2's names as Detectron2 marks them, which has the table of both names."""
-    if isinstance(loaded, dict) and isinstance(loaded.get("blobs"), dict):
-        loaded = loaded["blobs"]
-    names = list(loaded) if isinstance(loaded, dict) else []
-    if not names or "model" in loaded or not all(re.search(r"_[wbs]$", str(n)) for n in names):
-        return loaded
-    return {"model": loaded, "__author__": "Caffe2", "matching_heuristics": True}
-
-
-def _numpy_makers() -> list[Any]:
-    """What numpy's numbers and arrays name in a file, today's and those before numpy 2.0."""
-    makers = [value.__reduce__()[0] for value in (np.float64(0), np.zeros(1))]
-    kinds = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efd"}
-    return [*makers, *map(_older, makers), np.dtype, np.ndarray, *kinds]
-
-
-def _older(make: Any) -> Any:
-    """The same function by the name that it had before numpy 2.0."""
-
-    def older(*args: Any) -> Any:
-        return make(*args)
-
-    older.__module__ = "numpy.core.multiarray"
-    older.__name__ = older.__qualname__ = make.__name__
-    return older
-
-
-def _weights(loaded: Mapping[Any, Any], path: str | Path) -> dict[str, Any]:
-    """The arrays among the entries; numbers and the like beside them are no weights."""
-    weights = {key: value for key, value in loaded.items() if _is_array(value)}
-    other = [key for key in loaded if key not in weights]
-    if not weights or not all(isinstance(key, str) for key in weights):
-        raise UserError(
-            f"{path}: found no weights, but {_some(list(loaded)) or 'nothing'}; expected tensors "
-            f"by name, in the file or in its entry {', '.join(_HOLDERS)}."
-        )
-    if other:
-        logger.warning("%s: %s: no weights, left out.", path, _some(other))
-    return weights
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) or (
-        isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS
-    )
-
-
-def _some(names: list[Any]) -> str:
-    more = ", ..." * (len(names) > _NAMES_IN_MESSAGE)
-    return ", ".join(str(name)[:80] for name in names[:_NAMES_IN_MESSAGE]) + more
-
-
-def _unreadable(path: str | Path, error: Exception) -> str:
-    """A sentence on a file that could not be read."""
-    named = re.search(r"GLOBAL (\S+)", str(error))
-    if named:
-        return (
-            f"{path}: found {named[1]} in it, expected tensors and numbers alone; a file that "
-            "names other things can run code and is not read. Save model.state_dict() instead."
-        )
-    first_line = (str(error) or type(error).__name__).splitlines()[0]
-    reason = first_line.split(". ")[0]  # PyTorch adds paragraphs of advice
-    return f"{path}: cannot be read as a checkpoint ({reason}); copy it again, or name another."
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file; the copy is whole or absent."""
+    with write_whole(target, "wb") as file, open(source, "rb") as original:
+        shutil.copyfileobj(original, file)

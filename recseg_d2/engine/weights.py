@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from recseg_d2.engine.checkpoints import SafeCheckpointer
+from recseg_d2.engine.weight_files import SafeCheckpointer
 from recseg_d2.errors import UserError
 
 _NAMES_IN_MESSAGE = 3
@@ -17,7 +17,7 @@ def load_weights(model: torch.nn.Module, weights: str) -> None:
     """Load a checkpoint completely, or refuse it.
 
     Args:
-        model: as the config builds it; changed in place.
+        model: a model as the config builds it; it is changed in place.
         weights: a file, or any address that Detectron2's ``PathManager`` knows.
 
     Raises:

@@ -109,7 +109,7 @@ def probe_image(path: str | Path, decode: bool = True, options: FrameOptions = P
     """Size, channels and type of an image as ``read_image`` returns it.
 
     Args:
-        path: as for ``open_image``.
+        path: an image file in any format that Pillow reads.
         decode: also decode the pixels, the only way to find out that a file is cut short.
         options: as for ``read_image``.
 

@@ -30,7 +30,7 @@ def find_pairs(
         label_dir: holds the label maps, in folders of the same names; may be the same folder, where
             folders within it are left alone.
         image_suffix: what an image's stem ends in beyond the common part, such as "_rgb".
-        label_suffix: the same for label maps, such as "_label".
+        label_suffix: what the names of label maps end with before the ending, such as "_label".
 
     Returns:
         (common stem, image, label map or None) in the order of the stems.

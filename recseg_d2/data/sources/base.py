@@ -58,7 +58,7 @@ class DataSource(ABC, Generic[Item]):
     ``find`` names an image and from which ``read`` makes its dict.
 
     Attributes:
-        name: for the catalogs.
+        name: name of the data set in ``DatasetCatalog`` and ``MetadataCatalog``.
         min_objects: images with fewer objects are left out; crowds are no objects.
         max_objects: images with more objects are left out; None for no limit.
         one_class: take all objects to be of one class, "object".
@@ -211,9 +211,9 @@ def check_choice(what: str, found: str, choices: Iterable[str]) -> None:
     """Refuse a split, or the like, that a data set does not have.
 
     Args:
-        what: it is one of, for the message, such as "Cityscapes split".
-        found: the choice.
-        choices: all that there are.
+        what: what was chosen, for the message, such as "Cityscapes split".
+        found: the value that was chosen.
+        choices: the values that may be chosen.
 
     Raises:
         UserError: it is none of them.

@@ -70,12 +70,12 @@ class Coco(DataSource[CocoImage]):
 
     Attributes:
         json_file: annotations in COCO's format.
-        image_root: the folder of the images.
+        image_root: the folder that "file_name" of the images is relative to.
         categories: names of the categories to keep; they become 0, 1, ... in this order.
         only_with_objects: leave out images without an object of these categories (a crowd is none).
         first: keep so many images, those of the smallest ids; None keeps all.
         sample: keep so many images, drawn by ``seed``; fewer where there are fewer; None keeps all.
-        seed: of that draw.
+        seed: seed that the images are drawn with.
         evaluation: fields of ``MetadataCatalog`` that say how predictions are scored.
         allow_outside: take images outside of ``image_root``, see ``io.image_folder.image_path``.
     """
@@ -92,7 +92,7 @@ class Coco(DataSource[CocoImage]):
 
     @property
     def place(self) -> Path:
-        """The annotation file."""
+        """The file of annotations, which messages name."""
         return self.json_file
 
     def find(self) -> list[CocoImage]:

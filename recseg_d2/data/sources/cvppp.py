@@ -51,7 +51,7 @@ class Cvppp(LabelledImages):
     """A split of a folder of ``*_rgb.png`` and ``*_label.png``.
 
     Attributes:
-        folder: such as ".../A1".
+        folder: the folder of the plants' images, such as ".../A1".
         split: one of ``SPLITS``; with "test" there may be no label map at all.
     """
 
@@ -73,9 +73,10 @@ class CvpppH5(DataSource[str]):
     """A split of a group of the HDF5 files, by the plants' names; images are never extracted.
 
     Attributes:
-        image_file: has ``<group>/<plant>/rgb``.
-        label_file: has ``<group>/<plant>/label``; None gives dicts without annotations.
-        group: "A1" to "A4".
+        image_file: HDF5 file that has ``<group>/<plant>/rgb``.
+        label_file: HDF5 file that has ``<group>/<plant>/label``; None gives dicts without
+            annotations.
+        group: the experiment that the plants are of, "A1" to "A4".
         split: one of ``SPLITS``.
     """
 

@@ -37,7 +37,7 @@ class LabelMaps(LabelledImages):
         label_dir: holds the label maps, see ``io.label_maps``; may be the same folder.
         classes: names of the classes.
         image_suffix: what an image's stem ends in beyond the common part, such as "_rgb".
-        label_suffix: the same for label maps, such as "_label".
+        label_suffix: what the names of label maps end with before the ending, such as "_label".
         label_divisor: with several classes, ``label // label_divisor`` tells the class of an
             object (1000 in Cityscapes); labels under it are background.
         class_ids: that quotient for each of ``classes``; None means 1, 2, ...

@@ -27,7 +27,7 @@ class LabelledImage:
     """The files of an image.
 
     Attributes:
-        image_id: goes into the standard dict.
+        image_id: id of the image in Detectron2's standard dict.
         image: the image file.
         labels: its label file, there or not; None where there is to be none, as in test sets.
         files: more entries of the standard dict, paths by key, such as "disparity_file".
@@ -107,5 +107,5 @@ class LabelledImages(DataSource[LabelledImage]):
         return record if signs is None else {**record, SIGNS: signs}
 
     def file_of(self, item: LabelledImage) -> str:
-        """The image."""
+        """Path of the image file."""
         return str(item.image)
