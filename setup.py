@@ -23,6 +23,7 @@ REQUIRED = [
     "termcolor",  # colour in logs
     "pyyaml",  # configs of trained models
     "tqdm",  # progress bars
+    "filelock",  # one run at a time in a folder; PyTorch has it too
 ]
 
 EXTRAS = {

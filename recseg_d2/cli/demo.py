@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Path(args.output)
     started = time.perf_counter()
     options = train.build_parser().parse_args(
-        ["--config-file", CONFIG, "OUTPUT_DIR", str(output), *args.opts]
+        ["--overwrite", "--config-file", CONFIG, "OUTPUT_DIR", str(output), *args.opts]
     )
     ours = train.train(options)["label_map"]
     ours_seconds = time.perf_counter() - started

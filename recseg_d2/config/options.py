@@ -16,8 +16,10 @@ class ModelOptions:
 
     num_classes: int = 1  # classes that the data sets have, for class-agnostic models too
     # What convolutions and matrix products run in; losses and masks are float32 in any case.
-    # bfloat16 is faster where the processor has it.
-    precision: Literal["float32", "bfloat16"] = "float32"
+    # bfloat16 is faster where the processor has it; float16, with its losses scaled, on GPUs.
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    # Several processes: batch norms have the statistics of the whole batch, not each its own.
+    sync_batch_norms: bool = False
 
     def __post_init__(self) -> None:
         require(self.num_classes >= 1, self, "num_classes", "1 or more")
@@ -29,6 +31,7 @@ class SequentialOptions:
 
     image_size: tuple[int, int] = (256, 256)  # height and width that images are resized to
     steps: int = 10  # most objects that the model can find in an image
+    recompute_steps: bool = False  # in training: less memory for a second forward pass
     test: PostprocessOptions = field(default_factory=PostprocessOptions)
 
     def __post_init__(self) -> None:
@@ -131,18 +134,31 @@ class SolverOptions:
     matrix_lr: float = 0.04  # learning rate of MUON's matrices; the schedule is that of BASE_LR
     backbone_multiplier: float = 1.0  # learning rate of the backbone, relative to the rest
     log_period: int = 20  # iterations between two lines of metrics.json and of the log
+    # Parts that a process computes its share of the batch in, one after another: as much less
+    # memory, the same gradients. Batch norms see a part at a time.
+    accum_steps: int = 1
+    # A loss that is not finite: stop, or skip the iteration. Its batch is stored in either case.
+    nonfinite: Literal["stop", "skip"] = "stop"
     ema_decay: float = 0.0  # of the average of weights that is evaluated and kept; 0 is off
     flat_fraction: float = 0.0  # of WarmupFlatCosineLR: share of the run before the cosine starts
+    # What all lengths of a config are multiplied with: iterations of every phase, steps and decays
+    # of rates, warm-up, curriculum, scheduled sampling, periods of evaluation and checkpoints.
+    length_scale: float = 1.0
     trainable: tuple[str, ...] = ()  # regular expressions of parameter names; empty trains all
     # Phases run one after another, each from the weights of the one before. A phase is a name and
     # config overrides: {NAME: masks, SOLVER: {MAX_ITER: 1000}, MODEL: {RSIS: {BOX_HEAD: False}}}.
     phases: tuple[dict[str, Any], ...] = ()
+    # Keys that --resume may find changed, as SOLVER.BASE_LR; lengths, periods and what concerns
+    # evaluation may change without being named.
+    resume_changes: tuple[str, ...] = ()
     curriculum: CurriculumOptions = field(default_factory=CurriculumOptions)
     plateau: PlateauOptions = field(default_factory=PlateauOptions)
 
     def __post_init__(self) -> None:
         require(0 <= self.ema_decay < 1, self, "ema_decay", "0 or more, below 1")
         require(0 <= self.flat_fraction <= 1, self, "flat_fraction", "0 to 1")
+        require(self.accum_steps >= 1, self, "accum_steps", "1 or more")
+        require(self.length_scale > 0, self, "length_scale", "above 0")
         require(self.log_period >= 1, self, "log_period", "1 or more")
 
 

@@ -80,13 +80,14 @@ def check_val_data(cfg: CfgNode) -> None:
 def build_val_loader(cfg: CfgNode, dataset_name: str) -> DataLoader:
     """One pass over a data set, in order, with annotations and without augmentation.
 
-    The batches are as large as in training (of one process); the last may be smaller.
+    One image a batch: a loss that is a mean over the objects of a batch would depend on which
+    images come together, and so on the number of processes.
     """
     dicts = _load(cfg, TEST, [dataset_name], filter_empty=False)
     return build_detection_test_loader(
         dicts,
         mapper=InstanceMapper(cfg, is_train=False),
-        batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // comm.get_world_size()),
+        batch_size=1,
         num_workers=cfg.DATALOADER.NUM_WORKERS,
     )
 

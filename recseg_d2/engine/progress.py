@@ -12,7 +12,7 @@ from typing import Any
 from detectron2.engine import HookBase
 from torch import nn
 
-from recseg_d2.engine.hooks import unwrap
+from recseg_d2.engine.hooks import is_done, unwrap
 
 logger = logging.getLogger(__name__)
 
@@ -162,14 +162,13 @@ class BestCheckpoint(HookBase):
                 self._plateau.patience,
                 self.trainer.iter,
             )
-            self.trainer.max_iter = self.trainer.iter + 1
             self._finish()
             raise TrainingEnded
 
     def after_train(self) -> None:
         """The last evaluation comes after the last step."""
         self._look()
-        if self._plateau.best is None:
+        if self._plateau.best is None and is_done(self.trainer):
             found = ", ".join(sorted(n for n in self.trainer.storage.latest() if "/" in n))
             logger.warning(
                 "SOLVER.PLATEAU.METRIC is %s, which no evaluation produced (found: %s): there is "

@@ -6,10 +6,9 @@ Source: Salvador et al. 2017, section 3.3; Ren & Zemel 2017, eq. 22 to 24.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-
-from recseg_d2.errors import UserError
 
 
 def soft_iou_matrix(
@@ -48,20 +47,15 @@ def assign(similarity: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     Returns:
         (B, T) int64 on the device of ``similarity``: index of the matched object, or -1.
 
-    Raises:
-        UserError: a similarity is not finite, as when training has diverged.
+    A similarity that is not a number, as when training has diverged, is the worst there is; the
+    loss made of it is none either, which whoever trains finds.
     """
     table = similarity.detach().float().cpu().numpy()  # the one transfer of a training step
+    table = np.nan_to_num(table, nan=float(np.finfo(table.dtype).min))
     result = torch.full(similarity.shape[:2], -1, dtype=torch.int64)
     for image, n in enumerate(counts.tolist()):
         block = table[image, : min(n, table.shape[1]), :n]
-        try:
-            steps, objects = linear_sum_assignment(block, maximize=True)
-        except ValueError as error:
-            raise UserError(
-                "Matching met a similarity that is not a number: the predictions have diverged. "
-                "Lower SOLVER.BASE_LR or turn on SOLVER.CLIP_GRADIENTS."
-            ) from error
+        steps, objects = linear_sum_assignment(block, maximize=True)
         result[image, torch.from_numpy(steps)] = torch.from_numpy(objects)
     return result.to(similarity.device)
 

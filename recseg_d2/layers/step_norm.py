@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from recseg_d2.layers.recompute import is_recomputing
+
 EPS, MOMENTUM = 1e-3, 0.1  # the public code's; its moving average keeps 0.9
 GROUPS = 8  # of group norm
 
@@ -75,16 +77,26 @@ class StepBatchNorm2d(nn.BatchNorm2d):
         own = min(step, self.steps - 1)
         assert self.running_mean is not None
         assert self.running_var is not None
-        return F.batch_norm(
-            x,
-            self.running_mean[own],
-            self.running_var[own],
-            self.weight[own],
-            self.bias[own],
-            training=self.training,
-            momentum=MOMENTUM,
-            eps=EPS,
-        )
+        statistics = self.running_mean[own], self.running_var[own]
+        weight, bias = self.weight[own], self.bias[own]
+        if not self.training:
+            return F.batch_norm(x, *statistics, weight, bias, eps=EPS)
+        if is_recomputing():  # they have moved already
+            statistics = statistics[0].clone(), statistics[1].clone()
+        return self.normalise(x, *statistics, weight, bias, MOMENTUM, EPS)
+
+    @staticmethod
+    def normalise(
+        x: torch.Tensor,
+        running_mean: torch.Tensor,
+        running_var: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        momentum: float,
+        eps: float,
+    ) -> torch.Tensor:
+        """Normalise by the batch's own statistics, which the running ones move towards."""
+        return F.batch_norm(x, running_mean, running_var, weight, bias, True, momentum, eps)
 
     def extra_repr(self) -> str:
         """Number of channels and of steps, as ``print(model)`` shows them."""

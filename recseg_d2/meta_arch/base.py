@@ -130,8 +130,9 @@ class MetaArchitecture(nn.Module):
 
     def in_precision(self) -> AbstractContextManager[Any]:
         """Inside, convolutions and matrix products run in MODEL.PRECISION."""
-        shorter = self.precision == "bfloat16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=shorter)
+        shorter = self.precision != "float32"
+        kind = torch.float16 if self.precision == "float16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype=kind, enabled=shorter)
 
 
 def make_instances(

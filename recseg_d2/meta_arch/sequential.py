@@ -39,6 +39,7 @@ class SequentialModel(MetaArchitecture):
         super().__init__(**shared)
         self.image_size = sequential.image_size
         self.steps = sequential.steps
+        self.recompute_steps = sequential.recompute_steps
         self.step_limit = self.steps  # objects to predict in training; a curriculum may lower it
         self.iteration = 0  # of training; the trainer keeps it up to date
         self.test_options = sequential.test

@@ -18,6 +18,7 @@ from recseg_d2.layers.gaussian_attention import (
     rows_first,
     write_patch,
 )
+from recseg_d2.layers.recompute import recomputed
 from recseg_d2.layers.step_norm import norm_maker
 from recseg_d2.models.recurrent_attention.box_network import BoxNetwork, LSTMState
 from recseg_d2.models.recurrent_attention.conv_stack import draw_weights
@@ -46,8 +47,12 @@ class RecurrentAttention(nn.Module):
         num_classes: C; with 1 there is no class head.
         image_width: channels of the image.
         map_width: channels that the pre-processor made of it; 0 is none.
+
+    Attributes:
+        recompute_steps: compute each step anew for its gradient, which saves memory.
     """
 
+    recompute_steps = False
     score_head: nn.Linear
     box_score_head: nn.Linear
 
@@ -120,7 +125,7 @@ class RecurrentAttention(nn.Module):
         head = self.box_score_head if self.segmentation is None else self.score_head
         alive = torch.ones(len(image), dtype=torch.bool, device=image.device)
         for t in range(steps):
-            step = self._step(shared, canvas, t, state, feeder)
+            step = recomputed(self.recompute_steps, self._step, shared, canvas, t, state, feeder)
             taken.append(step)
             scores.append(head(step.features)[:, 0])
             if self.carry_state and step.glance is not None:
