@@ -20,7 +20,7 @@ class ImageReader:
     depth are taken, and as many channels as MODEL.PIXEL_MEAN has.
 
     Args:
-        cfg: of the run.
+        cfg: config of the run.
     """
 
     def __init__(self, cfg: CfgNode) -> None:
@@ -90,7 +90,7 @@ def with_channels(image: np.ndarray, wanted: int, source: str) -> np.ndarray:
     Args:
         image: (H, W, C) as ``read_image`` returns it.
         wanted: number of channels.
-        source: the file, for the message.
+        source: name of the file, for the error message.
 
     Raises:
         UserError: there is no such way from the one number to the other.

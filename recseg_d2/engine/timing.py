@@ -20,8 +20,8 @@ def iterations_within(cfg: CfgNode, minutes: float) -> tuple[int, float]:
     Reading, forward and backward passes and the optimiser are timed; evaluations are not.
 
     Args:
-        cfg: of a run with one phase; nothing is written.
-        minutes: of wall-clock time, above 0.
+        cfg: config of a run with one phase; nothing is written.
+        minutes: wall-clock time in minutes, above 0.
 
     Returns:
         The number of iterations, and the seconds that one takes.
