@@ -28,6 +28,8 @@ SMALL = [
     *("MODEL.RESNETS.DEPTH", 18, "MODEL.RESNETS.RES2_OUT_CHANNELS", 64),
     *("MODEL.INSTANCE_FCN.HEAD.BRANCH_WIDTH", 16, "MODEL.INSTANCE_FCN.SAMPLING.NUM_WINDOWS", 2),
     *("MODEL.INSTANCE_FCN.TEST.SCALES", (48, 64)),
+    # fully connected layers on VGG's features have 120 million weights, and the optimiser as many
+    *("MODEL.PROPOSAL_CLASSIFIER.FC_WIDTH", 64),
 ]
 
 

@@ -117,11 +117,13 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
         requests = held.enter_context(listening())
         cfg, phases, plan = configs(args)
         make_folder(cfg.OUTPUT_DIR)
+        # without the folder's lock: a training may be writing to it
         if args.eval_only:
             return evaluate(cfg, args)
         if comm.is_main_process():
             held.enter_context(owned(cfg.OUTPUT_DIR))
             prepare_folders(phases, args, cfg.OUTPUT_DIR)
+        # the others look into the folder only when the main process has cleared it
         comm.synchronize()
         set_up(cfg, args)
         if plan is not None and comm.is_main_process():
@@ -182,6 +184,7 @@ def run_phase(cfg: CfgNode, resume: bool, requests: StopRequests | None = None) 
         resume: whether to go on from its last checkpoint, if there is one.
         requests: signals to stop.
     """
+    # now, not after hours of training, when the first evaluation would find it
     check_data(cfg)
     folder = Path(make_folder(cfg.OUTPUT_DIR))
     finished = resume and is_finished(folder, cfg.SOLVER.MAX_ITER)

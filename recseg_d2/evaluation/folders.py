@@ -54,6 +54,7 @@ def score_folders(
             f"{truth_dir}: found no label map, expected files ending in "
             f"{', '.join(LABEL_EXTENSIONS)}."
         )
+    # most often a misspelt name, whose image would silently count as empty
     _check_extra(sorted(predictions.keys() - truths.keys()), predictions, truth_dir, allow_extra)
     for image, path in truths.items():
         truth = read_label_map(path)
