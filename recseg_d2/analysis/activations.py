@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from torch import nn
@@ -28,7 +27,8 @@ from recseg_d2.analysis.predictions import AnalysisInput, RunPredictions
 from recseg_d2.analysis.result import AnalysisResult, Table, by_run
 from recseg_d2.analysis.run_folder import MissingResultsError
 from recseg_d2.engine.predictor import Predictor
-from recseg_d2.engine.weights import check_weights_file, readable
+from recseg_d2.engine.weight_files import SafeCheckpointer
+from recseg_d2.engine.weights import check_weights_file
 from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.metrics.ordering import TauSums
 from recseg_d2.visualization.plots import grouped_bars
@@ -135,8 +135,7 @@ def initial_model(cfg: CfgNode) -> nn.Module:
     model = build_model(cfg)
     if cfg.MODEL.WEIGHTS:
         check_weights_file(cfg.MODEL.WEIGHTS)
-        with readable(cfg.MODEL.WEIGHTS):
-            DetectionCheckpointer(model).load(cfg.MODEL.WEIGHTS)
+        SafeCheckpointer(model).load(cfg.MODEL.WEIGHTS)
     return model.eval()
 
 

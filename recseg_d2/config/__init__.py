@@ -123,7 +123,8 @@ def load_config(config_file: str | Path, opts: Sequence[Any] = ()) -> CfgNode:
 
     def merge(cfg: CfgNode) -> None:
         if config_file:
-            cfg.merge_from_file(str(get_config_file(str(config_file))))
+            # YAML tags can run code, and a config may come from anywhere
+            cfg.merge_from_file(str(get_config_file(str(config_file))), allow_unsafe=False)
 
     return _complete(merge, str(config_file), opts)
 

@@ -96,6 +96,19 @@ class IntensityJitterOptions:
 
 
 @dataclass(frozen=True)
+class FrameOptions:
+    """Which image of a file to read, where files hold several, and which of its channels."""
+
+    page: int = -1  # of a stack, from 0; -1: a file must hold a single image
+    axes: str = ""  # names the axes of a TIFF's array, such as "ZCYX"; "": as the file says
+    channels: tuple[int, ...] = ()  # to keep, from 0, in this order; (): all
+
+    def __post_init__(self) -> None:
+        require(self.page >= -1, self, "page", "0 or more, or -1")
+        require(all(c >= 0 for c in self.channels), self, "channels", "numbers from 0")
+
+
+@dataclass(frozen=True)
 class InputOptions:
     """How images reach a model."""
 
@@ -120,6 +133,8 @@ class InputOptions:
     pad_crop: int = 0
     # Of "relative": sizes that training draws from, as shares of the image's own.
     relative_sizes: tuple[float, ...] = (1.0,)
+    frames: FrameOptions = field(default_factory=FrameOptions)
+    max_pixels: int = 178_956_970  # of an image; a small file can hold one that fills the memory
     cache_mb: int = 512  # memory of a loading process for images that were read, in MB
 
     def __post_init__(self) -> None:
@@ -127,6 +142,7 @@ class InputOptions:
         require(self.pad_crop >= 0, self, "pad_crop", "0 or more pixels")
         fits = min(self.relative_sizes, default=0) > 0
         require(fits, self, "relative_sizes", "one or more, above 0")
+        require(self.max_pixels > 0, self, "max_pixels", "above 0")
 
 
 @dataclass(frozen=True)

@@ -182,8 +182,8 @@ def _load(
         parts = [get_detection_dataset_dicts([name], filter_empty=filter_empty) for name in names]
     except AssertionError as error:  # how Detectron2 says that nothing is left
         raise UserError(
-            f"{where}: found no image with an object to use ({error}); check the folder and the "
-            "label maps."
+            f"{where}: found no image with an object to use ({error}); see what `recseg "
+            "check-dataset` says of it."
         ) from error
     dicts = [
         record

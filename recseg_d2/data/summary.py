@@ -12,6 +12,8 @@ from tabulate import tabulate
 
 COUNT_BINS = (0, 1, 2, 5, 10, 20, 50)  # objects an image: 0, 1, 2-4, 5-9, 10-19, 20-49, 50 and more
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+# Objects of a smaller side can vanish; of so large a share of them it is said.
+LEAST_SIDE, MOST_VANISHING = 2, 0.1
 _MOST_SIZES = 3  # that are named in the table
 
 
@@ -128,6 +130,27 @@ class Summary:
         if present:
             text += "\n\n" + tabulate(present, headers=("class", "objects", "images"))
         return text
+
+
+def tell_vanishing(facts: Sequence[ImageFacts], size: tuple[int, int]) -> str:
+    """A sentence on objects that are too small at the size that a model works at; or nothing.
+
+    Args:
+        facts: of each image.
+        size: height and width that images are resized to, pixels.
+    """
+    scales = [size[0] * size[1] / (f.size[0] * f.size[1]) for f in facts]
+    sides = [
+        (area * scale) ** 0.5 for f, scale in zip(facts, scales, strict=True) for area in f.areas
+    ]
+    small = sum(side < LEAST_SIDE for side in sides)
+    if small <= MOST_VANISHING * len(sides):
+        return ""
+    return (
+        f"{small} of {len(sides)} objects are under {LEAST_SIDE} pixels at {size[1]}x{size[0]}, "
+        "the size that the images are brought to: raise MODEL.SEQUENTIAL.IMAGE_SIZE, or cut the "
+        "images into tiles."
+    )
 
 
 def _histogram(counts: Sequence[int]) -> dict[str, int]:

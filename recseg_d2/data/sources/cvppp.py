@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -57,7 +57,6 @@ class Cvppp(LabelledImages):
 
     folder: Path
     split: str = "trainval"
-    decode_images: bool = field(default=True, kw_only=True)
     METADATA: ClassVar = LEAVES
 
     def find(self) -> list[LabelledImage]:
