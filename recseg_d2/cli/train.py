@@ -216,9 +216,9 @@ def run_phase(cfg: CfgNode, resume: bool, requests: StopRequests | None = None) 
     """Train one phase to its end; returns the results of its last evaluation.
 
     Args:
-        cfg: of the phase.
+        cfg: config of the phase.
         resume: whether to go on from its last checkpoint, if there is one.
-        requests: signals to stop.
+        requests: the signals to stop that this process got.
     """
     # now, not after hours of training, when the first evaluation would find it
     check_data(cfg)
