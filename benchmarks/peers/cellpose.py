@@ -107,7 +107,8 @@ def _train(
 
     torch.manual_seed(job.seed)
     model = models.CellposeModel(gpu=False, pretrained_model=False, mkldnn=False)
-    clock, stamps = CpuClock(), []
+    clock = CpuClock()
+    stamps: list[float] = []
 
     def note_step(*_: Any) -> None:
         if not stamps:
