@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format types clean
+.PHONY: demo test benchmark lint format types clean
 
 demo: $(READY)
 	$(BIN)/recseg demo --output output/demo
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/run.py
 
 test: lint types
 	$(BIN)/python -m pytest -n 2
@@ -17,7 +20,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 types: $(READY)
-	$(BIN)/mypy recseg_d2
+	$(BIN)/mypy recseg_d2 benchmarks
 	cd recseg_d2/_embedded && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p detectron2
 
 format: $(READY)

@@ -1,4 +1,4 @@
-"""Which Detectron2 the glue runs on. May use: the standard library only.
+"""Which Detectron2 the glue runs on.
 
 Detectron2 is not on the package index, so the package brings the subset of it that the glue uses
 and offers that subset, at the end of ``sys.path``, only where the real one is missing. Nothing

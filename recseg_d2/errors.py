@@ -1,4 +1,4 @@
-"""The one exception for input that a user can mend. May use: the standard library only."""
+"""The one exception for input that a user can mend."""
 
 
 class UserError(ValueError):

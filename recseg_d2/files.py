@@ -1,7 +1,4 @@
-"""Places for results, made before anything is computed, and scores as JSON.
-
-May use: the standard library only.
-"""
+"""Places for results, made before anything is computed, and scores as JSON."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """The contracts between the models and everything that comes after them.
 
-May use: torch only.
-
 Shape letters, used in every module of the package:
     B  images of a batch          T  steps of the sequence (at most one object each)
     N  ground-truth objects, padded to the largest number in the batch

@@ -7,7 +7,7 @@ import pytest
 
 from recseg_d2 import _seam
 
-MATHS = "layers models losses metrics targets postprocess matching structures"
+MATHS = "layers models losses metrics postprocess structures"
 
 
 def run_python(code, tool_env, backend="auto", **more):

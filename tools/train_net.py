@@ -1,4 +1,4 @@
-"""Launcher of recseg_d2.cli.train; see `--help`."""
+"""``recseg train`` as a file, for ``torchrun`` and where Detectron2's users look for it."""
 
 from recseg_d2.cli import run_main
 

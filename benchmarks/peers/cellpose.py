@@ -1,7 +1,4 @@
-"""Cellpose 3 (its residual U-Net) from random weights; version 4 only fine-tunes.
-
-May use: cellpose, torch.
-"""
+"""Cellpose 3 (its residual U-Net) from random weights; version 4 only fine-tunes."""
 
 from __future__ import annotations
 

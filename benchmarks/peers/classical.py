@@ -1,6 +1,6 @@
 """The package's classical methods: nothing is learned. ``--config`` names the method.
 
-Runs in the driver's environment. May use: numpy, Pillow, this package.
+Runs in the driver's environment.
 """
 
 from __future__ import annotations

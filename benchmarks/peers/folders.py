@@ -1,4 +1,4 @@
-"""Which images an experiment takes, as its own copies. May use: numpy, Pillow, this package.
+"""Which images an experiment takes, as its own copies.
 
 A folder of data has train/ and val/, each with images/ and labels/: files of the same stem, label
 maps in any form that the package reads. Copies are 8-bit RGB and 16-bit label maps in PNG, which

@@ -1,7 +1,4 @@
-"""Mask R-CNN of torchvision, slim: ResNet-18, narrow pyramid and heads, small anchors.
-
-May use: torch, torchvision.
-"""
+"""Mask R-CNN of torchvision, slim: ResNet-18, narrow pyramid and heads, small anchors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the scripts of all peers share. May use: the standard library, numpy, Pillow.
+"""What the scripts of all peers share; it imports what every environment has.
 
 A peer's script runs in the peer's own environment, always with the same two commands:
 

@@ -1,4 +1,4 @@
-"""Label maps as the polygons that YOLO reads. May use: numpy, scipy.
+"""Label maps as the polygons that YOLO reads.
 
 Pixel (column i, row j) is the square from (i, j) to (i + 1, j + 1). An outline runs along the sides
 of pixels, so its area is theirs. What is written for YOLO runs through the middles of the outermost

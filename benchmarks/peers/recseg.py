@@ -1,6 +1,6 @@
 """Models of this package, by its own command line: ``--config`` names the config.
 
-Runs in the driver's environment. May use: the standard library, torch, this package.
+Runs in the driver's environment.
 """
 
 from __future__ import annotations

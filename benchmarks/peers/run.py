@@ -6,8 +6,6 @@
 A method is a script of this folder; after a colon comes its --config. Each is trained, its
 thresholds are chosen on training images, and it is scored on the validation images. A run whose
 result is there is not run again. See README.md for the environments.
-
-May use: the standard library, numpy, this package.
 """
 
 from __future__ import annotations
@@ -27,6 +25,7 @@ from benchmarks.peers.folders import Selection, copy_selected, draw_rosettes, sh
 from benchmarks.peers.peer import PREDICTION, TRAINING, Peer, Settings, write_json
 from benchmarks.peers.scoring import choose, combinations, evaluate
 from benchmarks.peers.table import EXPERIMENT, RESULT, markdown, read_results, rows
+from recseg_d2.cli import run
 from recseg_d2.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -282,7 +281,4 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(run(main))

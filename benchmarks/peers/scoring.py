@@ -1,7 +1,4 @@
-"""Scores of a folder of predictions, and the thresholds that suit training images best.
-
-May use: numpy, this package's metrics.
-"""
+"""Scores of a folder of predictions, and the thresholds that suit training images best."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""StarDist in two dimensions: star-convex polygons of 32 rays. May use: stardist, tensorflow."""
+"""StarDist in two dimensions: star-convex polygons of 32 rays."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
     python -m benchmarks.peers.table output/peers/nuclei output/peers/cells --json tables.json
 
-One table a folder, one row a method; seeds of a method are averaged. May use: the standard library,
-numpy, tabulate, this package.
+One table a folder, one row a method; seeds of a method are averaged.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmarks.peers.scoring import standard_error
+from recseg_d2.cli import run
 from recseg_d2.errors import UserError
 from recseg_d2.files import save_scores
 
@@ -134,7 +135,7 @@ def _cell(row: dict[str, Any], key: str) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables of some folders, and write them as JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, help="the --output of runs")
@@ -148,7 +149,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         tables.append({"experiment": experiment, "rows": table})
     if args.json:
         save_scores(args.json, tables)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

@@ -1,7 +1,7 @@
 """YOLO11n-seg of Ultralytics, from its yaml, without pretrained weights.
 
 Images larger than the training size are cut into tiles, so that objects keep their size, and are
-predicted as a whole. May use: ultralytics.
+predicted as a whole.
 """
 
 from __future__ import annotations

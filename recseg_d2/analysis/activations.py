@@ -1,7 +1,5 @@
 """Order of discovery against the encoder's activations (RSIS, table 3b).
 
-May use: the package, torch, tqdm; matplotlib's figures as they are given.
-
 The objects of an image, as they were predicted, are sorted by how active the encoder is in them,
 level by level, with the weights of after and of before the training; the order of discovery is that
 of the trained model both times. The paper does not say how an object's activation is measured: here
@@ -29,7 +27,7 @@ from tqdm import tqdm
 from recseg_d2.analysis.report import Report, Table, grouped_bars
 from recseg_d2.analysis.run_folder import MissingResultsError
 from recseg_d2.analysis.subjects import Subject, check_order, of_each
-from recseg_d2.engine.device import resolve_device
+from recseg_d2.config.device import resolve_device
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.engine.weights import check_weights_file, readable
 from recseg_d2.meta_arch.sequential import SequentialModel

@@ -1,4 +1,4 @@
-"""The analyses by name, and running several of them. May use: the package."""
+"""The analyses by name, and running several of them."""
 
 from __future__ import annotations
 

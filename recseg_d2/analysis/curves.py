@@ -1,7 +1,4 @@
-"""Losses and scores over the iterations, several runs side by side.
-
-May use: the package; matplotlib's figures as they are given.
-"""
+"""Losses and scores over the iterations, several runs side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the false positives are (RSIS, figure 3a). May use: the package; matplotlib's figures."""
+"""What the false positives are (RSIS, figure 3a)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Saved predictions beside the ground truth, as the few numbers that analyses need.
 
-May use: numpy, pycocotools, data, evaluation.
-
 Masks are decoded one at a time; what stays of an image is a table of IoU and a row an object.
 Shape letters: K predicted objects in the order of discovery, N true objects of an image.
 """

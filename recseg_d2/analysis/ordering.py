@@ -1,7 +1,4 @@
-"""Order of discovery against simple strategies (RSIS, table 3a and figure 5).
-
-May use: the package; matplotlib's figures as they are given.
-"""
+"""Order of discovery against simple strategies (RSIS, table 3a and figure 5)."""
 
 from __future__ import annotations
 

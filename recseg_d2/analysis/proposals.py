@@ -1,7 +1,7 @@
 """Average recall and recall against IoU of mask proposals, several runs side by side.
 
-May use: the package; matplotlib's figures as they are given. Reads what the evaluator
-"segment_proposal" wrote, ``inference/<data set>/average_recall_<data set>.json``.
+Reads what the evaluator "segment_proposal" wrote:
+``inference/<data set>/average_recall_<data set>.json``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What an analysis hands over, and how it is written: CSV, JSON, PNG.
 
-May use: numpy; matplotlib (the extra ``plots``), imported where it is used.
+Matplotlib (the extra ``plots``) is imported where it is used.
 """
 
 from __future__ import annotations

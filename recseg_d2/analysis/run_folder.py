@@ -1,4 +1,4 @@
-"""What a training or an evaluation left in its output folder. May use: config, evaluation."""
+"""What a training or an evaluation left in its output folder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Missed objects and quality of masks against the objects' size (RSIS, figures 3c and 3d).
-
-May use: the package; matplotlib's figures as they are given.
-"""
+"""Missed objects and quality of masks against the objects' size (RSIS, figures 3c and 3d)."""
 
 from __future__ import annotations
 

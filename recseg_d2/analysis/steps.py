@@ -1,7 +1,4 @@
-"""Quality of masks against the step that found them (RSIS, figure 3b).
-
-May use: the package; matplotlib's figures as they are given.
-"""
+"""Quality of masks against the step that found them (RSIS, figure 3b)."""
 
 from __future__ import annotations
 

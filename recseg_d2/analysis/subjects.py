@@ -1,4 +1,4 @@
-"""What is analysed: the predictions of a run on a data set. May use: the package."""
+"""What is analysed: the predictions of a run on a data set."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Backbones in Detectron2's registry: with a map an octave from stride 2 on, or with a single one.
-
-May use: detectron2 and ``recseg_d2.layers``.
-"""
+"""Backbones in Detectron2's registry: with a map an octave from stride 2 on, or a single one."""
 
 from recseg_d2.backbones.plain import build_small_encoder_backbone, build_vgg16_backbone
 from recseg_d2.backbones.resnet import build_resnet_stride2_backbone, build_resnet_stride8_backbone

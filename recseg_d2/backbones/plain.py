@@ -1,4 +1,4 @@
-"""VGG-16 and the small encoder as Detectron2 backbones. May use: detectron2, ``layers``."""
+"""VGG-16 and the small encoder as Detectron2 backbones."""
 
 from __future__ import annotations
 

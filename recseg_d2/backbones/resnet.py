@@ -1,4 +1,4 @@
-"""Detectron2's ResNet with its stride-2 features kept, and at stride 8. May use: detectron2."""
+"""Detectron2's ResNet with its stride-2 features kept, and at stride 8."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backbones with one, fine feature map, for proposals. May use: detectron2, ``layers``."""
+"""Backbones with one, fine feature map, for proposals."""
 
 from __future__ import annotations
 

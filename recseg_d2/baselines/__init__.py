@@ -1,4 +1,4 @@
-"""Segmentation without learning, shown beside trained models. May use: numpy, scipy.
+"""Segmentation without learning, shown beside trained models.
 
 ``recseg_d2.evaluation.baseline`` scores it on registered data sets.
 """

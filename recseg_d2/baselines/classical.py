@@ -1,4 +1,4 @@
-"""Segmentation without learning: the line that a trained model has to pass. May use: numpy, scipy.
+"""Segmentation without learning: the line that a trained model has to pass.
 
 scikit-image is optional (the extra ``baseline``) and imported where it is used. Both methods take
 an image (H, W, 3) or (H, W) and return a label map (H, W) int32 with labels 0..n, 0 = background.

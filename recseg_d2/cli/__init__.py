@@ -1,4 +1,4 @@
-"""The mains of all tools. ``tools/*.py`` and the ``recseg`` command only launch what is here.
+"""The mains of all tools. The ``recseg`` command and ``tools/train_net.py`` launch what is here.
 
 Each module has ``build_parser()`` and ``main(argv) -> exit code``; bad input is one sentence on
 standard error and exit code 2, never a traceback.

@@ -1,4 +1,4 @@
-"""``recseg <tool>``: one command for all tools. May use: the standard library, ``cli``."""
+"""``recseg <tool>``: one command for all tools."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ TOOLS = {
     "evaluate": ("evaluate_masks", "score any method's label maps"),
     "visualize": ("visualize", "sequence figures for a data set or for images"),
     "analyze": ("analyze", "order of discovery, errors, sizes, curves of results"),
-    "benchmark": ("benchmark", "images a second and peak memory of the models"),
     "baseline": ("baseline", "the classical method to compare with"),
-    "random-proposals": ("random_proposals", "random boxes as a proposal file, to compare with"),
     "check-dataset": ("check_dataset", "summary, problems and sample pictures of a data set"),
     "make-dataset": ("make_dataset", "write a synthetic data set in an official layout"),
     "submit-cvppp": ("submit_cvppp", "files for the leaf segmentation challenge"),

@@ -1,6 +1,6 @@
-"""``recseg analyze`` / ``tools/analyze.py``: what results show beyond their scores.
+"""``recseg analyze``: what results show beyond their scores.
 
-May use: everything. Each analysis writes tables (CSV and JSON) and plots (PNG).
+Each analysis writes tables (CSV and JSON) and plots (PNG).
 """
 
 from __future__ import annotations

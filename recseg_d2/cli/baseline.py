@@ -1,4 +1,4 @@
-"""`recseg baseline`: segmentation without learning. May use: recseg_d2.baselines, tqdm."""
+"""`recseg baseline`: segmentation without learning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from recseg_d2.cli.own_data import (
 from recseg_d2.data.label_io import write_label_map
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.baseline import method_by_name, read_rgb, score_baseline
-from recseg_d2.files import make_folder, make_place
+from recseg_d2.files import make_folder, make_place, save_scores
 
 _DESCRIPTION = """\
 Segment images without learning, as a line to compare trained models with.
@@ -79,7 +79,7 @@ def _score(dataset_name: str, method: str, output: Path | None) -> None:
     scores = score_baseline(dataset_name, method)
     print(f"{method} on {dataset_name}: {format_scores(scores)}")
     if path is not None:
-        scores.save(path)
+        save_scores(path, scores.summary())
         print(f"scores of each image: {path}")
 
 

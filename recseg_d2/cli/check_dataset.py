@@ -1,7 +1,6 @@
 """Look at a data set before training on it: a summary, what is wrong with it, sample pictures.
 
-May use: the package, detectron2. Examples:
-
+Examples:
     recseg check-dataset recseg_voc_train --output check
     recseg check-dataset --data my/train
     recseg check-dataset --data my/annotations/instances_train.json

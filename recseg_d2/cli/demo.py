@@ -1,4 +1,4 @@
-"""``recseg demo``: train on synthetic leaves, evaluate on unseen ones, draw. May use: everything.
+"""``recseg demo``: train on synthetic leaves, evaluate on unseen ones, draw.
 
 What it shows is the main job, by the very commands a user would give: training is ``recseg train``
 with the shipped config, the figures are those of every evaluation.

@@ -1,4 +1,4 @@
-"""`recseg evaluate`: scores the label maps of any method. May use: recseg_d2.metrics, tabulate."""
+"""`recseg evaluate`: scores the label maps of any method."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from recseg_d2.files import make_place
+from recseg_d2.evaluation.folders import score_folders
+from recseg_d2.files import make_place, save_scores
 from recseg_d2.metrics import DEFAULT_METRICS, METRICS, ImageScores
-from recseg_d2.metrics.folders import score_folders
 
 _DESCRIPTION = """\
 Score predicted label maps against true ones. A label map is a PNG, TIFF or BMP in which every
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     scores = score_folders(args.pred, args.gt, args.metrics, args.allow_extra)
     print(format_scores(scores))
     if args.json is not None:
-        scores.save(args.json)
+        save_scores(args.json, scores.summary())
         print(f"scores of each image: {args.json}")
     return 0
 

@@ -1,4 +1,4 @@
-"""Write synthetic images as a data set in a well-known layout. May use: this package."""
+"""Write synthetic images as a data set in a well-known layout."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What tools share: the arguments of a trained model, its config, input files.
-
-May use: the standard library, detectron2 through ``recseg_d2.config``.
-"""
+"""What tools share: the arguments of a trained model, its config, input files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's own data on the command line, the same in all tools. May use: detectron2.data."""
+"""A user's own data on the command line, the same in all tools."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Predict the instances of images: label maps, COCO-style JSON, counts and pictures.
 
-May use: the package, detectron2, tqdm. What it writes is described in ``recseg_d2.engine.outputs``.
+What it writes is described in ``recseg_d2.engine.outputs``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from recseg_d2.cli.model_options import (
     load_model_config,
     log_to_terminal,
 )
+from recseg_d2.data.image_io import read_bgr
 from recseg_d2.engine.outputs import PredictionWriter
-from recseg_d2.engine.predictor import Predictor, batched, read_bgr
+from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.errors import UserError
 
 

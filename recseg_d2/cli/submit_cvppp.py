@@ -1,6 +1,6 @@
 """`recseg submit-cvppp`: predictions as a submission to the leaf segmentation challenge.
 
-May use: the package, detectron2, tqdm. The files are described in ``data.cvppp_submission``.
+The files are described in ``data.cvppp_submission``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""``recseg train`` / ``tools/train_net.py``: train and evaluate any model of any config.
+"""``recseg train``: train and evaluate any model of any config.
 
-May use: everything. Examples:
-
+Examples:
     recseg train --config-file rsis_synthetic.yaml
     recseg train --config-file rsis_small.yaml --train-data my/train --val-data my/val
     recseg train --config-file ris_small.yaml --one-class --train-data my/annotations/train.json
-    python tools/train_net.py --config-file configs/rsis_cvppp.yaml --num-gpus 4
-    torchrun --nproc-per-node 4 tools/train_net.py --config-file configs/rsis_cvppp.yaml
+    recseg train --config-file rsis_cvppp.yaml --num-gpus 4
+    torchrun --nproc-per-node 4 tools/train_net.py --config-file rsis_cvppp.yaml
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from recseg_d2.cli.own_data import (
 )
 from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
 from recseg_d2.config import get_config_file, load_config
-from recseg_d2.engine.device import resolve_device
+from recseg_d2.config.device import resolve_device
 from recseg_d2.engine.launch import launch
 from recseg_d2.engine.phases import phase_configs, run_phases
 from recseg_d2.engine.trainer import Trainer

@@ -1,4 +1,4 @@
-"""What can be known to be wrong with a run before it starts. May use: the package, detectron2."""
+"""What can be known to be wrong with a run before it starts."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 Models with attention get a third figure: where they looked, and the boxes that they chose. Models
 of proposals get one of their instance-sensitive maps, and of what is assembled from them.
-
-May use: the package, detectron2, tqdm.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every config key that the package adds. May use: detectron2.config.
+"""Every config key that the package adds.
 
 One file a node. ``get_recseg_cfg()`` is the one way to a complete config, so that no key is ever
 "non-existent".
@@ -14,6 +14,7 @@ from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
 from recseg_d2.config.data import add_data
+from recseg_d2.config.device import available_device
 from recseg_d2.config.encoders import add_encoders
 from recseg_d2.config.instance_fcn import add_instance_fcn
 from recseg_d2.config.proposal_classifier import add_proposal_classifier
@@ -21,7 +22,6 @@ from recseg_d2.config.recurrent import add_recurrent
 from recseg_d2.config.ris import add_ris
 from recseg_d2.config.rsis import add_rsis
 from recseg_d2.config.solver import add_solver
-from recseg_d2.engine.device import available_device
 from recseg_d2.errors import UserError
 
 PACKAGE = Path(__file__).parent.parent

@@ -1,4 +1,4 @@
-"""The keys added to INPUT and TEST. May use: detectron2.config."""
+"""The keys added to INPUT and TEST."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MODEL.SMALL_ENCODER, SMALL_PYRAMID and VGG16. May use: detectron2.config."""
+"""MODEL.SMALL_ENCODER, SMALL_PYRAMID and VGG16."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MODEL.INSTANCE_FCN. May use: detectron2.config."""
+"""MODEL.INSTANCE_FCN."""
 
 from __future__ import annotations
 

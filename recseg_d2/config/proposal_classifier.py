@@ -1,4 +1,4 @@
-"""MODEL.PROPOSAL_CLASSIFIER. May use: detectron2.config."""
+"""MODEL.PROPOSAL_CLASSIFIER."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MODEL.RECURRENT. May use: detectron2.config."""
+"""MODEL.RECURRENT."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""MODEL.RIS. May use: detectron2.config, models."""
+"""MODEL.RIS."""
 
 from __future__ import annotations
 
 from detectron2.config import CfgNode as CN
 
-from recseg_d2.models import foreground_angle
+from recseg_d2.models.recurrent_attention import foreground_angle
 
 
 def add_ris(cfg: CN) -> None:

@@ -1,4 +1,4 @@
-"""MODEL.RSIS. May use: detectron2.config."""
+"""MODEL.RSIS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys added to SOLVER. May use: detectron2.config."""
+"""The keys added to SOLVER."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Label maps and masks to and from the annotations of Detectron2's standard dicts.
-
-May use: numpy, pycocotools, detectron2.structures.
-"""
+"""Label maps and masks to and from the annotations of Detectron2's standard dicts."""
 
 from __future__ import annotations
 
@@ -89,6 +86,31 @@ def segmentation_to_rle(segmentation: Any, shape: tuple[int, int], source: str) 
         f"{source}: found an annotation whose segmentation is {type(segmentation).__name__!r}, "
         "expected polygons, an RLE dict or a mask array; boxes alone cannot train masks."
     )
+
+
+def label_map_from_dict(record: dict[str, Any]) -> np.ndarray:
+    """Draw the objects of a standard dict into one label map.
+
+    Where annotations overlap the smaller object is on top, so that none vanishes under a larger
+    one. Crowd regions (``iscrowd``) are no objects and stay background.
+
+    Args:
+        record: a dict in Detectron2's standard format with polygons, RLE or bitmask arrays.
+
+    Returns:
+        (height, width) int32, 0 is background.
+
+    Raises:
+        UserError: an annotation is of none of these forms, or of another size than the image.
+    """
+    shape, name = (record["height"], record["width"]), record["file_name"]
+    objects = [a for a in record.get("annotations", []) if not a.get("iscrowd", 0)]
+    masks = [decode_segmentation(a.get("segmentation"), shape, name) for a in objects]
+    labels = np.zeros(shape, dtype=np.int32)
+    largest_first = sorted(masks, key=np.count_nonzero, reverse=True)
+    for label, mask in enumerate(largest_first, start=1):
+        labels[mask > 0] = label
+    return labels
 
 
 def pack_label_planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Augmentations by name, as Detectron2's. May use: numpy, PIL, fvcore, detectron2.data.transforms.
+"""Augmentations by name, as Detectron2's.
 
 Masks move exactly as the image does: the same matrix, nearest instead of bilinear sampling.
 Coordinates are Detectron2's: the pixel in column i covers [i, i + 1), its centre is i + 0.5.

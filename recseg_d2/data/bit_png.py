@@ -1,4 +1,4 @@
-"""Masks in PNG files of one bit a pixel, without unpacking what is empty. May use: numpy.
+"""Masks in PNG files of one bit a pixel, without unpacking what is empty.
 
 Pillow needs milliseconds to pack or unpack a large mask, of which most is empty. Here it stays a
 deflated bitmap until it is cut down to its box. Only plain files are read, which Pillow writes for

@@ -1,4 +1,4 @@
-"""Checks of standard dicts before training starts. May use: detectron2.utils.file_io.
+"""Checks of standard dicts before training starts.
 
 What can be known without opening an image is checked here; what needs the pixels, by the data sets
 as they load and by the mapper.

@@ -1,4 +1,4 @@
-"""COCO's 80 categories and their ids. May use: the standard library only."""
+"""COCO's 80 categories and their ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Annotation files in COCO's form. May use: the standard library, this package's errors."""
+"""Annotation files in COCO's form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Submissions to the leaf segmentation challenge. May use: numpy, h5py, this package.
+"""Submissions to the leaf segmentation challenge.
 
 In the output folder:
     labels/<group>/plantNNN_label.png   label maps of 8 bits, 0 is background, leaves are 1, 2, ...

@@ -1,4 +1,4 @@
-"""What drawn data sets share: noise, shadows, and the camera. May use: numpy only.
+"""What drawn data sets share: noise, shadows, and the camera.
 
 All arithmetic is in float64: rounding to 8 bits at the end then hides the differences in the last
 bit between machines, so that a seed means the same image everywhere.

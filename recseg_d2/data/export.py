@@ -1,7 +1,5 @@
 """Synthetic images as files, in the layouts of well-known data sets.
 
-May use: this package.
-
 For trying a data set's loader, its configs and the tools without the data itself.
 """
 

@@ -1,4 +1,4 @@
-"""Instance id files: one 16-bit integer a pixel that tells class and instance. May use: numpy, PIL.
+"""Instance id files: one 16-bit integer a pixel that tells class and instance.
 
     Cityscapes   class * 1000 + instance for an instance; the class alone (under 1000) for a region
                  of a class without instances, and for a group that was not taken apart

@@ -1,4 +1,4 @@
-"""Reading and writing label maps: one integer a pixel, 0 is background. May use: numpy and PIL.
+"""Reading and writing label maps: one integer a pixel, 0 is background.
 
 A label map on disk is any of
     8- or 16-bit grey (PNG, TIFF; also 32-bit integer TIFF): the value is the label;

@@ -1,4 +1,4 @@
-"""How many objects an image of a data set may have. May use: the standard library."""
+"""How many objects an image of a data set may have."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Data loaders whose samples depend on the seed and their place in the stream only.
 
-May use: torch, numpy, detectron2, this package.
-
 The stream of training samples is a fixed sequence: position p holds an image (all images once in
 each epoch, in an order drawn from the seed) and its own random numbers for augmentation. A run that
 resumes at iteration i starts at position i * batch size, and sees what it would have seen; neither

@@ -1,4 +1,4 @@
-"""From a standard dict to what a model eats. May use: torch, numpy, detectron2, this package.
+"""From a standard dict to what a model eats.
 
 The one mapper of all models: it opens the image, rasterises polygons, RLEs or bit masks, moves
 image and masks by the same augmentations, and brings both to the size that the model wants.

@@ -1,4 +1,4 @@
-"""Outlines of the shapes that scenes are drawn of, as polygons. May use: numpy only."""
+"""Outlines of the shapes that scenes are drawn of, as polygons."""
 
 from __future__ import annotations
 

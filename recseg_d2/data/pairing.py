@@ -1,4 +1,4 @@
-"""Images and label maps of a folder, matched by name. May use: the standard library only."""
+"""Images and label maps of a folder, matched by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with the files of a data set. May use: the standard library, this package's errors.
+"""What is wrong with the files of a data set.
 
 Loading a data set stops at its first bad file; checking it goes on and names them all.
 """

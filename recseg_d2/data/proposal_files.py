@@ -1,4 +1,4 @@
-"""Mask proposals as files: COCO's list of results. May use: numpy, pycocotools.
+"""Mask proposals as files: COCO's list of results.
 
 A file is a JSON list with an entry a proposal:
 

@@ -1,7 +1,5 @@
 """Mask proposals beside the standard dicts, for models that classify them.
 
-May use: numpy, torch, pycocotools, detectron2, this package.
-
 ``DATASETS.PROPOSAL_FILES_TRAIN`` and ``_TEST`` name a proposal file for each data set, in the same
 order; of an image the best ``DATASETS.PRECOMPUTED_PROPOSAL_TOPK_TRAIN`` or ``_TEST`` are used. A
 standard dict carries them as "proposals", a list of entries (see ``proposal_files``); a model gets
@@ -33,7 +31,7 @@ from pycocotools import mask as coco_mask
 
 from recseg_d2.data.proposal_files import load_proposals
 from recseg_d2.errors import UserError
-from recseg_d2.targets import masks_to_boxes
+from recseg_d2.layers.boxes import masks_to_boxes
 
 logger = logging.getLogger(__name__)
 

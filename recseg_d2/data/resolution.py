@@ -1,8 +1,7 @@
 """The size at which images reach a model, and how many of their objects do.
 
-May use: detectron2, this package. Chosen by INPUT.RESIZE: models that find objects one at a time
-work at one resolution and emit at most MODEL.RECURRENT.STEPS objects; fully convolutional ones take
-any size and any number.
+Chosen by INPUT.RESIZE: models that find objects one at a time work at one resolution and emit at
+most MODEL.RECURRENT.STEPS objects; fully convolutional ones take any size and any number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Synthetic rosettes: overlapping leaves around a centre, seen from above. May use: numpy, drawing.
+"""Synthetic rosettes: overlapping leaves around a centre, seen from above.
 
 The built-in data set: nothing to download, every image is a function of one integer. It is drawn
 to be a small version of what makes leaf segmentation hard: leaves of nearly the same green that

@@ -1,4 +1,4 @@
-"""Synthetic scenes: overlapping textured shapes of several classes. May use: numpy, this package.
+"""Synthetic scenes: overlapping textured shapes of several classes.
 
 The built-in data set for mask proposals and their classification. Only the shape tells the class:
 colours, textures and sizes are drawn alike for all of them, the background is as colourful, and the

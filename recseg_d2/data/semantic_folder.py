@@ -1,4 +1,4 @@
-"""A folder of semantic segmentations as PNGs of label ids. May use: numpy, torch, data.label_io.
+"""A folder of semantic segmentations as PNGs of label ids.
 
 Such as the output of any semantic network on Cityscapes: one PNG an image, a class's id (24 for
 person, 26 for car, ...) at each of its pixels.

@@ -1,4 +1,4 @@
-"""Synthetic streets: road users of the eight classes of Cityscapes. May use: numpy, data drawing.
+"""Synthetic streets: road users of the eight classes of Cityscapes.
 
 A pinhole camera at a car's height looks along a road between houses. Road users of known size
 stand on the ground and hide what is behind them, so that size, place and disparity agree. Drawn

@@ -1,4 +1,4 @@
-"""Outlines of what moves in a street, in metres. May use: numpy only.
+"""Outlines of what moves in a street, in metres.
 
 A shape is a function of x (metres to the right of its middle) and y (metres above the ground), both
 arrays that broadcast to (h, w), and of its width in metres. It returns what it covers, (h, w) bool,

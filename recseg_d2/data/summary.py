@@ -1,4 +1,4 @@
-"""A data set in numbers. May use: numpy, tabulate."""
+"""A data set in numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are these standard dicts good to train and evaluate on? May use: detectron2, pycocotools, PIL.
+"""Whether standard dicts are good to train and evaluate on.
 
 The one check that the dicts of every data set pass, whatever they come from. Loaders refuse bad
 files one by one; this looks at what they return.

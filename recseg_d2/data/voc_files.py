@@ -1,4 +1,4 @@
-"""Instance masks as Pascal VOC and SBD store them. May use: numpy, scipy, this package.
+"""Instance masks as Pascal VOC and SBD store them.
 
 Pascal VOC: two palette PNGs of the image's size. ``SegmentationObject`` has 1, 2, ... for the
 objects, ``SegmentationClass`` 1 to 20 for their classes, both 0 for background and 255 for void:

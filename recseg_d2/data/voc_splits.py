@@ -1,4 +1,4 @@
-"""Which images of Pascal VOC 2012 and SBD belong to which split. May use: numpy, this package.
+"""Which images of Pascal VOC 2012 and SBD belong to which split.
 
 ``voc`` is the folder with JPEGImages, ImageSets, ..., ``sbd`` that with img, inst, cls, train.txt.
 """

@@ -1,1 +1,1 @@
-"""Training, phases, hooks, prediction. May use: detectron2 and everything of the package."""
+"""Training, phases, hooks, prediction."""

@@ -1,4 +1,4 @@
-"""Hooks of the trainer; each says what it needs to run before it. May use: detectron2, torch.
+"""Hooks of the trainer; each says what it needs to run before it.
 
 All of them keep their state in the checkpoint, so that a resumed run goes on as if never stopped.
 """

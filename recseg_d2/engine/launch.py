@@ -1,4 +1,4 @@
-"""Starting one or many processes. May use: detectron2, torch."""
+"""Starting one or many processes."""
 
 from __future__ import annotations
 

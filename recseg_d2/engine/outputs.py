@@ -1,4 +1,4 @@
-"""What a prediction leaves on the disk. May use: the package, detectron2's structures, pycocotools.
+"""What a prediction leaves on the disk.
 
 In the output folder:
     labels/<stem>.png     label map, 8- or 16-bit grey: 0 is background, k the k-th object found

@@ -1,7 +1,7 @@
 """Training in phases: SOLVER.PHASES as ordinary configs that run one after another.
 
-May use: detectron2.config. Both recurrent papers train in stages; a stage here is a name and any
-config overrides, so whatever a config can say, a phase can change.
+Both recurrent papers train in stages; a stage here is a name and any config overrides, so whatever
+a config can say, a phase can change.
 """
 
 from __future__ import annotations

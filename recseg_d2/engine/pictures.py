@@ -1,4 +1,4 @@
-"""Draws the same few validation images at every evaluation. May use: detectron2, visualization."""
+"""Draws the same few validation images at every evaluation."""
 
 from __future__ import annotations
 

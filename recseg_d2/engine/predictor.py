@@ -1,4 +1,4 @@
-"""A trained model over any number of images, several at a time. May use: detectron2, torch, numpy.
+"""A trained model over any number of images, several at a time.
 
 Detectron2's ``DefaultPredictor`` takes one array at a time; ``Predictor`` takes paths and arrays,
 batches them, and gives the same numbers.
@@ -14,21 +14,16 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from detectron2.config import CfgNode
-from detectron2.data import detection_utils
 from detectron2.data import transforms as T
 from detectron2.modeling import build_model
 from detectron2.structures import Instances
-from detectron2.utils.file_io import PathManager
-from PIL import Image
 
-from recseg_d2.engine.device import resolve_device
+from recseg_d2.config.device import resolve_device
+from recseg_d2.data.image_io import read_bgr
 from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
 
 Item = TypeVar("Item")
-
-_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "F")  # Pillow cuts them at 255 without a word
 
 
 class Predictor:
@@ -99,37 +94,6 @@ class Predictor:
         array = self._resize.get_transform(array).apply_image(array)
         tensor = torch.as_tensor(array.astype("float32").transpose(2, 0, 1))
         return {"image": tensor, "height": height, "width": width}
-
-
-def read_bgr(path: str | Path) -> np.ndarray:
-    """Read an image file, or anything that Detectron2's ``PathManager`` opens.
-
-    Returns:
-        (H, W, 3) uint8 in BGR order; grey is repeated, alpha is dropped, the orientation that
-        a camera noted is applied.
-
-    Raises:
-        UserError: there is no such file, it is no image or a damaged one, or its values do not
-            fit into 8 bits.
-    """
-    try:
-        with PathManager.open(str(path), "rb") as file, Image.open(file) as image:
-            mode = image.mode
-        if mode in _DEEP_MODES:
-            raise UserError(
-                f"{path}: found pixels of type {mode!r}, expected 8 bits a channel; nearly all "
-                "would turn white. Convert the image to 8 bits, as those that were trained on."
-            )
-        return np.ascontiguousarray(detection_utils.read_image(str(path), format="BGR"))
-    except UserError:
-        raise
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; give the path of an image.") from error
-    except _PILLOW_ERRORS as error:
-        raise UserError(
-            f"{path}: cannot be read as an image ({error}); expected an 8-bit PNG, JPEG, TIFF or "
-            "the like. Copy or convert the file again."
-        ) from error
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -1,6 +1,6 @@
 """Hooks that act on how training goes: curriculum, best checkpoint, early end.
 
-May use: detectron2, torch. Their state is in the checkpoint.
+Their state is in the checkpoint.
 """
 
 from __future__ import annotations

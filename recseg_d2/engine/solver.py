@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules beyond Detectron2's. May use: detectron2, fvcore."""
+"""Optimisers and learning-rate schedules beyond Detectron2's."""
 
 from __future__ import annotations
 

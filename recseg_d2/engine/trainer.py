@@ -1,7 +1,4 @@
-"""The trainer of all models: Detectron2's DefaultTrainer with this package's parts put in.
-
-May use: detectron2 and everything of the package.
-"""
+"""The trainer of all models: Detectron2's DefaultTrainer with this package's parts put in."""
 
 from __future__ import annotations
 

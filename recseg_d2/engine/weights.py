@@ -1,4 +1,4 @@
-"""Checkpoints that fit, or a sentence. May use: detectron2, torch."""
+"""Checkpoints that fit, or a sentence."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Evaluators of registered data sets, over ``recseg_d2.metrics``. May use: detectron2."""
+"""Evaluators of registered data sets, over ``recseg_d2.metrics``."""
 
 from recseg_d2.evaluation.build import EVALUATORS, build_evaluator
 from recseg_d2.evaluation.cityscapes import CityscapesEvaluator, score_submission
 from recseg_d2.evaluation.coco_agnostic import ClassAgnosticCOCOEvaluator
-from recseg_d2.evaluation.ground_truth import GroundTruth, label_map_from_dict
+from recseg_d2.evaluation.ground_truth import GroundTruth
 from recseg_d2.evaluation.leaf import LeafEvaluator
 from recseg_d2.evaluation.predictions import PredictionRecorder, load_predictions
 from recseg_d2.evaluation.segment_proposal import SegmentProposalEvaluator
@@ -19,7 +19,6 @@ __all__ = [
     "SegmentProposalEvaluator",
     "VocSegmEvaluator",
     "build_evaluator",
-    "label_map_from_dict",
     "load_predictions",
     "score_submission",
 ]

@@ -1,4 +1,4 @@
-"""Scores of a classical baseline on a registered data set. May use: the package, detectron2."""
+"""Scores of a classical baseline on a registered data set."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
 from recseg_d2.baselines.classical import METHODS
-from recseg_d2.engine.predictor import read_bgr
+from recseg_d2.data.image_io import read_bgr
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.ground_truth import GroundTruth
 from recseg_d2.metrics import ImageScores
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB image; see ``engine.predictor.read_bgr`` for what it refuses."""
+    """(H, W, 3) uint8 RGB image; see ``data.image_io.read_bgr`` for what it refuses."""
     return read_bgr(path)[..., ::-1]
 
 

@@ -1,4 +1,4 @@
-"""The evaluator of a data set, chosen by its metadata. May use: detectron2."""
+"""The evaluator of a data set, chosen by its metadata."""
 
 from __future__ import annotations
 

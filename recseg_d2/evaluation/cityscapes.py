@@ -1,4 +1,4 @@
-"""Evaluator of type "recseg_cityscapes": the benchmark's AP. May use: detectron2, this package.
+"""Evaluator of type "recseg_cityscapes": the benchmark's AP.
 
 The ground truth is read from the files that the data set's dicts name, not from annotations, since
 void, groups and distances are in them:
@@ -18,7 +18,7 @@ import numpy as np
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
 
-from recseg_d2.data.cityscapes_results import (
+from recseg_d2.evaluation.cityscapes_results import (
     list_of_image,
     read_mask,
     read_submission,

@@ -1,4 +1,4 @@
-"""Cityscapes ground truth from the files that dicts name. May use: detectron2.data, PIL, numpy."""
+"""Cityscapes ground truth from the files that dicts name."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 For models that find objects without telling their class, on data sets that have classes. Every
 object and every prediction is of the one class "object"; crowds stay crowds. The arithmetic is
-Detectron2's ``COCOEvaluator``. May use: detectron2.
+Detectron2's ``COCOEvaluator``.
 """
 
 from __future__ import annotations

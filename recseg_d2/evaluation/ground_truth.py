@@ -1,4 +1,4 @@
-"""Ground truth of a registered data set as label maps. May use: numpy, detectron2.data.
+"""Ground truth of a registered data set as label maps.
 
 This is the way back from Detectron2's standard dicts to what the metrics compare with, at the
 native size of each image.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from detectron2.data import DatasetCatalog
 
-from recseg_d2.data.annotations import decode_segmentation
+from recseg_d2.data.annotations import label_map_from_dict
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -84,31 +84,6 @@ class GroundTruth:
                 "does not have; evaluate on the data set that the images were loaded from."
             )
         return self._dicts[image_id]
-
-
-def label_map_from_dict(record: dict[str, Any]) -> np.ndarray:
-    """Draw the objects of a standard dict into one label map.
-
-    Where annotations overlap the smaller object is on top, so that none vanishes under a larger
-    one. Crowd regions (``iscrowd``) are no objects and stay background.
-
-    Args:
-        record: a dict in Detectron2's standard format with polygons, RLE or bitmask arrays.
-
-    Returns:
-        (height, width) int32, 0 is background.
-
-    Raises:
-        UserError: an annotation is of none of these forms, or of another size than the image.
-    """
-    shape, name = (record["height"], record["width"]), record["file_name"]
-    objects = [a for a in record.get("annotations", []) if not a.get("iscrowd", 0)]
-    masks = [decode_segmentation(a.get("segmentation"), shape, name) for a in objects]
-    labels = np.zeros(shape, dtype=np.int32)
-    largest_first = sorted(masks, key=np.count_nonzero, reverse=True)
-    for label, mask in enumerate(largest_first, start=1):
-        labels[mask > 0] = label
-    return labels
 
 
 def _stem(record: dict[str, Any]) -> str:

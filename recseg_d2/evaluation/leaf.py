@@ -1,4 +1,4 @@
-"""Evaluator of type "leaf": counting and dice scores. May use: detectron2, torch, numpy.
+"""Evaluator of type "leaf": counting and dice scores.
 
 The scores are those of ``recseg_d2.metrics`` on label maps, the leaf segmentation challenge's by
 default, but nothing in here is about leaves.
@@ -17,6 +17,7 @@ from detectron2.structures import Instances
 
 from recseg_d2.evaluation.ground_truth import GroundTruth
 from recseg_d2.evaluation.shared import gather_parts, warn_of_gaps
+from recseg_d2.files import save_scores
 from recseg_d2.metrics import DEFAULT_METRICS, ImageScores
 from recseg_d2.postprocess import instances_to_label_map
 
@@ -87,7 +88,7 @@ class LeafEvaluator(DatasetEvaluator):
         warn_of_gaps(logger, self._dataset_name, len(scores.images), self._truth)
         if self._output_dir is not None:
             path = Path(self._output_dir) / f"leaf_{self._dataset_name}.json"
-            scores.save(path)
+            save_scores(path, scores.summary())
             logger.info("Scores of each image: %s", path)
         return {"leaf": scores.mean()}
 

@@ -1,4 +1,4 @@
-"""What an evaluation keeps of the predictions, for analyses. May use: detectron2, data.
+"""What an evaluation keeps of the predictions, for analyses.
 
 One file a data set, ``predictions_<data set>.json.gz``, beside the scores:
 

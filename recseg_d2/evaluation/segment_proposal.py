@@ -1,6 +1,6 @@
 """Evaluator of type "segment_proposal": average recall of mask proposals.
 
-May use: detectron2, pycocotools, torch, numpy. ``recseg_d2.metrics.average_recall`` has the maths.
+``recseg_d2.metrics.average_recall`` has the maths.
 
 In the output folder:
     proposals_<data set>.json         the proposals themselves, see ``data.proposal_files``

@@ -1,6 +1,6 @@
 """What every evaluator does: gather from processes, tell of gaps, check sizes.
 
-May use: numpy, detectron2.utils. Shape letters: K masks, H W pixels of an image.
+Shape letters: K masks, H W pixels of an image.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Evaluator of type "voc_segm": AP of masks by class. May use: detectron2, pycocotools, torch.
+"""Evaluator of type "voc_segm": AP of masks by class.
 
 Two families of numbers over the same predictions, see ``recseg_d2.metrics.voc_ap``:
 

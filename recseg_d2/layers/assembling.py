@@ -1,6 +1,6 @@
 """The instance assembling module: mask logits of windows, copied from score maps.
 
-May use: torch only. Source: Dai et al. 2016, section 3.1.
+Source: Dai et al. 2016, section 3.1.
 
 Shape letters of InstanceFCN:
     B  images of a batch        h w  cells of the score maps       C  channels

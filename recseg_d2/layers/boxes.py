@@ -1,4 +1,4 @@
-"""Boxes of windows, and as maps. May use: torch only.
+"""Boxes: of windows and of masks, as maps, and how much they overlap.
 
 Letters as in ``recseg_d2.structures``. A window has a centre and a size, y before x, in pixels with
 pixel centres at integers, and by eq. 11 it spans size + 1 pixels. A box has corners x1 y1 x2 y2 in
@@ -60,3 +60,59 @@ def fill_corners(corners: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         above = centre >= corners[..., low, None]
         inside.append(above & (centre < corners[..., high, None]))
     return (inside[0][..., :, None] & inside[1][..., None, :]).to(corners.dtype)
+
+
+def masks_to_boxes(masks: torch.Tensor) -> torch.Tensor:
+    """Tight boxes of binary masks.
+
+    Args:
+        masks: (N, H, W), nonzero inside the object.
+
+    Returns:
+        (N, 4) float32, x1 y1 x2 y2 in pixels; x2 and y2 are one past the last pixel, so that a
+        mask of one pixel has a box of one by one. An empty mask has the box 0 0 0 0.
+    """
+    inside = masks.bool()
+    x1, x2 = _extent(_any(inside, dim=1))
+    y1, y2 = _extent(_any(inside, dim=2))
+    return torch.stack([x1, y1, x2, y2], dim=1).float()
+
+
+def box_iou(ones: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Intersection over union of every pair.
+
+    Args:
+        ones: (P, 4).
+        others: (K, 4).
+
+    Returns:
+        (P, K) in [0, 1]; 0 where both boxes are empty.
+    """
+    sides = []
+    for low, high in ((0, 2), (1, 3)):  # in place: these tables are what suppression costs
+        side = torch.minimum(ones[:, None, high], others[None, :, high])
+        side -= torch.maximum(ones[:, None, low], others[None, :, low])
+        sides.append(side.clamp_(min=0))
+    intersection = sides[0].mul_(sides[1])
+    union = (_areas(ones)[:, None] + _areas(others)[None]).sub_(intersection)
+    return intersection.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
+
+
+def _any(inside: torch.Tensor, dim: int) -> torch.Tensor:
+    """``inside.any(dim)`` of a bool tensor; a maximum of bytes takes a tenth of the time."""
+    if inside.shape[dim] == 0:
+        return inside.any(dim=dim)
+    return inside.view(torch.uint8).amax(dim=dim).bool()
+
+
+def _extent(line: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """First and one past the last True of each row of (N, L); 0 and 0 for a row without any."""
+    length = line.shape[1]
+    position = torch.arange(length, device=line.device)
+    last = torch.where(line, position + 1, 0).amax(dim=1) if length else line.sum(1)
+    first = torch.where(line, position, length).amin(dim=1) if length else line.sum(1)
+    return torch.where(last > 0, first, 0), last
+
+
+def _areas(boxes: torch.Tensor) -> torch.Tensor:
+    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=1)

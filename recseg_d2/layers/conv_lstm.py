@@ -1,6 +1,6 @@
 """Convolutional LSTM cell that computes once what does not change over the steps.
 
-May use: torch only. Source: Shi et al. 2015 as used by Salvador et al. 2017 (RSIS), eq. 1 and 2.
+Source: Shi et al. 2015 as used by Salvador et al. 2017 (RSIS), eq. 1 and 2.
 
 Shape letters: B images, X channels of the input that changes at each step, S channels of the input
 that does not, D hidden channels, h w the level's resolution.

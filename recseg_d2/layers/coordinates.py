@@ -1,4 +1,4 @@
-"""Channels that tell a convolution where it is. May use: torch only."""
+"""Channels that tell a convolution where it is."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Reading a patch out of an image, and writing one back, through Gaussian filters.
 
-May use: torch only. Source: Ren & Zemel 2017, eq. 11 to 16 (after DRAW, Gregor et al. 2015).
+Source: Ren & Zemel 2017, eq. 11 to 16 (after DRAW, Gregor et al. 2015).
 
 Shape letters: B images, C channels, H W the image's height and width, P Q the patch's.
 Positions are in pixels, with pixel centres at integers: the first pixel is at 0. Pairs are y, x.

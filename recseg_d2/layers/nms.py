@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression of boxes, without a compiled kernel. May use: torch only.
+"""Greedy non-maximum suppression of boxes, without a compiled kernel.
 
 Shape letters: P boxes in decreasing order of score, K boxes kept so far. A box has corners
 x1 y1 x2 y2, the last pixel's far edge included.
@@ -11,6 +11,8 @@ depend on each other: within a block all are taken at once and corrected until n
 from __future__ import annotations
 
 import torch
+
+from recseg_d2.layers.boxes import box_iou
 
 BLOCK = 512  # boxes whose overlaps are computed at once; a block's square is what takes memory
 
@@ -82,30 +84,6 @@ class GreedySuppression:
 
     def _count(self) -> int:
         return 0 if self.boxes is None else len(self.boxes)
-
-
-def box_iou(ones: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Intersection over union of every pair.
-
-    Args:
-        ones: (P, 4).
-        others: (K, 4).
-
-    Returns:
-        (P, K) in [0, 1]; 0 where both boxes are empty.
-    """
-    sides = []
-    for low, high in ((0, 2), (1, 3)):  # in place: these tables are what suppression costs
-        side = torch.minimum(ones[:, None, high], others[None, :, high])
-        side -= torch.maximum(ones[:, None, low], others[None, :, low])
-        sides.append(side.clamp_(min=0))
-    intersection = sides[0].mul_(sides[1])
-    union = (_areas(ones)[:, None] + _areas(others)[None]).sub_(intersection)
-    return intersection.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
-
-
-def _areas(boxes: torch.Tensor) -> torch.Tensor:
-    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=1)
 
 
 def _greedy(boxes: torch.Tensor, threshold: float) -> torch.Tensor:

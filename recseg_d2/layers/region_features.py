@@ -1,7 +1,5 @@
 """Features and masks of boxes on a regular grid, all boxes of an image at once.
 
-May use: torch only.
-
 Shape letters: B images, C channels, h w cells of a feature map, R boxes, H W pixels of masks, s
 cells a side of a box's grid. A box has corners x1 y1 x2 y2, the last pixel's far edge included.
 

@@ -1,4 +1,4 @@
-"""A small convolutional encoder for CPUs and small images. May use: torch only."""
+"""A small convolutional encoder for CPUs and small images."""
 
 from __future__ import annotations
 

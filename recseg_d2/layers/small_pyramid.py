@@ -1,4 +1,4 @@
-"""A small encoder with fine features that see far, for CPUs. May use: torch only.
+"""A small encoder with fine features that see far, for CPUs.
 
 Source: the top-down path of feature pyramids (Lin et al. 2017), with one output.
 """

@@ -1,4 +1,4 @@
-"""Norms of recurrent networks, which are told the step. May use: torch only.
+"""Norms of recurrent networks, which are told the step.
 
 Source: the public code of Ren & Zemel 2017, which makes a batch norm for each unrolled step.
 """

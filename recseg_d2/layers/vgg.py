@@ -1,4 +1,4 @@
-"""VGG-16's convolutional part. May use: torch only. Source: Simonyan & Zisserman 2015.
+"""VGG-16's convolutional part. Source: Simonyan & Zisserman 2015.
 
 State-dict names are torchvision's (``features.0.weight`` ...), so the usual ImageNet weights load;
 ``torchvision_name`` translates those of Caffe.

@@ -1,4 +1,4 @@
-"""The registered meta-architectures. May use: detectron2 and the package's maths."""
+"""The registered meta-architectures."""
 
 from recseg_d2.meta_arch.convlstm_sem_inst_seg import ConvLSTMSemInstSeg
 from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal

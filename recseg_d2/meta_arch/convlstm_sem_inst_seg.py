@@ -1,6 +1,6 @@
 """ConvLSTMSemInstSeg: RSIS as a Detectron2 meta-architecture.
 
-May use: detectron2 and the package's maths. Source: Salvador et al. 2017.
+Source: Salvador et al. 2017.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 
-from recseg_d2.losses.sequence_criterion import LossWeights, SequenceCriterion
 from recseg_d2.meta_arch.sequential import SequentialModel
-from recseg_d2.models.convlstm_decoder import ConvLSTMDecoder
+from recseg_d2.models.convlstm.criterion import LossWeights, SequenceCriterion
+from recseg_d2.models.convlstm.decoder import ConvLSTMDecoder
 from recseg_d2.structures import InstanceSequence, InstanceTargets
 
 

@@ -1,6 +1,6 @@
 """InstanceFCNProposal: InstanceFCN as a Detectron2 meta-architecture.
 
-May use: detectron2 and the package's maths. Source: Dai et al. 2016.
+Source: Dai et al. 2016.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """MaskProposalClassifier: instance segmentation from given mask proposals.
 
-May use: detectron2 and the package's maths. Source: Dai et al. 2016, "Instance-sensitive fully
-convolutional networks", section 5 and table 4, whose classifier is the third stage of MNC.
+Source: Dai et al. 2016, "Instance-sensitive fully convolutional networks", section 5 and table 4,
+whose classifier is the third stage of MNC.
 
 Shape letters: B images of a batch, R proposals of all of them, C classes.
 """
@@ -19,19 +19,18 @@ from torch import nn
 
 from recseg_d2.backbones.single import accept_imagenet_names
 from recseg_d2.errors import UserError
-from recseg_d2.layers.nms import box_iou
+from recseg_d2.layers.boxes import box_iou, masks_to_boxes
+from recseg_d2.layers.masks import mask_iou, resize_masks
 from recseg_d2.layers.region_features import region_features, region_masks
 from recseg_d2.meta_arch.proposal_classifier_config import classifier_arguments
 from recseg_d2.meta_arch.sequential import mask_tensor, output_size
-from recseg_d2.models.proposal_classifier import ProposalClassifier
-from recseg_d2.postprocess.mask_voting import MergeOptions, merge_proposals
-from recseg_d2.targets import masks_to_boxes, resize_masks
-from recseg_d2.targets.proposals import (
+from recseg_d2.models.mask_proposal_classifier.network import ProposalClassifier
+from recseg_d2.models.mask_proposal_classifier.sampling import (
     SamplingOptions,
     label_proposals,
-    mask_iou,
     sample_proposals,
 )
+from recseg_d2.postprocess.mask_voting import MergeOptions, merge_proposals
 
 OVERLAPS = ("box", "mask")
 VALIDATION_SEED = 0  # the validation loss is of the same samples each time

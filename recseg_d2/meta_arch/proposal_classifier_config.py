@@ -1,4 +1,4 @@
-"""MaskProposalClassifier's parts from a config. May use: detectron2 and the package's maths."""
+"""MaskProposalClassifier's parts from a config."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from detectron2.config import CfgNode
 from detectron2.modeling import Backbone, build_backbone
 
 from recseg_d2.errors import UserError
-from recseg_d2.models.proposal_classifier import ProposalClassifier
+from recseg_d2.models.mask_proposal_classifier.network import ProposalClassifier
+from recseg_d2.models.mask_proposal_classifier.sampling import SamplingOptions
 from recseg_d2.postprocess.mask_voting import MergeOptions
-from recseg_d2.targets.proposals import SamplingOptions
 
 
 def classifier_arguments(cfg: CfgNode) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""InstanceFCN's proposals as Detectron2's ``Instances``. May use: detectron2, the package's maths.
+"""InstanceFCN's proposals as Detectron2's ``Instances``.
 
 Letters: P proposals, K instances, H W the size that masks are asked for in.
 """
@@ -13,12 +13,12 @@ from detectron2.config import CfgNode
 from detectron2.structures import Boxes, Instances
 
 from recseg_d2.errors import UserError
+from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.layers.nms import greedy_nms
 from recseg_d2.models.instance_fcn.network import InstanceFCN
 from recseg_d2.models.instance_fcn.pasting import paste_masks
 from recseg_d2.models.instance_fcn.proposals import ProposalOptions, propose
 from recseg_d2.structures import MaskProposals
-from recseg_d2.targets import masks_to_boxes
 
 
 @dataclass(frozen=True)

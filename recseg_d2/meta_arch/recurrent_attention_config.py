@@ -1,4 +1,4 @@
-"""MODEL.RIS as the parts of a RecurrentAttentionSeg. May use: detectron2.config and the package."""
+"""MODEL.RIS as the parts of a RecurrentAttentionSeg."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from detectron2.config import CfgNode
 from recseg_d2.data.semantic_folder import SemanticFolder
 from recseg_d2.errors import UserError
 from recseg_d2.layers.step_norm import NORMS
-from recseg_d2.losses.attention_criterion import AttentionLossWeights
-from recseg_d2.losses.box_iou import BoxIoU
-from recseg_d2.models.foreground_angle import ForegroundAngle
+from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.box_network import BoxOptions
+from recseg_d2.models.recurrent_attention.criterion import AttentionLossWeights
 from recseg_d2.models.recurrent_attention.feeding import FeedingOptions
+from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngle
 from recseg_d2.models.recurrent_attention.model import RecurrentAttention
 from recseg_d2.models.recurrent_attention.segmentation_network import PatchOptions
 from recseg_d2.models.recurrent_attention.windows import WindowOptions

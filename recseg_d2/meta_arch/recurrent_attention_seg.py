@@ -1,6 +1,6 @@
 """RecurrentAttentionSeg: the recurrent attention model as a Detectron2 meta-architecture.
 
-May use: detectron2 and the package. Source: Ren & Zemel 2017.
+Source: Ren & Zemel 2017.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from detectron2.utils.events import get_event_storage, has_event_storage
 
 from recseg_d2.data.semantic_folder import SemanticFolder
 from recseg_d2.errors import UserError
-from recseg_d2.losses.attention_criterion import AttentionCriterion, AttentionLossWeights
-from recseg_d2.losses.box_iou import BoxIoU
-from recseg_d2.losses.foreground_angle import foreground_angle_losses
 from recseg_d2.meta_arch.recurrent_attention_config import arguments_from_config
 from recseg_d2.meta_arch.sequential import SequentialModel
-from recseg_d2.models.foreground_angle import ForegroundAngle
+from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
+from recseg_d2.models.recurrent_attention.criterion import AttentionCriterion, AttentionLossWeights
 from recseg_d2.models.recurrent_attention.feeding import Feeder, FeedingOptions
+from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngle
+from recseg_d2.models.recurrent_attention.foreground_angle_losses import foreground_angle_losses
 from recseg_d2.models.recurrent_attention.model import RecurrentAttention
+from recseg_d2.models.recurrent_attention.pixel_targets import build_pixel_targets
 from recseg_d2.models.recurrent_attention.steps import AttentionSequence
 from recseg_d2.postprocess.semantic_classes import vote_classes
 from recseg_d2.structures import InstanceSequence, InstanceTargets
-from recseg_d2.targets.pixels import build_pixel_targets
 
 
 @META_ARCH_REGISTRY.register()

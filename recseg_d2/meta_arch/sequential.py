@@ -1,6 +1,6 @@
 """What every model that finds objects one at a time shares: tensors in, ``Instances`` out.
 
-May use: detectron2 and the package's maths. Shape letters as in ``recseg_d2.structures``.
+Shape letters as in ``recseg_d2.structures``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from detectron2.structures import Boxes, Instances
 from torch import nn
 
 from recseg_d2.errors import UserError
+from recseg_d2.layers.boxes import masks_to_boxes
+from recseg_d2.losses.targets import build_targets
 from recseg_d2.postprocess import PostprocessOptions, postprocess
 from recseg_d2.structures import InstanceSequence, InstanceTargets
-from recseg_d2.targets import build_targets, masks_to_boxes
 
 PRECISIONS = ("float32", "bfloat16")
 

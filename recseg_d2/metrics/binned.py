@@ -1,4 +1,4 @@
-"""Means of a quantity over bins of another one, such as IoU by size. May use: numpy only."""
+"""Means of a quantity over bins of another one, such as IoU by size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Average precision by the rules of the Cityscapes benchmark. May use: numpy only.
+"""Average precision by the rules of the Cityscapes benchmark.
 
 Source: Cordts et al. 2016, section 4, and the behaviour of the public scripts, version 2.3.0, whose
 numbers these are. All values are shares in [0, 1].

@@ -1,4 +1,4 @@
-"""Which pixels predictions share with the instances of a Cityscapes image. May use: numpy only.
+"""Which pixels predictions share with the instances of a Cityscapes image.
 
 Everything that average precision needs of an image, in small tables that add up over images. The
 rules are those of the benchmark's evaluation (Cordts et al. 2016, section 4 and the public

@@ -1,4 +1,4 @@
-"""How far the number of objects is off. May use: numpy only.
+"""How far the number of objects is off.
 
 Source: the CVPPP leaf segmentation challenge (DiC), and Ren & Zemel 2017 for the accuracy and the
 squared error on top of it. Objects are counted after consecutive relabelling, so gaps between

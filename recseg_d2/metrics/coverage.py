@@ -1,4 +1,4 @@
-"""Coverage of the true objects, and objects that touch nothing. May use: numpy only.
+"""Coverage of the true objects, and objects that touch nothing.
 
 The measures of the KITTI car benchmark as Ren & Zemel 2017 use them (their section 4 and equations
 31 to 33). Each comes twice: on two label maps, and ``*_from`` an ``Overlap`` that was counted

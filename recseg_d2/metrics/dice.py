@@ -1,4 +1,4 @@
-"""Dice scores of the CVPPP leaf segmentation challenge. May use: numpy only.
+"""Dice scores of the CVPPP leaf segmentation challenge.
 
 All functions return shares in [0, 1]; the tools report them times 100. Each comes twice: on two
 label maps, and ``*_from`` an ``Overlap`` that was counted already.

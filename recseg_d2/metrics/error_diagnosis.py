@@ -1,4 +1,4 @@
-"""What kind of mistake each prediction is, and which objects were missed. May use: numpy only.
+"""What kind of mistake each prediction is, and which objects were missed.
 
 Sources: Hoiem et al. 2012, "Diagnosing Error in Object Detectors"; Salvador et al. 2017, section
 4.4 and figure 3. Hoiem's classes of false positives, for masks:

@@ -1,4 +1,4 @@
-"""In which order objects were found. May use: numpy only.
+"""In which order objects were found.
 
 Source: Salvador et al. 2017, "Recurrent Neural Networks for Semantic Instance Segmentation",
 section 4.5 (table 3, figure 5). The code of the paper does not contain this analysis, so what the

@@ -1,4 +1,4 @@
-"""Which pixels two label maps share: the one table that the metrics need. May use: numpy only.
+"""Which pixels two label maps share: the one table that the metrics need.
 
 A label map is an integer array (H, W) in which 0 is background and every other value is one object.
 Labels need not be consecutive; absent labels do not count as objects.

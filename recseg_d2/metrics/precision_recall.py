@@ -1,4 +1,4 @@
-"""Precision and recall of objects and of pixels, on label maps. May use: numpy only.
+"""Precision and recall of objects and of pixels, on label maps.
 
 Source: the supplementary measures of Ren & Zemel's public code. What is counted in an image is a
 ``HitCounts``; these add up, so that ratios can be taken of an image or pooled over a data set::

@@ -1,4 +1,4 @@
-"""Scores of many images: collect, merge, average, save. May use: numpy and the standard library.
+"""Scores of many images: collect, merge, average.
 
 Only numbers are kept, one small dict an image, so that several processes can send theirs to one.
 """
@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from recseg_d2.files import save_scores
 from recseg_d2.metrics.registry import DEFAULT_METRICS, metric_keys, score_image
 
 _STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
@@ -71,17 +69,9 @@ class ImageScores:
         return {key: function(self._defined(key)) for key in self.keys}
 
     def summary(self) -> dict[str, Any]:
-        """What is saved: {"images": {image: scores}, "mean": scores, "std": scores}."""
+        """What evaluators save: {"images": {image: scores}, "mean": scores, "std": scores}."""
         images = {image: self.images[image] for image in sorted(self.images)}
         return {"images": images, "mean": self.mean(), "std": self.std()}
-
-    def save(self, path: str | Path) -> None:
-        """Write the summary as JSON; NaN becomes null. The folder is made if needed.
-
-        Raises:
-            UserError: the file cannot be written there.
-        """
-        save_scores(path, self.summary())
 
     def rows(self) -> list[list[Any]]:
         """A table: one row a key, with its statistics in the order of ``columns``."""

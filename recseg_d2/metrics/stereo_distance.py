@@ -1,4 +1,4 @@
-"""How far objects are, from a stereo camera's disparity. May use: numpy only.
+"""How far objects are, from a stereo camera's disparity.
 
 Source: the Cityscapes data set: its disparity files hold 256 d + 1 for a disparity of d pixels, 0
 where none was measured, and a point of disparity d is B f / d metres away, of a baseline of B

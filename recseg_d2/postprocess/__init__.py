@@ -1,4 +1,4 @@
-"""From what models emit to the instances of an image. May use: torch only.
+"""From what models emit to the instances of an image.
 
 ``sequence``: of the sequential models; ``semantic_classes``: classes for them from a semantic
 segmentation; ``mask_voting``: of a proposal classifier.

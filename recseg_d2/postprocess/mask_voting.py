@@ -1,4 +1,4 @@
-"""From scored proposals to the instances of an image. May use: torch only.
+"""From scored proposals to the instances of an image.
 
 Shape letters: P proposals of an image, C classes, K instances, H W pixels.
 

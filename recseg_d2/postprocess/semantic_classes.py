@@ -1,4 +1,4 @@
-"""The class of an instance from a semantic segmentation. May use: torch only.
+"""The class of an instance from a semantic segmentation.
 
 Ren & Zemel 2017, section 4.1: the model is trained without classes, and each instance takes the
 class that a semantic segmentation of the same image has inside its mask.

@@ -1,4 +1,4 @@
-"""From an emitted sequence to the masks of one image. May use: torch only.
+"""From an emitted sequence to the masks of one image.
 
 Letters: K objects kept, h w the working resolution, H W the image's own size.
 """

@@ -1,4 +1,4 @@
-"""Figures: overlays, sequences, montages, all on numpy arrays. May use: numpy, Pillow.
+"""Figures: overlays, sequences, montages, all on numpy arrays.
 
 ``recseg_d2.visualization.dataset`` draws them for Detectron2's dicts and Instances; it is not
 imported here, so that the figures need no Detectron2.

@@ -1,4 +1,4 @@
-"""The figure of Ren & Zemel 2017: where the model looks, its box, its mask. May use: numpy, Pillow.
+"""The figure of Ren & Zemel 2017: where the model looks, its box, its mask.
 
 A column for each step, from top to bottom: the attention of the last glimpse (or of every glimpse),
 the predicted box, the step's mask, and all masks so far. The first column holds the image, the

@@ -1,4 +1,4 @@
-"""Figures of predictions on a data set. May use: the package, detectron2.
+"""Figures of predictions on a data set.
 
 Shared by the trainer's hook, the demo and ``recseg visualize``.
 """
@@ -15,8 +15,8 @@ import torch
 from detectron2.structures import Instances
 from torch import nn
 
-from recseg_d2.engine.predictor import read_bgr
-from recseg_d2.evaluation.ground_truth import label_map_from_dict
+from recseg_d2.data.annotations import label_map_from_dict
+from recseg_d2.data.image_io import read_bgr
 from recseg_d2.files import make_folder
 from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.structures import InstanceSequence

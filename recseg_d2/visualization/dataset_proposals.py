@@ -1,4 +1,4 @@
-"""Figures of proposals on a data set. May use: the package, detectron2.
+"""Figures of proposals on a data set.
 
 Shared by the trainer's hook and ``recseg visualize``.
 """

@@ -1,4 +1,4 @@
-"""Maps of numbers as pictures: heat over an image, angles as hues, classes. May use: numpy, Pillow.
+"""Maps of numbers as pictures: heat over an image, angles as hues, classes.
 
 Shape letters: H W the panel's pixels, h w the map's own.
 """

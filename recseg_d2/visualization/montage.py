@@ -1,4 +1,4 @@
-"""Several images beside their ground truth and prediction. May use: numpy, Pillow.
+"""Several images beside their ground truth and prediction.
 
 Shape letters: K predicted and N true instances, H W pixels of an image.
 """

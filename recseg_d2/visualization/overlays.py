@@ -1,4 +1,4 @@
-"""Masks or a label map over an image, with contours and the count. May use: numpy, Pillow.
+"""Masks or a label map over an image, with contours and the count.
 
 Shape letters: K instances, H W pixels. Masks are bool (K, H, W); images are uint8 RGB or grey.
 """

@@ -1,4 +1,4 @@
-"""Colours of instances, by order of discovery. May use: numpy only.
+"""Colours of instances, by order of discovery.
 
 The first ten are those of Okabe and Ito (2008, "Color Universal Design") without black, and three
 more that stay apart from them for the two common kinds of red-green blindness. After those, each

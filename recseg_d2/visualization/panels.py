@@ -1,4 +1,4 @@
-"""Panels of a figure: bring an image to a size, caption it, lay panels out. May use: numpy, Pillow.
+"""Panels of a figure: bring an image to a size, caption it, lay panels out.
 
 Shape letters: K instances, H W the given image's pixels, h w the panel's pixels.
 """

@@ -1,4 +1,4 @@
-"""Recall against IoU, as in figures 6 and 7 of Dai et al. 2016. May use: numpy, matplotlib.
+"""Recall against IoU, as in figures 6 and 7 of Dai et al. 2016.
 
 matplotlib is the extra ``plots``, imported where it is used.
 """

@@ -1,4 +1,4 @@
-"""A page of annotated images, to see what a data set holds. May use: the package, detectron2.
+"""A page of annotated images, to see what a data set holds.
 
 Objects have colours of their own, what is ignored is grey.
 """

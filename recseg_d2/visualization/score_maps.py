@@ -1,7 +1,5 @@
 """Figure 5 of Dai et al. 2016: instance-sensitive maps and what is assembled from them.
 
-May use: numpy, Pillow.
-
 From top to bottom: the image, the objectness of the window around each place, the true objects, and
 of all proposals those that cover them best; the k x k maps, each of one part of the objects; then
 the best instances one by one, each in the window that it was assembled in.

@@ -1,4 +1,4 @@
-"""The papers' figure: what was found at each step, and all found so far. May use: numpy, Pillow.
+"""The papers' figure: what was found at each step, and all found so far.
 
 Two panels stand above each other for every step: the step's own mask over the image, and below it
 all masks up to this step. The first column holds the image and the ground truth. Colour is the

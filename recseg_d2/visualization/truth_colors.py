@@ -1,4 +1,4 @@
-"""Colours of true objects after those of the predicted ones. May use: numpy only.
+"""Colours of true objects after those of the predicted ones.
 
 Shape letters: K predicted and N true instances, H W pixels.
 """

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from recseg_d2.config import get_recseg_cfg
-from recseg_d2.targets import masks_to_boxes
+from recseg_d2.layers.boxes import masks_to_boxes
 
 ARCHITECTURE = "ColorFinder"
 

@@ -65,9 +65,9 @@ def run_folder(data, tmp_path_factory, request):
 
 
 @pytest.mark.slow
-def test_all_of_a_trained_run_as_a_user_runs_it(root, tool_env, run_folder, data, tmp_path):
+def test_all_of_a_trained_run_as_a_user_runs_it(tool_env, run_folder, data, tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plots)")
-    command = [sys.executable, str(root / "tools/analyze.py"), str(run_folder)]
+    command = [sys.executable, "-m", "recseg_d2.cli", "analyze", str(run_folder)]
     done = subprocess.run(
         [*command, "--val-data", str(data), "--min-pairs", "1"],
         capture_output=True, text=True, env=tool_env, cwd=tmp_path,

@@ -85,8 +85,8 @@ def test_broken_image_is_named(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_launcher(images, root, tool_env, tmp_path):
-    command = [sys.executable, str(root / "tools" / "baseline.py"), "--method", "nuclei"]
+def test_as_a_user_runs_it(images, tool_env, tmp_path):
+    command = [sys.executable, "-m", "recseg_d2.cli", "baseline", "--method", "nuclei"]
     command += ["--input", str(images), "--output", str(tmp_path / "out")]
     done = subprocess.run(command, env=tool_env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -123,7 +123,7 @@ def test_wrong_arguments_are_one_sentence_and_exit_code_2(capsys, argv, expected
     assert capsys.readouterr().err.startswith(expected)
 
 
-def test_tool_runs_from_a_checkout(root, folder, tool_env):
-    command = [sys.executable, "tools/check_dataset.py", "--data", str(folder)]
-    done = subprocess.run(command, cwd=root, env=tool_env, check=True, capture_output=True)
+def test_as_a_user_runs_it(folder, tool_env):
+    command = [sys.executable, "-m", "recseg_d2.cli", "check-dataset", "--data", str(folder)]
+    done = subprocess.run(command, env=tool_env, check=True, capture_output=True)
     assert b"No problem found." in done.stdout

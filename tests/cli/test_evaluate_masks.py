@@ -151,9 +151,9 @@ def test_image_without_object_has_null(folders, capsys):
 
 
 @pytest.mark.slow
-def test_launcher(folders, root, tool_env):
+def test_as_a_user_runs_it(folders, tool_env):
     pred, gt = map(str, folders)
-    command = [sys.executable, str(root / "tools" / "evaluate_masks.py"), "--pred", pred]
+    command = [sys.executable, "-m", "recseg_d2.cli", "evaluate", "--pred", pred]
     done = subprocess.run([*command, "--gt", gt], env=tool_env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "SBD" in done.stdout

@@ -38,7 +38,8 @@ def test_impossible_numbers_are_one_sentence_and_exit_code_2(tmp_path, capsys, o
     assert capsys.readouterr().err.startswith("error: found --images")
 
 
-def test_tool_runs_from_a_checkout(root, tmp_path, tool_env):
-    command = [sys.executable, "tools/make_dataset.py", "cvppp", str(tmp_path / "d"), "--images=1"]
-    subprocess.run(command, cwd=root, env=tool_env, check=True, capture_output=True)
+def test_as_a_user_runs_it(tmp_path, tool_env):
+    command = [sys.executable, "-m", "recseg_d2.cli", "make-dataset", "cvppp"]
+    command += [str(tmp_path / "d"), "--images=1"]
+    subprocess.run(command, env=tool_env, check=True, capture_output=True)
     assert (tmp_path / "d/A1/plant001_label.png").is_file()

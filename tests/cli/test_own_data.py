@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from projects.instance_fcn import random_proposals
 from recseg_d2 import cli
-from recseg_d2.cli import baseline, random_proposals, train, visualize
+from recseg_d2.cli import baseline, train, visualize
 from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL
 from recseg_d2.data.layouts import LAYOUTS
 from recseg_d2.data.proposal_files import load_proposals
@@ -136,6 +137,6 @@ def test_a_baseline_of_a_second_data_set_in_one_process(coco, voc, tmp_path):
 
 @pytest.mark.parametrize("option", ["--min-objects", "--max-objects"])
 def test_limits_under_zero_are_refused(coco, tmp_path, capsys, option):
-    options = ["--val-data", str(coco / "instances_val2017.json"), option, "-1"]
-    assert cli.run(random_proposals.main, [*options, "--output", str(tmp_path)]) == 2
+    options = ["--method", "leaves", "--val-data", str(coco / "instances_val2017.json")]
+    assert cli.run(baseline.main, [*options, option, "-1", "--output", str(tmp_path)]) == 2
     assert f"{option[2:]} " in capsys.readouterr().err

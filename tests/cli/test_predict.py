@@ -142,11 +142,11 @@ def test_incomplete_runs_and_wrong_options_are_refused(trained, images, tmp_path
 
 
 @pytest.mark.slow
-def test_as_a_user_runs_it(images, tmp_path, root, tool_env, tiny_run):
+def test_as_a_user_runs_it(images, tmp_path, tool_env, tiny_run):
     out = tmp_path / "out"
     arguments = ["--weights", tiny_run, "--input", images, "--output", out, "--sequences"]
     done = subprocess.run(
-        [sys.executable, root / "tools/predict.py", *arguments, "--score-thresh", "0"],
+        [sys.executable, "-m", "recseg_d2.cli", "predict", *arguments, "--score-thresh", "0"],
         env=tool_env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -114,10 +114,10 @@ def test_drawing_nothing(dataset, tmp_path):
 
 
 @pytest.mark.slow
-def test_as_a_user_runs_it(tmp_path, root, tool_env, tiny_run):
+def test_as_a_user_runs_it(tmp_path, tool_env, tiny_run):
     arguments = ["--dataset", "synthetic_rosettes_val", "--num", "2", "--output", tmp_path / "out"]
     done = subprocess.run(
-        [sys.executable, root / "tools/visualize.py", "--weights", tiny_run, *arguments,
+        [sys.executable, "-m", "recseg_d2.cli", "visualize", "--weights", tiny_run, *arguments,
          "--score-thresh", "0"],
         env=tool_env, capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from pycocotools import mask as coco_mask
 from recseg_d2.data.annotations import (
     decode_segmentation,
     label_areas,
+    label_map_from_dict,
     label_map_to_annotations,
     pack_label_planes,
     segmentation_to_rle,
@@ -142,3 +143,45 @@ def test_every_form_of_a_segmentation_gives_the_same_rle():
 def test_rles_that_do_not_fit_are_refused(form, expected):
     with pytest.raises(UserError, match=expected):
         segmentation_to_rle(form, (6, 8), "a.png")
+
+
+SQUARE = [1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 1.0, 5.0]  # pixels 1..4 both ways
+
+
+def record(*segmentations, **more):
+    annotations = [{"segmentation": s, "category_id": 0, **more} for s in segmentations]
+    size = {"height": 6, "width": 8}
+    return {"file_name": "x/y.png", "image_id": 1, **size, "annotations": annotations}
+
+
+def mask(rows: slice, columns: slice) -> np.ndarray:
+    out = np.zeros((6, 8), dtype=bool)
+    out[rows, columns] = True
+    return out
+
+
+def test_polygons_and_masks():
+    labels = label_map_from_dict(record([SQUARE], mask(slice(0, 1), slice(7, 8))))
+    assert labels.dtype == np.int32
+    assert np.array_equal(labels == 1, mask(slice(1, 5), slice(1, 5)))
+    assert np.array_equal(labels == 2, mask(slice(0, 1), slice(7, 8)))
+
+
+def test_a_small_object_is_not_lost_under_a_large_one():
+    small, large = mask(slice(2, 3), slice(2, 4)), mask(slice(0, 5), slice(0, 6))
+    for order in ((small, large), (large, small)):
+        labels = label_map_from_dict(record(*order))
+        assert np.bincount(labels.ravel())[1:].tolist() == [28, 2]
+
+
+def test_crowd_regions_are_no_objects():
+    assert not label_map_from_dict(record(mask(slice(0, 2), slice(0, 2)), iscrowd=1)).any()
+
+
+def test_image_without_annotations_key():
+    assert not label_map_from_dict({"file_name": "a", "height": 2, "width": 3}).any()
+
+
+def test_wrong_size_is_refused_by_file():
+    with pytest.raises(UserError, match=r"x/y.png"):
+        label_map_from_dict(record(np.ones((3, 3), dtype=bool)))

@@ -24,7 +24,7 @@ from recseg_d2.data.proposals import (
     move_proposals,
 )
 from recseg_d2.errors import UserError
-from recseg_d2.targets import masks_to_boxes
+from recseg_d2.layers.boxes import masks_to_boxes
 
 SIZE = 64
 

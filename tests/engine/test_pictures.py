@@ -7,7 +7,7 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.modeling import build_model
 
-from recseg_d2.baselines.random_boxes import BoxRange, box_masks, random_boxes
+from projects.instance_fcn.random_proposals import BoxRange, box_masks, random_boxes
 from recseg_d2.config import load_config
 from recseg_d2.data.datasets import register_synthetic_scenes
 from recseg_d2.data.proposal_files import proposals_to_results, save_proposals

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from recseg_d2.config import get_recseg_cfg
-from recseg_d2.engine.predictor import Predictor, batched, read_bgr
+from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.errors import UserError
 
 ARCHITECTURE = "BrightChannels"
@@ -160,28 +160,6 @@ def test_other_arrays_are_refused(cfg, array):
 def test_batch_size_zero_is_refused(cfg):
     with pytest.raises(UserError, match="Batch size is 0"):
         Predictor(cfg, batch_size=0)
-
-
-def test_unreadable_files_are_refused_by_name(tmp_path):
-    with pytest.raises(UserError, match=r"gone\.png: no such file"):
-        read_bgr(tmp_path / "gone.png")
-    broken = tmp_path / "broken.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)).save(broken)
-    broken.write_bytes(broken.read_bytes()[:300])
-    with pytest.raises(UserError, match=r"broken\.png: cannot be read"):
-        read_bgr(broken)
-    deep = tmp_path / "deep.png"
-    Image.fromarray(np.full((4, 4), 1000, np.uint16)).save(deep)
-    with pytest.raises(UserError, match=r"deep\.png: found pixels of type 'I;16'"):
-        read_bgr(deep)
-
-
-def test_grey_alpha_and_palette_images_are_read(tmp_path):
-    grey = np.arange(16, dtype=np.uint8).reshape(4, 4)
-    for mode in ("L", "LA", "RGBA", "P"):
-        path = tmp_path / f"{mode}.png"
-        Image.fromarray(grey).convert(mode).save(path)
-        assert (read_bgr(path) == grey[..., None]).all(), mode
 
 
 def test_batched():

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from recseg_d2.errors import UserError
-from recseg_d2.evaluation import GroundTruth, label_map_from_dict
-
-SQUARE = [1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 1.0, 5.0]  # pixels 1..4 both ways
+from recseg_d2.evaluation import GroundTruth
 
 
 def record(*segmentations, **more):
@@ -17,40 +15,12 @@ def record(*segmentations, **more):
     return {"file_name": "x/y.png", "image_id": 1, **size, "annotations": annotations}
 
 
-def mask(rows: slice, columns: slice) -> np.ndarray:
-    out = np.zeros((6, 8), dtype=bool)
-    out[rows, columns] = True
-    return out
-
-
 def test_label_maps_come_back_with_consecutive_labels(register, truth):
     ground_truth = GroundTruth(register())
     assert len(ground_truth) == 3
     assert np.array_equal(ground_truth.label_map(100), truth["a"])
     assert np.array_equal(ground_truth.label_map(101), truth["b"] > 0)
     assert not ground_truth.label_map(102).any()
-
-
-def test_polygons_and_masks():
-    labels = label_map_from_dict(record([SQUARE], mask(slice(0, 1), slice(7, 8))))
-    assert labels.dtype == np.int32
-    assert np.array_equal(labels == 1, mask(slice(1, 5), slice(1, 5)))
-    assert np.array_equal(labels == 2, mask(slice(0, 1), slice(7, 8)))
-
-
-def test_a_small_object_is_not_lost_under_a_large_one():
-    small, large = mask(slice(2, 3), slice(2, 4)), mask(slice(0, 5), slice(0, 6))
-    for order in ((small, large), (large, small)):
-        labels = label_map_from_dict(record(*order))
-        assert np.bincount(labels.ravel())[1:].tolist() == [28, 2]
-
-
-def test_crowd_regions_are_no_objects():
-    assert not label_map_from_dict(record(mask(slice(0, 2), slice(0, 2)), iscrowd=1)).any()
-
-
-def test_image_without_annotations_key():
-    assert not label_map_from_dict({"file_name": "a", "height": 2, "width": 3}).any()
 
 
 def test_a_set_without_any_annotation_is_warned_of(register, caplog, monkeypatch):
@@ -63,11 +33,6 @@ def test_a_set_without_any_annotation_is_warned_of(register, caplog, monkeypatch
     caplog.clear()
     GroundTruth(register([record()]))
     assert not caplog.text
-
-
-def test_wrong_size_is_refused_by_file():
-    with pytest.raises(UserError, match=r"x/y.png"):
-        label_map_from_dict(record(np.ones((3, 3), dtype=bool)))
 
 
 def test_repeated_stems_are_told_apart_by_image_id(register):

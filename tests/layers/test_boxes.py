@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from recseg_d2.layers.boxes import corners_window, fill_corners, pad_corners, window_corners
+from recseg_d2.layers.boxes import (
+    box_iou,
+    corners_window,
+    fill_corners,
+    masks_to_boxes,
+    pad_corners,
+    window_corners,
+)
 
 
 def test_a_window_spans_its_pixels():
@@ -31,3 +38,24 @@ def test_padding_is_a_share_but_a_minimum_at_least():
 def test_filling(corners, pixels):
     filled = fill_corners(torch.tensor([[corners]]), (3, 4))
     assert filled[0, 0].nonzero().tolist() == pixels
+
+
+def mask(height, width, *pixels):
+    m = torch.zeros(height, width, dtype=torch.bool)
+    for y, x in pixels:
+        m[y, x] = True
+    return m
+
+
+def test_boxes_by_hand():
+    masks = torch.stack([mask(4, 6, (1, 2), (3, 4)), mask(4, 6, (0, 5)), mask(4, 6)])
+    assert masks_to_boxes(masks).tolist() == [[2, 1, 5, 4], [5, 0, 6, 1], [0, 0, 0, 0]]
+
+
+def test_boxes_of_no_mask():
+    assert masks_to_boxes(torch.zeros(0, 4, 6, dtype=torch.bool)).shape == (0, 4)
+
+
+def test_empty_boxes_overlap_with_nothing():
+    empty = torch.tensor([[1.0, 1, 1, 1]] * 3)
+    assert (box_iou(empty, empty) == 0).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from recseg_d2.cli import random_proposals
+from projects.instance_fcn import random_proposals
 from recseg_d2.config import load_config
 from recseg_d2.data.annotations import decode_segmentation
 from recseg_d2.data.datasets import register_synthetic_scenes

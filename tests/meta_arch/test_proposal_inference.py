@@ -13,7 +13,7 @@ from torch import nn
 from recseg_d2.config import get_recseg_cfg, load_config
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
-from recseg_d2.layers.nms import box_iou
+from recseg_d2.layers.boxes import box_iou, masks_to_boxes
 from recseg_d2.meta_arch.proposal_inference import (
     InstanceOptions,
     infer,
@@ -22,7 +22,6 @@ from recseg_d2.meta_arch.proposal_inference import (
 )
 from recseg_d2.models.instance_fcn import HeadOptions, InstanceFCN, ProposalMaps
 from recseg_d2.models.instance_fcn.proposals import ProposalOptions
-from recseg_d2.targets import masks_to_boxes
 
 STRIDE, CELLS = 4, 15
 TINY = [

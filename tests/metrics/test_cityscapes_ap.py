@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recseg_d2.data.cityscapes_results import write_submission
+from benchmarks.metrics import SceneFiles, official_results
 from recseg_d2.data.instance_ids import CLASSES, LABEL_IDS
-from recseg_d2.engine.benchmark_metrics import SceneFiles, official_results
+from recseg_d2.evaluation.cityscapes_results import write_submission
 from recseg_d2.metrics.cityscapes_ap import (
     ALL,
     THRESHOLDS,

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from recseg_d2.files import save_scores
 from recseg_d2.metrics import ImageScores
 
 TRUTH = np.array([[1, 1, 2, 2, 0, 0]])
@@ -63,7 +64,7 @@ def test_parts_merge_to_the_whole_in_any_order():
 
 def test_saved_json_has_null_for_nan(tmp_path):
     path = tmp_path / "new" / "scores.json"
-    three_images().save(path)
+    save_scores(path, three_images().summary())
     saved = json.loads(path.read_text(), parse_constant=pytest.fail)
     assert saved.keys() == {"images", "mean", "std"}
     assert saved["images"]["blank"] == {"SBD": 0.0, "DiC": 0, "absDiC": 0, "FGBGDice": None}

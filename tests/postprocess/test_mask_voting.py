@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recseg_d2.errors import UserError
+from recseg_d2.layers.masks import mask_iou
 from recseg_d2.postprocess import mask_voting
 from recseg_d2.postprocess.mask_voting import MergeOptions, merge_proposals, suppress_by_class, vote
-from recseg_d2.targets.proposals import mask_iou
 
 
 def greedy(scores: np.ndarray, overlap: np.ndarray, options: MergeOptions) -> np.ndarray:

@@ -81,7 +81,7 @@ def literal_decode(decoder: nn.Module, features, image_size, steps):
 
 
 def make_literal(model: nn.Module) -> None:
-    """Let a ConvLSTMSemInstSeg decode literally; for ``recseg benchmark``."""
+    """Let a ConvLSTMSemInstSeg decode literally; for the benchmarks."""
 
     def forward(features, image_size, steps, stop_threshold=None, lengths=None):
         # every step for every image, whatever each of them needs

@@ -1,4 +1,4 @@
-"""Cityscapes instances, eight classes. May use: PIL, numpy, detectron2.data.
+"""Cityscapes instances, eight classes.
 
 Names ``recseg_cityscapes_{train,val,test}``, read from ``$DETECTRON2_DATASETS`` (default
 ``datasets``) when they are first used:

@@ -1,4 +1,4 @@
-"""Parts of COCO: some categories, some images. May use: numpy, pycocotools, detectron2.data.
+"""Parts of COCO: some categories, some images.
 
     $DETECTRON2_DATASETS/coco/annotations/instances_{train,val}2014.json
     $DETECTRON2_DATASETS/coco/{train,val}2014/*.jpg

@@ -1,4 +1,4 @@
-"""CVPPP leaf segmentation, set A1, in both of its forms. May use: numpy, h5py, detectron2.data.
+"""CVPPP leaf segmentation, set A1, in both of its forms.
 
 Folders as of 2014 (names ``cvppp_a1_*``; ``$DETECTRON2_DATASETS`` defaults to ``datasets``)
 

@@ -1,4 +1,4 @@
-"""The HDF5 files of the CVPPP 2017 challenge. May use: numpy, PIL, iopath, h5py, detectron2.utils.
+"""The HDF5 files of the CVPPP 2017 challenge.
 
 A training set is two files: ``<group>/<plant>/rgb`` (H, W, 3 or 4) uint8 in one, and
 ``<group>/<plant>/label`` (H, W) integers in the other; groups are A1 to A4. An image's "file" is

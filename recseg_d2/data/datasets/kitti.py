@@ -1,4 +1,4 @@
-"""KITTI cars, as Ren & Zemel 2017 used them. May use: numpy, detectron2.data.
+"""KITTI cars, as Ren & Zemel 2017 used them.
 
 Names ``recseg_kitti_{train,val,test}``, read from ``$DETECTRON2_DATASETS`` (default ``datasets``)
 when they are first used:

@@ -1,4 +1,4 @@
-"""KITTI's instance segmentation of 2015. May use: numpy, detectron2.data.
+"""KITTI's instance segmentation of 2015.
 
 Names ``recseg_kitti2015_{train,val,trainval,test}`` with the eight classes of Cityscapes, and
 ``recseg_kitti2015_car_{train,val,trainval,test}`` with the cars alone, read from

@@ -1,4 +1,4 @@
-"""Folders of images and label maps as data sets. May use: numpy, detectron2.data.
+"""Folders of images and label maps as data sets.
 
 ``register_label_map_dataset`` takes two folders, ``register_folder`` one in a usual layout. Loading
 reads every label map once, in several threads, checks it against its image, and keeps the result

@@ -1,4 +1,4 @@
-"""A source of standard dicts over images with one label file each. May use: numpy, this package.
+"""A source of standard dicts over images with one label file each.
 
 What the benchmarks of street scenes share: a function lists the files, the label files are read
 once, in several threads, and what is kept of them is run-length encoded. Images are not decoded,

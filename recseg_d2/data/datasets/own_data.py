@@ -1,4 +1,4 @@
-"""A user's own data, in whichever of the usual forms it is. May use: detectron2.data, this package.
+"""A user's own data, in whichever of the usual forms it is.
 
     DIR/images/* and DIR/labels/*, or DIR/*_rgb.* beside DIR/*_label.*     label maps, no classes
     DIR/{JPEGImages,SegmentationObject,SegmentationClass}/*                Pascal VOC's form

@@ -1,7 +1,5 @@
 """The built-in data sets ``synthetic_rosettes_{train,val,dev}``: drawn on demand, no files.
 
-May use: numpy, PIL, iopath, detectron2.data and detectron2.utils.file_io.
-
 A drawn image's "file" is ``synthetic://<what>/<size>/<seed>.png``, where <what> is rosettes or
 scenes; a handler on Detectron2's ``PathManager`` draws it when it is opened, so that ``read_image``
 and everything built on it work.

@@ -1,7 +1,5 @@
 """The built-in data sets ``synthetic_scenes_{train,val,dev}``, drawn on demand, in two readings.
 
-May use: detectron2.data, scenes, annotations, synthetic.
-
     synthetic_scenes_{train,val,dev}            every shape is an "object"; scored as class-agnostic
                                                 mask proposals (evaluator type ``segment_proposal``)
     synthetic_scenes_classes_{train,val,dev}    the same images and masks, with six classes; scored

@@ -1,4 +1,4 @@
-"""Pascal VOC 2012 and SBD. May use: detectron2.data, this package.
+"""Pascal VOC 2012 and SBD.
 
     $DETECTRON2_DATASETS/VOC2012/{JPEGImages,SegmentationObject,SegmentationClass}/*
     $DETECTRON2_DATASETS/VOC2012/ImageSets/{Main,Segmentation}/{train,val}.txt

@@ -1,4 +1,4 @@
-"""Layouts of well-known data sets, one file each. May use: this package.
+"""Layouts of well-known data sets, one file each.
 
 A layout is a function of a folder, "train" or "val", the seeds of its images and their side in
 pixels, which writes the images and everything else that the data set's loader reads, under the

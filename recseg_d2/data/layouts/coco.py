@@ -1,4 +1,4 @@
-"""Rosettes as COCO distributes its data, and what writes such files. May use: PIL, pycocotools."""
+"""Rosettes as COCO distributes its data, and what writes such files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes as COCO distributed its data in 2014. May use: pycocotools, scikit-image, this package.
+"""Scenes as COCO distributed its data in 2014.
 
 With COCO's own categories and ids, polygons for objects, and uncompressed RLE for crowds.
 """

@@ -1,4 +1,4 @@
-"""Rosettes as CVPPP distributes its plants: PNG and HDF5. May use: PIL, h5py, this package."""
+"""Rosettes as CVPPP distributes its plants: PNG and HDF5."""
 
 from __future__ import annotations
 

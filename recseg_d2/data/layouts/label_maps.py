@@ -1,4 +1,4 @@
-"""Rosettes as folders of images and label maps. May use: PIL, this package."""
+"""Rosettes as folders of images and label maps."""
 
 from __future__ import annotations
 

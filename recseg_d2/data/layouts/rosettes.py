@@ -1,4 +1,4 @@
-"""What the layouts of rosettes share. May use: numpy, this package's drawing of rosettes."""
+"""What the layouts of rosettes share."""
 
 from __future__ import annotations
 

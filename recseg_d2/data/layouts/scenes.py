@@ -1,4 +1,4 @@
-"""What the layouts of scenes share. May use: numpy, this package's drawing of scenes."""
+"""What the layouts of scenes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streets as Cityscapes and KITTI distribute their data. May use: numpy, PIL, this package.
+"""Streets as Cityscapes and KITTI distribute their data.
 
 The images have the official proportions, scaled down to the height that is asked for. Test sets
 are written with the validation sets, as many images, none of which is in both.

@@ -1,4 +1,4 @@
-"""Scenes as Pascal VOC 2012 and SBD distribute their data. May use: PIL, scipy, this package."""
+"""Scenes as Pascal VOC 2012 and SBD distribute their data."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The two branches on top of the features, and how a mask comes out of the first.
 
-May use: torch and ``recseg_d2.layers``. Source: Dai et al. 2016, sections 3.3 and 4.1.
-Shape letters as in ``recseg_d2.layers.assembling``; s is the side of a mask in mask pixels.
+Source: Dai et al. 2016, sections 3.3 and 4.1. Shape letters as in ``recseg_d2.layers.assembling``;
+s is the side of a mask in mask pixels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the cells and windows of InstanceFCN lie in an image. May use: torch only.
+"""Where the cells and windows of InstanceFCN lie in an image.
 
 Shape letters as in ``recseg_d2.layers.assembling``. Pixel coordinates are continuous: the pixel in
 column i covers [i, i + 1). Cell (row, column) covers the square from (column, row) * stride to

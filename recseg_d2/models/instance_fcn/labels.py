@@ -1,8 +1,8 @@
 """Which windows of an image are positive, negative or neither, and what their masks should be.
 
-May use: torch and the package's maths. Source: DeepMask's definition (Pinheiro et al. 2015, section
-3.1), which Dai et al. 2016 use, with lengths as shares of the window's side.
-Shape letters as in ``recseg_d2.layers.assembling``; N is the number of objects of an image.
+Source: DeepMask's definition (Pinheiro et al. 2015, section 3.1), which Dai et al. 2016 use, with
+lengths as shares of the window's side. Shape letters as in ``recseg_d2.layers.assembling``; N is
+the number of objects of an image.
 
 An object fits a window when the window's centre is near that of its tight box and the box's longer
 side has the window's canonical length; such a window is positive. A window far from the centre of

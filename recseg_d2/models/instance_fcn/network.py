@@ -1,7 +1,7 @@
 """InstanceFCN: features, score maps, objectness, and the masks of any windows.
 
-May use: torch and the package's maths. Source: Dai et al. 2016, section 3.
-Shape letters as in ``recseg_d2.layers.assembling``; s is the side of a mask in mask pixels.
+Source: Dai et al. 2016, section 3. Shape letters as in ``recseg_d2.layers.assembling``; s is the
+side of a mask in mask pixels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Masks of windows at the image's own resolution. May use: torch only.
+"""Masks of windows at the image's own resolution.
 
 Shape letters: P proposals, s values a side of a window's mask, H W pixels of the image, a b pixels
 of the patch that a window covers.

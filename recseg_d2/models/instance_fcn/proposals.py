@@ -1,6 +1,6 @@
 """From the network's maps to ranked proposals: pyramid, windows, tight boxes, suppression.
 
-May use: torch and the package's maths. Source: Dai et al. 2016, section 3.3, "Inference".
+Source: Dai et al. 2016, section 3.3, "Inference".
 
 Shape letters: P windows or proposals, s values a side of a mask, H W the image that masks are
 returned for, h w an image of the pyramid.
@@ -21,11 +21,11 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.layers.nms import BLOCK, GreedySuppression
 from recseg_d2.models.instance_fcn.geometry import dense_windows
 from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
 from recseg_d2.structures import MaskProposals
-from recseg_d2.targets import masks_to_boxes
 
 
 @dataclass(frozen=True)

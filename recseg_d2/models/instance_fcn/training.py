@@ -1,7 +1,6 @@
 """A training forward of InstanceFCN: windows drawn, masks assembled, losses.
 
-May use: torch and the package's maths. Source: Dai et al. 2016, sections 3.3 and 4.1.
-Shape letters as in ``recseg_d2.layers.assembling``.
+Source: Dai et al. 2016, sections 3.3 and 4.1. Shape letters as in ``recseg_d2.layers.assembling``.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from recseg_d2.layers.assembling import gather_windows
-from recseg_d2.losses.proposal import objectness_loss, proposal_mask_loss
+from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.models.instance_fcn.labels import (
     LabelRules,
     WindowSample,
@@ -20,8 +19,8 @@ from recseg_d2.models.instance_fcn.labels import (
     mask_targets,
     sample_windows,
 )
+from recseg_d2.models.instance_fcn.losses import objectness_loss, proposal_mask_loss
 from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
-from recseg_d2.targets import masks_to_boxes
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Part B, the box network: where to look for the next object. May use: torch and layers.
+"""Part B, the box network: where to look for the next object.
 
 Source: Ren & Zemel 2017, section 2.2, eq. 3 to 6, tables 7 and 8. Letters as in
 ``recseg_d2.structures``; L channels and h w size of the last feature map, D the LSTM's width, G

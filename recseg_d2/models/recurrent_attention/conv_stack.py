@@ -1,4 +1,4 @@
-"""Convolutions with norms of each step, the layers of both networks. May use: torch and layers."""
+"""Convolutions with norms of each step, the layers of both networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ground truth fed back in training: scheduled sampling. May use: torch and the package's maths.
+"""Ground truth fed back in training: scheduled sampling.
 
 Source: Ren & Zemel 2017, section 2.6, eq. 36 and 37; the noise and the feeding of boxes are the
 public code's ("knob"). Letters as in ``recseg_d2.structures``.
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from recseg_d2.layers.boxes import corners_window, window_corners
-from recseg_d2.losses.box_iou import BoxIoU
-from recseg_d2.matching import soft_iou_matrix
+from recseg_d2.layers.matching import soft_iou_matrix
+from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder
 from recseg_d2.structures import InstanceTargets
 

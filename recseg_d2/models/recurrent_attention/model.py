@@ -1,7 +1,7 @@
 """The recurrent attention model: image in, one object a step out.
 
-May use: torch and the package's maths. Source: Ren & Zemel 2017, "End-to-End Instance Segmentation
-with Recurrent Attention", section 2, eq. 1 to 20. Letters as in ``recseg_d2.structures``.
+Source: Ren & Zemel 2017, "End-to-End Instance Segmentation with Recurrent Attention", section 2,
+eq. 1 to 20. Letters as in ``recseg_d2.structures``.
 """
 
 from __future__ import annotations

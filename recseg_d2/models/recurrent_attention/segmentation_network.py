@@ -1,4 +1,4 @@
-"""Part C, the segmentation network: from a patch to its heat map. May use: torch and layers.
+"""Part C, the segmentation network: from a patch to its heat map.
 
 Source: Ren & Zemel 2017, section 2.3, eq. 17 and 18, table 9. Letters: B images, C channels of the
 patch, P Q its size.

@@ -1,7 +1,6 @@
 """What the recurrent attention model hands from step to step, and what it emits in the end.
 
-May use: torch and the package's maths. Source and letters as in ``model``; G glimpses, P Q the
-patch.
+Source and letters as in ``model``; G glimpses, P Q the patch.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from recseg_d2.models.foreground_angle import ForegroundAngleMaps
 from recseg_d2.models.recurrent_attention.box_network import Glance
+from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngleMaps
 from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder
 from recseg_d2.structures import InstanceSequence
 

@@ -1,4 +1,4 @@
-"""From the box network's numbers to attention windows and boxes. May use: torch and layers.
+"""From the box network's numbers to attention windows and boxes.
 
 Source: Ren & Zemel 2017, eq. 6 to 10 and 25. Letters as in ``recseg_d2.structures`` and
 ``recseg_d2.layers.gaussian_attention``. A window is a centre and a size in pixels, with pixel

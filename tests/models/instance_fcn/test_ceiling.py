@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from recseg_d2.layers.assembling import gather_windows
+from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.metrics.average_recall import AverageRecall
 from recseg_d2.models.instance_fcn import HeadOptions, InstanceFCN, ProposalMaps
 from recseg_d2.models.instance_fcn.labels import LabelRules, label_windows
 from recseg_d2.models.instance_fcn.pasting import paste_masks
 from recseg_d2.models.instance_fcn.proposals import ProposalOptions, propose
-from recseg_d2.targets import masks_to_boxes
 
 STRIDE, SIZE = 8, (240, 320)
 SCALES = tuple(240 * 1.5**power for power in range(-3, 3))  # 1.5 apart, as the paper's

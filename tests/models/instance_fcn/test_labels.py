@@ -2,6 +2,7 @@ import pytest
 import torch
 from reference import instance_fcn_literal as literal
 
+from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.models.instance_fcn.geometry import WindowGeometry, dense_windows
 from recseg_d2.models.instance_fcn.labels import (
     IGNORED,
@@ -13,7 +14,6 @@ from recseg_d2.models.instance_fcn.labels import (
     mask_targets,
     sample_windows,
 )
-from recseg_d2.targets import masks_to_boxes
 
 RULES = LabelRules()
 

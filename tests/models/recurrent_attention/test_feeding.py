@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 
-from recseg_d2.losses.box_iou import BoxIoU
+from recseg_d2.losses.targets import build_targets
+from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.feeding import Feeder, FeedingOptions
 from recseg_d2.models.recurrent_attention.windows import WindowDecoder, WindowOptions
-from recseg_d2.targets import build_targets
 
 SIZE = (12, 16)
 

@@ -1,4 +1,4 @@
-"""Weights that go by other names. May use: torch only."""
+"""Weights that go by other names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads and writes checkpoints. May use: torch, fvcore."""
+"""Reads and writes checkpoints."""
 
 from __future__ import annotations
 

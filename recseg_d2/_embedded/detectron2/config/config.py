@@ -1,4 +1,4 @@
-"""Config nodes, and constructors that take them. May use: fvcore."""
+"""Config nodes, and constructors that take them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys that this subset reads, with Detectron2's names and values. May use: .config only.
+"""The keys that this subset reads, with Detectron2's names and values.
 
 Sizes are in pixels, lengths of training in iterations. Keys of what is not here (detectors, crops,
 test-time augmentation ...) are absent on purpose: a file that sets them is refused by name instead

@@ -1,4 +1,4 @@
-"""Data loaders from the config, or from their parts. May use: torch, detectron2."""
+"""Data loaders from the config, or from their parts."""
 
 from __future__ import annotations
 

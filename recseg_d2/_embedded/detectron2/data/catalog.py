@@ -1,4 +1,4 @@
-"""Names of data sets, and what is known about each. May use: the standard library only."""
+"""Names of data sets, and what is known about each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets over data sets. May use: torch."""
+"""Data sets over data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The default way from a standard dict to what a model takes. May use: detectron2, torch."""
+"""The default way from a standard dict to what a model takes."""
 
 from __future__ import annotations
 

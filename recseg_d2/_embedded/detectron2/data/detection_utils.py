@@ -1,7 +1,4 @@
-"""Reading images, and turning annotations into ``Instances``.
-
-May use: numpy, torch, Pillow, pycocotools, detectron2.structures.
-"""
+"""Reading images, and turning annotations into ``Instances``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which process takes which sample. May use: torch, detectron2.utils.comm."""
+"""Which process takes which sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What most training scripts do, ready made. May use: torch, detectron2."""
+"""What most training scripts do, ready made."""
 
 from __future__ import annotations
 

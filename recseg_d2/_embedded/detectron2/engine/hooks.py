@@ -1,4 +1,4 @@
-"""What happens beside the training step. May use: torch, fvcore, detectron2."""
+"""What happens beside the training step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting the processes of a distributed run. May use: torch, detectron2.utils.comm."""
+"""Starting the processes of a distributed run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loop that knows its hooks, and the usual training step. May use: torch, detectron2.utils."""
+"""A loop that knows its hooks, and the usual training step."""
 
 from __future__ import annotations
 

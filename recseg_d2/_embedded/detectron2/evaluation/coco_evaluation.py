@@ -1,4 +1,4 @@
-"""COCO's average precision of boxes and masks. May use: pycocotools, tabulate, torch."""
+"""COCO's average precision of boxes and masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop over a test set. May use: torch, detectron2.utils."""
+"""The loop over a test set."""
 
 from __future__ import annotations
 

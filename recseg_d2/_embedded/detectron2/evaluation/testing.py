@@ -1,4 +1,4 @@
-"""Printing and checking of results. May use: numpy."""
+"""Printing and checking of results."""
 
 from __future__ import annotations
 

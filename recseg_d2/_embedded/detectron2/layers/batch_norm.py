@@ -1,4 +1,4 @@
-"""Normalisation layers. May use: torch only."""
+"""Normalisation layers."""
 
 from __future__ import annotations
 

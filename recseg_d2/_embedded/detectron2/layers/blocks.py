@@ -1,4 +1,4 @@
-"""Convolutions, the base of a network's blocks, and shapes. May use: torch only."""
+"""Convolutions, the base of a network's blocks, and shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole models by name. May use: torch, detectron2.{config,utils}."""
+"""Whole models by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optimiser and scheduler from the config. May use: torch, fvcore."""
+"""Optimiser and scheduler from the config."""
 
 from __future__ import annotations
 

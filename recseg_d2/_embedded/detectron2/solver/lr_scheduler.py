@@ -1,4 +1,4 @@
-"""fvcore's schedules as a torch scheduler. May use: torch, fvcore."""
+"""fvcore's schedules as a torch scheduler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Axis-aligned boxes (x0, y0, x1, y1) in pixels. May use: torch, numpy only."""
+"""Axis-aligned boxes (x0, y0, x1, y1) in pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images of different sizes in one tensor. May use: torch only."""
+"""Images of different sizes in one tensor."""
 
 from __future__ import annotations
 

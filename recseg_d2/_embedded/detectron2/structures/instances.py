@@ -1,4 +1,4 @@
-"""Everything known about the instances of an image. May use: torch only."""
+"""Everything known about the instances of an image."""
 
 from __future__ import annotations
 

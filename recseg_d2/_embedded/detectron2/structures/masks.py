@@ -1,4 +1,4 @@
-"""Masks of instances as bitmaps and as polygons. May use: torch, numpy, pycocotools."""
+"""Masks of instances as bitmaps and as polygons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Talk between processes; every function is a no-op in a single one. May use: torch, numpy only."""
+"""Talk between processes; every function is a no-op in a single one."""
 
 from __future__ import annotations
 

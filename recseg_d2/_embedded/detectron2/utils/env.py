@@ -1,4 +1,4 @@
-"""Seeds. May use: torch, numpy only."""
+"""Seeds."""
 
 from __future__ import annotations
 

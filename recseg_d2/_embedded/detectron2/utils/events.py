@@ -1,4 +1,4 @@
-"""Scalars of a run, and where they are written. May use: torch, fvcore."""
+"""Scalars of a run, and where they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths that may be URLs. May use: iopath only."""
+"""Paths that may be URLs."""
 
 from __future__ import annotations
 

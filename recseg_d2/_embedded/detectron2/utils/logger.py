@@ -1,4 +1,4 @@
-"""Logging to the terminal and to files. May use: the standard library, termcolor."""
+"""Logging to the terminal and to files."""
 
 from __future__ import annotations
 

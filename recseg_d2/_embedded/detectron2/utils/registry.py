@@ -1,4 +1,4 @@
-"""Names to objects. May use: fvcore only."""
+"""Names to objects."""
 
 from fvcore.common.registry import Registry
 

@@ -1,7 +1,4 @@
-"""COCO's instance annotations, to and from standard dicts.
-
-May use: pycocotools, iopath, detectron2.structures.
-"""
+"""COCO's instance annotations, to and from standard dicts."""
 
 from __future__ import annotations
 

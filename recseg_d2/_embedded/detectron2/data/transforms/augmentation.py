@@ -1,7 +1,4 @@
-"""What an augmentation is: a policy that looks at the input and returns a transform.
-
-May use: numpy, fvcore.
-"""
+"""What an augmentation is: a policy that looks at the input and returns a transform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The random augmentations. May use: numpy, Pillow, fvcore.
+"""The random augmentations.
 
 They draw from numpy's global generator, in Detectron2's order: one seed, one picture, on both.
 """

@@ -1,4 +1,4 @@
-"""The transform that fvcore lacks: resizing by Pillow. May use: numpy, torch, Pillow, fvcore."""
+"""The transform that fvcore lacks: resizing by Pillow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backbone offers, and backbones by name. May use: detectron2.{config,layers,utils}."""
+"""What a backbone offers, and backbones by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Residual networks (He et al. 2016), state-dict names as Detectron2's. May use: torch, fvcore."""
+"""Residual networks (He et al. 2016), state-dict names as Detectron2's."""
 
 from __future__ import annotations
 

@@ -1,0 +1,219 @@
+"""Measure images a second and peak memory of the models, for training and inference.
+
+Each config's model is measured as it is and beside a paper-literal version of it, in the same run
+and in turn. Weights are random, and every step of the sequence runs.
+
+With --stages, InstanceFCN's inference is taken apart instead: backbone, heads, assembling, tight
+boxes, suppression and pasting, at one scale and at all of the config's.
+
+With --metrics, Cityscapes AP is measured instead, on made images at full size, beside the official
+scripts where cityscapesscripts is installed.
+
+Examples:
+    python benchmarks/run.py
+    python benchmarks/run.py --config-file rsis_cvppp.yaml ris_cvppp.yaml --batch-size 8
+    python benchmarks/run.py --stages --config-file instancefcn_voc.yaml --image-size 375 500
+    python benchmarks/run.py --metrics 10
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))  # for tests/reference
+sys.path.insert(0, str(ROOT))
+
+import recseg_d2  # noqa: F401  (comes before any detectron2 import)
+
+# isort: split
+import torch
+from detectron2.config import CfgNode
+from tabulate import tabulate
+
+from benchmarks.metrics import metric_rows
+from benchmarks.models import (
+    LITERAL,
+    MODES,
+    Subject,
+    build_step,
+    interleaved_seconds,
+    peak_bytes,
+)
+from benchmarks.stages import StageSettings, stage_rows
+from recseg_d2.cli import run
+from recseg_d2.cli.model_options import add_config_options
+from recseg_d2.config import load_config
+from recseg_d2.config.device import resolve_device
+from recseg_d2.engine.phases import phase_configs
+from recseg_d2.errors import UserError
+from recseg_d2.files import save_scores
+
+DEFAULT_CONFIGS = ("rsis_synthetic.yaml", "ris_synthetic.yaml")
+DEFAULT_STAGE_CONFIGS = ("instancefcn_synthetic.yaml",)
+MEBIBYTE = 2**20
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The script's arguments."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config-file",
+        nargs="+",
+        metavar="FILE",
+        help=f"configs, or names of shipped ones (default {' '.join(DEFAULT_CONFIGS)}; with "
+        f"--stages {' '.join(DEFAULT_STAGE_CONFIGS)}); of one with phases, the last is measured",
+    )
+    parser.add_argument("--mode", nargs="+", choices=MODES, default=list(MODES), help="what to do")
+    parser.add_argument("--batch-size", type=int, default=4, metavar="N", help="images a step")
+    parser.add_argument(
+        "--repeats", type=int, default=5, metavar="N", help="timed steps; the median counts"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=torch.get_num_threads(), metavar="N", help="of the CPU"
+    )
+    parser.add_argument("--no-memory", action="store_true", help="leave the memory out")
+    _add_stage_arguments(parser)
+    parser.add_argument(
+        "--metrics", type=int, metavar="N", help="time Cityscapes AP on N images, and no model"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write the numbers as JSON")
+    add_config_options(parser)
+    return parser
+
+
+def _add_stage_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stages", action="store_true", help="time InstanceFCN's stages")
+    parser.add_argument(
+        "--image-size",
+        nargs=2,
+        type=int,
+        default=list(StageSettings().size),
+        metavar=("H", "W"),
+        help="of --stages: the image in pixels (default 375 500, about VOC's)",
+    )
+    parser.add_argument(
+        "--literal-windows",
+        type=int,
+        default=StageSettings().literal_windows,
+        metavar="N",
+        help="of --stages: windows that the literal reference pastes; 0 leaves it out",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print a table."""
+    args = build_parser().parse_args(argv)
+    for name in ("batch_size", "repeats", "threads", "metrics"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            option = "--" + name.replace("_", "-")
+            raise UserError(f"{option} is {getattr(args, name)}; expected 1 or more.")
+    if min(args.image_size) < 1 or args.literal_windows < 0:
+        raise UserError(
+            f"--image-size is {args.image_size} and --literal-windows {args.literal_windows}; "
+            "expected sides of 1 or more, and 0 or more windows."
+        )
+    if args.metrics is not None:
+        return report(metric_rows(args.metrics, args.repeats), args.output)
+    files = args.config_file or (DEFAULT_STAGE_CONFIGS if args.stages else DEFAULT_CONFIGS)
+    configs = {Path(file).stem: benchmark_config(file, args.opts) for file in files}
+    print(machine(args.threads, next(iter(configs.values())).MODEL.DEVICE))
+    rows = stage_table(configs, args) if args.stages else speed_table(configs, args)
+    return report(rows, args.output)
+
+
+def report(rows: list[dict[str, Any]], output: str | None) -> int:
+    """Print a table, and write it as JSON if asked to."""
+    print(tabulate(rows, headers="keys", floatfmt=".2f", missingval="-"))
+    if output:
+        save_scores(output, rows)
+    return 0
+
+
+def speed_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of all configs and modes."""
+    rows: list[dict[str, Any]] = []
+    for name, cfg in configs.items():
+        if cfg.MODEL.META_ARCHITECTURE not in LITERAL:
+            print(f"{name}: {cfg.MODEL.META_ARCHITECTURE} has no paper-literal version; left out.")
+        rows += [row for mode in args.mode for row in measure(name, cfg, mode, args)]
+    return rows
+
+
+def stage_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of all configs and stages."""
+    torch.set_num_threads(args.threads)
+    settings = StageSettings(tuple(args.image_size), args.repeats, args.literal_windows)
+    return [
+        {"config": name, **row}
+        for name, cfg in configs.items()
+        for row in stage_rows(cfg, settings)
+    ]
+
+
+def benchmark_config(file: str, opts: Sequence[str]) -> CfgNode:
+    """The config of a file's last phase, for random weights, all steps and no ground truth inside.
+
+    Raises:
+        UserError: see ``cli.train.load_config``.
+    """
+    cfg = phase_configs(load_config(file, opts))[-1].clone()
+    cfg.defrost()
+    cfg.MODEL.WEIGHTS = ""
+    cfg.MODEL.DEVICE = resolve_device(cfg)
+    cfg.MODEL.RECURRENT.SCORE_THRESH_TEST = 0.0
+    cfg.MODEL.RIS.SAMPLING.MODE = "never"
+    cfg.freeze()
+    return cfg
+
+
+def measure(
+    name: str, cfg: CfgNode, mode: str, args: argparse.Namespace
+) -> list[dict[str, str | float | None]]:
+    """A row of the table for each version of the model."""
+    versions = {"this package": False}
+    if cfg.MODEL.META_ARCHITECTURE in LITERAL:
+        versions["paper-literal"] = True
+    subjects = {
+        version: Subject(cfg, mode, args.batch_size, literal, args.threads)
+        for version, literal in versions.items()
+    }
+    steps = {version: build_step(subject)[1] for version, subject in subjects.items()}
+    seconds = interleaved_seconds(steps, args.repeats, torch.device(cfg.MODEL.DEVICE))
+    steps.clear()  # their models' memory is not to be counted
+    slowest = seconds.get("paper-literal")
+    rows: list[dict[str, Any]] = []
+    for version, subject in subjects.items():
+        peak = None if args.no_memory else peak_bytes(subject)
+        rows.append(
+            {
+                "config": name,
+                "mode": mode,
+                "version": version,
+                "images/s": args.batch_size / seconds[version],
+                "times literal": None if slowest is None else slowest / seconds[version],
+                "peak MiB": None if peak is None else peak / MEBIBYTE,
+            }
+        )
+    return rows
+
+
+def machine(threads: int, device: str) -> str:
+    """What the numbers are of, in a line."""
+    if device.startswith("cuda"):
+        place = torch.cuda.get_device_name(device)
+    else:
+        place = f"{platform.processor() or platform.machine()}, {threads} threads"
+    return f"PyTorch {torch.__version__} on {device} ({place})"
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

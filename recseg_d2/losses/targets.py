@@ -1,0 +1,60 @@
+"""From the masks of a batch to what a criterion compares with.
+
+Shape letters as in ``recseg_d2.structures``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from recseg_d2.layers.boxes import masks_to_boxes
+from recseg_d2.layers.masks import resize_masks
+from recseg_d2.structures import InstanceTargets
+
+
+def build_targets(
+    masks: Sequence[torch.Tensor],
+    classes: Sequence[torch.Tensor],
+    size: tuple[int, int],
+    max_objects: int,
+) -> InstanceTargets:
+    """Bring the objects of a batch to the working resolution, and pad them to one tensor.
+
+    Args:
+        masks: an image's objects each, (N_i, H_i, W_i) bool, all on one device.
+        classes: (N_i,) int64 each.
+        size: H and W of the working resolution; masks of another size are resized (nearest).
+        max_objects: of an image with more, the largest are kept.
+
+    Returns:
+        Targets with N the largest number of objects in an image of the batch, and at least 1, so
+        that a batch without any object takes the same way through the losses.
+    """
+    resized = [resize_masks(m, size) for m in masks]
+    kept = [_largest(m, max_objects) for m in resized]
+    resized = [m[k] for m, k in zip(resized, kept, strict=True)]
+    labels = [c[k] for c, k in zip(classes, kept, strict=True)]
+    scale = torch.tensor([size[1], size[0], size[1], size[0]], dtype=torch.float32)
+    boxes = [masks_to_boxes(m) / scale.to(m.device) for m in resized]
+    n = max([1, *(len(m) for m in resized)])
+    valid = [torch.ones(len(m), dtype=torch.bool, device=m.device) for m in resized]
+    return InstanceTargets(
+        masks=torch.stack([_pad(m.float(), n) for m in resized]),
+        classes=torch.stack([_pad(c, n) for c in labels]),
+        boxes=torch.stack([_pad(b, n) for b in boxes]),
+        valid=torch.stack([_pad(v, n) for v in valid]),
+    )
+
+
+def _largest(masks: torch.Tensor, limit: int) -> torch.Tensor:
+    """Indices of the ``limit`` largest masks that still have a pixel, in their given order."""
+    areas = masks.flatten(1).sum(1)
+    order = torch.argsort(areas, descending=True, stable=True)[:limit]
+    return order[areas[order] > 0].sort().values
+
+
+def _pad(values: torch.Tensor, length: int) -> torch.Tensor:
+    """(n, ...) to (length, ...) with zeros."""
+    return torch.cat([values, values.new_zeros(length - len(values), *values.shape[1:])])

@@ -1,0 +1,105 @@
+"""The loss of the recurrent attention model.
+
+Source: Ren & Zemel 2017, section 2.5, eq. 21. Letters as in ``recseg_d2.structures``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from recseg_d2.layers.matching import assign, gather_objects, soft_iou_matrix
+from recseg_d2.losses.terms import class_loss
+from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
+from recseg_d2.models.recurrent_attention.losses import matching_iou_loss, monotonic_score_loss
+from recseg_d2.models.recurrent_attention.steps import AttentionSequence
+from recseg_d2.structures import InstanceTargets
+
+
+@dataclass(frozen=True)
+class AttentionLossWeights:
+    """Weights of the terms (eq. 21); a term of weight 0 is not computed."""
+
+    mask: float = 1.0
+    box: float = 1.0
+    score: float = 1.0
+    cls: float = 0.1
+
+
+class AttentionCriterion(nn.Module):
+    """Masks and boxes are matched each by their own IoU; scores follow the masks' matching.
+
+    Args:
+        weights: of the terms.
+        box_iou: how boxes are compared.
+        masks: whether the model segments. Where boxes stand for masks there is no mask term, and
+            scores follow the boxes' matching.
+
+    Raises:
+        ValueError: without masks, boxes have no weight either.
+    """
+
+    def __init__(self, weights: AttentionLossWeights, box_iou: BoxIoU, masks: bool = True) -> None:
+        super().__init__()
+        if not masks and not weights.box:
+            raise ValueError(
+                "Found a box weight of 0 in the box stage; expected MODEL.RIS.BOX_WEIGHT above 0."
+            )
+        self.weights = weights
+        self.box_iou = box_iou
+        self.masks = masks
+
+    def forward(
+        self, sequence: AttentionSequence, targets: InstanceTargets
+    ) -> dict[str, torch.Tensor]:
+        """Weighted terms, ready to be summed.
+
+        Args:
+            sequence: of the model.
+            targets: of the same images.
+
+        Returns:
+            ``loss_mask``, ``loss_box``, ``loss_score``, ``loss_class``: scalars; those whose weight
+            is 0, or which the model has no part for, are absent.
+        """
+        losses: dict[str, torch.Tensor] = {}
+        matched: torch.Tensor | None = None
+        if self.masks:
+            iou = soft_iou_matrix(sequence.mask_logits.sigmoid(), targets.masks)
+            matched = self._matching_term(losses, "mask", self.weights.mask, iou, targets)
+        if sequence.box_logits is not None and self.weights.box:
+            iou = self._box_iou(sequence, targets)
+            boxes = self._matching_term(losses, "box", self.weights.box, iou, targets)
+            matched = boxes if matched is None else matched
+        assert matched is not None
+        if self.weights.score:
+            score = monotonic_score_loss(sequence.score_logits, matched >= 0)
+            losses["loss_score"] = self.weights.score * score
+        if sequence.class_logits is not None and self.weights.cls:
+            classes = gather_objects(targets.classes, matched)
+            entropy = class_loss(sequence.class_logits, classes, matched >= 0)
+            losses["loss_class"] = self.weights.cls * entropy
+        return losses
+
+    def _matching_term(
+        self,
+        losses: dict[str, torch.Tensor],
+        name: str,
+        weight: float,
+        iou: torch.Tensor,
+        targets: InstanceTargets,
+    ) -> torch.Tensor:
+        """Match, put the term into ``losses`` unless its weight is 0, return the assignment."""
+        assignment = assign(iou, targets.counts)
+        if weight:
+            losses[f"loss_{name}"] = weight * matching_iou_loss(iou, assignment, targets.counts)
+        return assignment
+
+    def _box_iou(self, sequence: AttentionSequence, targets: InstanceTargets) -> torch.Tensor:
+        assert sequence.box_logits is not None
+        assert sequence.boxes is not None
+        height, width = targets.masks.shape[2:]
+        corners = sequence.boxes * sequence.boxes.new_tensor([width, height, width, height])
+        return self.box_iou.matrix(sequence.box_logits, corners, self.box_iou.pad(targets))

@@ -1,0 +1,54 @@
+"""The pre-processor's loss.
+
+Shape letters as in ``recseg_d2.structures``. Source: Ren & Zemel 2017, section 2; the terms and
+their means are the public code's.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from recseg_d2.losses.terms import masked_mean
+from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngleMaps
+from recseg_d2.models.recurrent_attention.pixel_targets import NO_ANGLE, PixelTargets
+
+
+def foreground_loss(logits: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of each pixel's class, a mean over all pixels.
+
+    Args:
+        logits: (B, 1, H, W), object or not; or (B, C + 1, H, W), background and classes.
+        foreground: (B, H, W) int64 of ``PixelTargets``.
+    """
+    if logits.shape[1] > 1:
+        return F.cross_entropy(logits, foreground)
+    inside = (foreground > 0).to(logits.dtype)
+    return F.binary_cross_entropy_with_logits(logits[:, 0], inside)
+
+
+def angle_loss(logits: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of the angle's class, a mean over the objects' pixels; 0 without objects.
+
+    Args:
+        logits: (B, 8, H, W).
+        angle: (B, H, W) int64 of ``PixelTargets``.
+    """
+    entropy = F.cross_entropy(logits, angle, ignore_index=NO_ANGLE, reduction="none")
+    return masked_mean(entropy, angle != NO_ANGLE)
+
+
+def foreground_angle_losses(
+    maps: ForegroundAngleMaps,
+    targets: PixelTargets,
+    foreground_weight: float = 1.0,
+    angle_weight: float = 1.0,
+) -> dict[str, torch.Tensor]:
+    """``loss_foreground`` and ``loss_angle``, weighted; a term of weight 0 is not computed."""
+    losses = {}
+    if foreground_weight:
+        term = foreground_loss(maps.foreground_logits, targets.foreground)
+        losses["loss_foreground"] = foreground_weight * term
+    if angle_weight and maps.angle_logits is not None:
+        losses["loss_angle"] = angle_weight * angle_loss(maps.angle_logits, targets.angle)
+    return losses

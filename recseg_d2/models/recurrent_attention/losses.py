@@ -1,0 +1,46 @@
+"""The terms of the recurrent attention loss.
+
+Letters as in ``recseg_d2.structures``. Source: Ren & Zemel 2017, section 2.5, eq. 22 to 27.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+
+def matching_iou_loss(
+    iou: torch.Tensor, assignment: torch.Tensor, counts: torch.Tensor
+) -> torch.Tensor:
+    """Eq. 23, 24 and 26 plus 1, so that 0 is perfect: 1 - (sum of matched IoU) / n, image by image.
+
+    An object without a match counts as an IoU of 0. Images without objects count as perfect, with
+    no gradient; the result is the mean over all images.
+
+    Args:
+        iou: (B, T, N).
+        assignment: (B, T) int64 from ``layers.matching.assign``.
+        counts: (B,) int64, n of each image.
+    """
+    matched = iou.gather(2, assignment.clamp(min=0)[..., None])[..., 0]
+    total = (matched * (assignment >= 0)).sum(dim=1)
+    return ((counts - total) / counts.clamp(min=1)).mean()
+
+
+def monotonic_score_loss(score_logits: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+    """Eq. 27: scores are to fall along the sequence.
+
+    A step that found an object answers for the lowest score up to it, a step that did not for the
+    highest from it on; each with cross entropy. The sigmoid is monotonic, so that running minimum
+    and maximum are taken of the logits, where nothing saturates.
+
+    Args:
+        score_logits: (B, T).
+        found: (B, T) bool, s* of the paper.
+
+    Returns:
+        The mean over steps and images.
+    """
+    lowest = score_logits.cummin(dim=1).values
+    highest = score_logits.flip(1).cummax(dim=1).values.flip(1)
+    return torch.where(found, F.softplus(-lowest), F.softplus(highest)).mean()

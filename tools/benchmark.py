@@ -1,6 +1,0 @@
-"""Launcher of recseg_d2.cli.benchmark; see `--help`."""
-
-from recseg_d2.cli import run_main
-
-if __name__ == "__main__":
-    run_main("benchmark")
