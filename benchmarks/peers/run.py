@@ -14,6 +14,7 @@ import argparse
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -124,6 +125,7 @@ def prepare(args: argparse.Namespace) -> None:
                 "same options as before; name another --output."
             )
         return
+    shutil.rmtree(args.output / DATA, ignore_errors=True)  # of a start that broke off
     if args.rosettes:
         images = dict(zip(("train", "val"), args.rosettes, strict=True))
         counts = draw_rosettes(args.output / DATA, images, args.size, args.spread)

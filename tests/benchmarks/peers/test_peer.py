@@ -9,6 +9,7 @@ from PIL import Image
 
 from benchmarks.peers import classical
 from benchmarks.peers.cellpose import FULL_SCHEDULE, plan, same_size
+from benchmarks.peers.mask_rcnn import CROP, draw_sample, to_target
 from benchmarks.peers.peer import (
     CpuClock,
     fit_steps,
@@ -114,6 +115,37 @@ def test_yolo_data_is_written_once(tmp_path):
     written = text.stat().st_mtime_ns, data.stat().st_mtime_ns
     assert prepare(tmp_path) == (size, data)
     assert (text.stat().st_mtime_ns, data.stat().st_mtime_ns) == written
+
+
+def test_mask_rcnn_targets_by_hand():
+    labels = np.zeros((5, 6), dtype=np.int32)
+    labels[1:3, 2:6], labels[4, 0] = 7, 3
+    target = to_target(labels)
+    assert target["boxes"].tolist() == [[0, 4, 1, 5], [2, 1, 6, 3]]
+    assert target["labels"].tolist() == [1, 1]
+    np.testing.assert_array_equal(target["masks"][1].numpy(), labels == 7)
+    nothing = to_target(np.zeros((5, 6), dtype=np.int32))
+    assert [tuple(nothing[key].shape) for key in ("boxes", "labels", "masks")] == [
+        (0, 4), (0,), (0, 5, 6),
+    ]  # fmt: skip
+
+
+def test_mask_rcnn_draws_crops_of_image_and_labels_alike():
+    rng = np.random.default_rng(0)
+    labels = np.zeros((300, 400), dtype=np.int32)
+    labels[40:90, 60:160], labels[200:280, 250:300] = 1, 2
+    image = np.repeat(np.where(labels, 200, 0)[..., None], 3, axis=2).astype(np.uint8)
+    sizes = set()
+    for _ in range(12):
+        pixels, target = draw_sample(rng, image, labels)
+        assert max(pixels.shape[1:]) <= CROP
+        assert 0 <= pixels.min() <= pixels.max() <= 1
+        sizes.add(tuple(pixels.shape[1:]))
+        foreground = target["masks"].amax(0).bool()
+        if foreground.any():
+            background = pixels[0][~foreground]
+            assert pixels[0][foreground].mean() > background.mean() + 0.4
+    assert len(sizes) > 1
 
 
 def test_stardist_augments_image_and_labels_alike():
