@@ -30,6 +30,21 @@ def test_iterations_fit_into_the_time_that_short_runs_tell(monkeypatch, tmp_path
     assert record["cpu_minutes"] == pytest.approx(58 / 60)
 
 
+def test_what_takes_longer_and_longer_is_trained_again_with_fewer_iterations(monkeypatch, tmp_path):
+    runs = []
+
+    def train(job, iterations, output):
+        runs.append(iterations)
+        return 5 + 0.01 * iterations**2  # half a second each between the timed runs
+
+    monkeypatch.setattr(recseg, "_train", train)
+    record = recseg.train(Job(tmp_path, tmp_path, minutes=1, threads=1, seed=0))
+    assert runs[2] == 116
+    assert runs[3] < runs[2]
+    assert record["steps"] == runs[-1]
+    assert record["cpu_minutes"] <= 1.03
+
+
 def test_training_is_the_command_that_a_user_types(monkeypatch, tmp_path):
     typed = []
     monkeypatch.setattr(recseg, "_recseg", lambda *words: typed.append(words))
