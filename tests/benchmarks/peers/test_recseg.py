@@ -65,7 +65,7 @@ def work(tmp_path):
     cfg.MODEL.RSIS.HIDDEN_WIDTHS = (4, 4, 4)
     cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = (32, 32)
     cfg.MODEL.SEQUENTIAL.STEPS = 2
-    cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH_TEST = 0.0
+    cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = 0.0
     cfg.MODEL.DEVICE = "cpu"
     run = tmp_path / "work" / "run"
     run.mkdir(parents=True)
