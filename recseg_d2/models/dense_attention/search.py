@@ -139,7 +139,7 @@ class Search:
         canvas = canvas_channels(labels)
         heat = self.heat(canvas, self.drawing.pop_changes())
         if self.keep_heat:
-            self.result.heat.append(heat.cpu())
+            self.result.heat.append(heat.cpu().clone())  # it is updated in place
         candidates = self._look(heat * self.open, canvas)
         if candidates is None:
             return False
