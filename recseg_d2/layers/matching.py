@@ -34,7 +34,7 @@ def soft_iou_matrix(
 
 
 @torch.no_grad()
-def assign(similarity: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+def assign(similarity: torch.Tensor, counts: torch.Tensor, in_order: bool = False) -> torch.Tensor:
     """One-to-one assignment of the largest total similarity (Hungarian algorithm).
 
     Only the first n predictions of an image with n objects take part, as the papers have it: what
@@ -44,6 +44,7 @@ def assign(similarity: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     Args:
         similarity: (B, T, N), higher is better.
         counts: (B,) int64, objects in each image; these come first along N.
+        in_order: step t answers for object t instead, whatever their similarity.
 
     Returns:
         (B, T) int64 on the device of ``similarity``: index of the matched object, or -1.
@@ -51,6 +52,9 @@ def assign(similarity: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     Raises:
         UserError: a similarity is not finite, as when training has diverged.
     """
+    if in_order:
+        step = torch.arange(similarity.shape[1], device=similarity.device)
+        return torch.where(step < counts[:, None], step, -1)
     table = similarity.detach().float().cpu().numpy()  # the one transfer of a training step
     result = torch.full(similarity.shape[:2], -1, dtype=torch.int64)
     for image, n in enumerate(counts.tolist()):

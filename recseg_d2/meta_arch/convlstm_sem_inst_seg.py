@@ -43,7 +43,7 @@ class ConvLSTMSemInstSeg(SequentialModel):
         widths = [shape.channels or 0 for _, shape in used]
         with naming_keys():
             self.decoder = ConvLSTMDecoder(widths, options, self.num_classes)
-        self.criterion = SequenceCriterion(options.loss_weights)
+        self.criterion = SequenceCriterion(options.loss_weights, self.order != "any")
         weights = options.loss_weights
         heads = {"box_head": weights.box, "class_head": weights.cls, "stop_head": weights.stop}
         freeze_heads_without_loss(self.decoder, heads)

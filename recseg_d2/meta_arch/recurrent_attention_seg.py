@@ -67,7 +67,9 @@ class RecurrentAttentionSeg(SequentialModel):
         if options.stage != "preprocessor":
             self.network = self._build_network()
             segments = options.stage == "full"
-            self.criterion = AttentionCriterion(options.loss_weights, self.box_iou, segments)
+            self.criterion = AttentionCriterion(
+                options.loss_weights, self.box_iou, segments, self.order != "any"
+            )
         self.semantic_folder = self._semantic_folder() if options.class_source == "folder" else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -145,7 +147,9 @@ class RecurrentAttentionSeg(SequentialModel):
         """Feed ground truth back in training; the box stage has no masks of its own to validate."""
         feeder = None
         if self.network is not None and (self.training or self.options.stage == "box"):
-            feeder = Feeder(self.feeding, self.box_iou, targets, self.iteration, lengths[0])
+            feeder = Feeder(
+                self.feeding, self.box_iou, targets, self.iteration, lengths[0], self.order != "any"
+            )
             self._log_feeding()
         return self.run_sequence(images, lengths[0], feeder=feeder)
 

@@ -16,7 +16,7 @@ from torch import nn
 from recseg_d2.config import read_options
 from recseg_d2.config.options import SequentialOptions
 from recseg_d2.layers.images import resize_image
-from recseg_d2.losses.targets import build_targets
+from recseg_d2.losses.targets import build_targets, in_order
 from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, mask_tensor, output_size
 from recseg_d2.postprocess import postprocess
 from recseg_d2.structures import InstanceSequence, InstanceTargets
@@ -40,6 +40,7 @@ class SequentialModel(MetaArchitecture):
         self.image_size = sequential.image_size
         self.steps = sequential.steps
         self.max_objects = sequential.kept_objects
+        self.order = sequential.order
         self.step_limit = self.steps  # objects to predict in training; a curriculum may lower it
         self.iteration = 0  # of training; the trainer keeps it up to date
         self.test_options = sequential.test
@@ -148,7 +149,8 @@ class SequentialModel(MetaArchitecture):
         instances = [x["instances"].to(self.device) for x in batched_inputs]
         masks = [mask_tensor(i, self.image_size) for i in instances]
         classes = [i.gt_classes for i in instances]
-        return build_targets(masks, classes, self.image_size, max_objects=self.max_objects)
+        targets = build_targets(masks, classes, self.image_size, max_objects=self.max_objects)
+        return in_order(targets, self.order)
 
     def instances(self, sequence: InstanceSequence, image: int, dict_: dict[str, Any]) -> Instances:
         """Predictions for one image of a batch, at the size that its dict asks for."""
