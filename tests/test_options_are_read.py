@@ -17,6 +17,7 @@ from recseg_d2.cli.train import run_phase
 from recseg_d2.config import load_config, read_options
 from recseg_d2.data.resolution import build_resize
 from recseg_d2.engine.phases import phase_configs
+from recseg_d2.engine.run_folder import check_resumable
 from recseg_d2.models.convlstm.options import ConvLSTMOptions
 from recseg_d2.models.recurrent_attention.feeding import feeding_probability
 from recseg_d2.models.recurrent_attention.options import RecurrentAttentionOptions
@@ -95,6 +96,8 @@ def test_every_option_is_read(monkeypatch, tmp_path, dataset):
     training.MODEL.WEIGHTS = str(tmp_path / "before.pth")
     torch.save(build_model(training).state_dict(), training.MODEL.WEIGHTS)
     run_phase(training, resume=False)
+    training.SOLVER.BASE_LR, training.SOLVER.RESUME_CHANGES = 1.0, ("SOLVER.BASE_LR",)
+    check_resumable({"": training}, training.OUTPUT_DIR)
     (dense,) = phase_configs(config("dense_small.yaml", *DENSE)).values()
     run_phase(dense, resume=False)
     for kind in ("percentiles", "range"):

@@ -1,27 +1,32 @@
 """The mains of all tools. The ``recseg`` command and ``tools/train_net.py`` launch what is here.
 
 Each module has ``build_parser()`` and ``main(argv) -> exit code``; bad input is one sentence on
-standard error and exit code 2, never a traceback.
+standard error and exit code 2, never a traceback; a signal is one line and 128 + its number.
 """
 
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from recseg_d2.errors import UserError
+from recseg_d2.errors import Stopped, UserError
 
 Main = Callable[[Sequence[str] | None], int]
 
 
 def run(main: Main, argv: Sequence[str] | None = None) -> int:
-    """Call a tool's main; turn a ``UserError`` into a sentence and exit code 2."""
+    """Call a tool's main; turn errors of the user and signals into a sentence and an exit code."""
     try:
         return main(argv)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (Stopped, KeyboardInterrupt) as error:
+        stopped = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code
 
 
 def run_main(module: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from detectron2.config import CfgNode
@@ -24,7 +23,7 @@ from recseg_d2.cli.model_options import (
     parse_arguments,
 )
 from recseg_d2.config import load_config, read_options
-from recseg_d2.engine.weights import readable
+from recseg_d2.engine.weight_files import read_checkpoint
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
 from recseg_d2.models.convlstm.options import ConvLSTMOptions
@@ -39,7 +38,6 @@ def build_parser() -> argparse.ArgumentParser:
         prog="recseg convert-weights",
         description="Weights that the public RSIS code (imatge-upc/rsis) has saved, as "
         "a run's output folder that every tool takes by --weights.",
-        epilog="Files that hold Python objects can run code: trust their source.",
     )
     parser.add_argument(
         "--config-file",
@@ -115,11 +113,8 @@ def _refuse(what: str, names: list[str]) -> None:
         )
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(path: str) -> dict[str, torch.Tensor]:
     if not Path(path).is_file():
         raise UserError(f"There is no file {path}; name encoder.pt and decoder.pt of a model.")
-    with readable(path):
-        state = torch.load(path, map_location="cpu")
-    if not isinstance(state, dict):
-        raise UserError(f"{path}: found {type(state).__name__}, expected weights by name.")
-    return state
+    weights: dict[str, torch.Tensor] = read_checkpoint(path)["model"]
+    return weights

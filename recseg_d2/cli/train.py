@@ -11,38 +11,65 @@ Examples:
     recseg train --config-file ris_small.yaml --one-class --train-data my/annotations/train.json
     recseg train --config-file rsis_cvppp.yaml --num-gpus 4
     torchrun --nproc-per-node 4 tools/train_net.py --config-file rsis_cvppp.yaml
+
+SIGTERM, SIGUSR1 and Ctrl-C end a training after the iteration that it is in, with its state saved;
+--resume goes on from there, and a second Ctrl-C ends it at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
-from detectron2.engine import default_argument_parser, default_setup
+from detectron2.engine import default_argument_parser
 from detectron2.utils import comm
-from detectron2.utils.logger import setup_logger
 
 from recseg_d2.cli.own_data import (
     FOLDER_TRAIN,
     FOLDER_VAL,
     OWN_DATA_HELP,
+    add_decode_option,
     add_own_data_options,
 )
 from recseg_d2.cli.planning import DEFAULT_FOLD, configure
-from recseg_d2.cli.train_checks import check_config, check_data, check_resumable
-from recseg_d2.config import get_config_file
+from recseg_d2.cli.train_checks import check_config, check_data
+from recseg_d2.data.catalog import check_registered
+from recseg_d2.data.examination import examine, log_warnings, refuse_unusable
+from recseg_d2.data.image_check import ImageChecker
+from recseg_d2.data.inputs import ImageReader
+from recseg_d2.data.resolution import working_size
+from recseg_d2.data.validation import Report
+from recseg_d2.engine.checkpoints import (
+    FINAL,
+    RunCheckpointer,
+    forget_finished,
+    is_finished,
+    record_finished,
+)
 from recseg_d2.engine.launch import launch
 from recseg_d2.engine.phases import phase_configs, run_phases, select_phase
+from recseg_d2.engine.plan import Plan
+from recseg_d2.engine.run_folder import (
+    check_resumable,
+    check_unused,
+    clear,
+    holds_results,
+    owned,
+    write_config,
+)
+from recseg_d2.engine.run_setup import set_up
+from recseg_d2.engine.stopping import StopRequests, listening
 from recseg_d2.engine.trainer import Trainer
-from recseg_d2.engine.weights import check_weights_file, load_weights, readable
+from recseg_d2.engine.weights import check_weights_file, load_weights
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_folder
+from recseg_d2.files import make_folder, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +101,13 @@ def build_parser() -> argparse.ArgumentParser:
         "where --config-file names none; the same as MODEL.WEIGHTS",
     )
     add_own_data_options(parser)
+    add_decode_option(parser)
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the run that OUTPUT_DIR holds"
+    )
+    parser.add_argument(
+        "--deterministic", action="store_true", help="the same numbers each time, on GPUs as well"
+    )
     parser.add_argument("--phase", default="", help="run this phase of SOLVER.PHASES alone")
     return parser
 
@@ -87,36 +121,78 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(args: argparse.Namespace) -> dict[str, Any]:
     """What each process does: set up, then evaluate or run the phases."""
-    cfg, phases = setup(args)
-    if args.eval_only:
-        return evaluate(cfg, args.resume)
-    return run_phases(phases, run_phase, resume=args.resume)
+    with ExitStack() as held:
+        requests = held.enter_context(listening())
+        cfg, phases, plan = configs(args)
+        reports = examine_data(cfg, phases.values(), args)
+        make_folder(cfg.OUTPUT_DIR)
+        if args.eval_only:
+            return evaluate(cfg, args, reports)
+        if comm.is_main_process():
+            held.enter_context(owned(cfg.OUTPUT_DIR))
+            prepare_folders(phases, args, cfg.OUTPUT_DIR)
+        comm.synchronize()
+        set_up(cfg, args)
+        log_warnings(reports)
+        if plan is not None and comm.is_main_process():
+            logger.info("%s", plan)
+            with write_whole(Path(cfg.OUTPUT_DIR) / PLAN_FILE) as file:
+                file.write(f"{plan}\n")
+        chosen = select_phase(phases, args.phase) if args.phase else phases
+        return run_phases(chosen, partial(run_phase, requests=requests), resume=args.resume)
 
 
-def setup(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode]]:
-    """The complete config of a run, checked and frozen, and those of the phases to run."""
+def configs(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode], Plan | None]:
+    """The complete config of a run, checked and frozen, those of its phases, and its plan."""
+    if args.resume and args.overwrite:
+        raise UserError("--resume goes on with a run, --overwrite replaces it; give one of them.")
     cfg, plan = configure(args)
     phases = phase_configs(cfg)
     for phase in phases.values():
         check_config(phase)
-        if args.resume:
-            check_resumable(phase, cfg)
     check_named_data(cfg, args.eval_only)
     weights = next(iter(phases.values())).MODEL.WEIGHTS
-    if args.phase and not args.eval_only:
-        phases = select_phase(phases, args.phase)
-    elif weights:
+    if weights and not args.phase:
         check_weights_file(weights)
-    make_folder(cfg.OUTPUT_DIR)
     cfg.freeze()
-    if args.config_file:
-        args.config_file = str(get_config_file(args.config_file))
-    default_setup(cfg, args)
-    setup_logger(output=cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="recseg_d2")
-    if plan is not None and comm.is_main_process():
-        logger.info("%s", plan)
-        (Path(cfg.OUTPUT_DIR) / PLAN_FILE).write_text(f"{plan}\n")
-    return cfg, phases
+    return cfg, phases, plan
+
+
+def prepare_folders(phases: Mapping[str, CfgNode], args: argparse.Namespace, root: str) -> None:
+    """See that the folders of a run are its own, or refuse them; in the main process alone."""
+    chosen = {args.phase: phases[args.phase]} if args.phase in phases else phases
+    if args.resume:
+        check_resumable(phases, root)
+    elif args.overwrite:
+        clear(chosen)
+    else:
+        check_unused(chosen)
+
+
+def examine_data(
+    cfg: CfgNode, phases: Iterable[CfgNode], args: argparse.Namespace
+) -> dict[str, Report]:
+    """Look at all data of a run before anything is changed for it, in the main process.
+
+    Returns:
+        The reports by the names of the data sets; empty in other processes.
+
+    Raises:
+        UserError: some of it cannot be used.
+    """
+    reader = ImageReader(cfg)
+    parts = [cfg.DATASETS.TEST] if args.eval_only else []
+    for phase in () if args.eval_only else phases:
+        parts += [phase.DATASETS.TRAIN, phase.DATASETS.TEST]
+    reports = {}
+    if comm.is_main_process():
+        images = ImageChecker(not args.no_decode, reader.frames, reader.check)
+        for name in dict.fromkeys(name for part in parts for name in part):
+            check_registered(name, "data set")
+            reports[name] = examine(name, images, working_size(cfg)).report
+            refuse_unusable(name, reports[name])
+    comm.synchronize()
+    return reports
 
 
 def check_named_data(cfg: CfgNode, eval_only: bool) -> None:
@@ -134,37 +210,54 @@ def check_named_data(cfg: CfgNode, eval_only: bool) -> None:
             )
 
 
-def run_phase(cfg: CfgNode, resume: bool) -> dict[str, Any]:
-    """Train one phase; returns the results of its last evaluation."""
+def run_phase(cfg: CfgNode, resume: bool, requests: StopRequests | None = None) -> dict[str, Any]:
+    """Train one phase to its end; returns the results of its last evaluation.
+
+    Args:
+        cfg: of the phase.
+        resume: whether to go on from its last checkpoint, if there is one.
+        requests: signals to stop.
+    """
     check_data(cfg)
-    make_folder(cfg.OUTPUT_DIR)
+    folder = Path(make_folder(cfg.OUTPUT_DIR))
+    finished = resume and is_finished(folder, cfg.SOLVER.MAX_ITER)
     if comm.is_main_process():
-        (Path(cfg.OUTPUT_DIR) / "config.yaml").write_text(cfg.dump())
-    trainer = Trainer(cfg)
-    with readable(cfg.MODEL.WEIGHTS or cfg.OUTPUT_DIR):
-        trainer.resume_or_load(resume=resume)
-    if trainer.start_iter >= cfg.SOLVER.MAX_ITER:
-        logger.info("%s is finished: raise SOLVER.MAX_ITER to go on.", cfg.OUTPUT_DIR)
+        write_config(cfg)
+    trainer = Trainer(cfg, requests)
+    if finished:
+        logger.info("%s is finished: raise SOLVER.MAX_ITER to go on.", folder)
+        load_weights(trainer.model, str(folder / FINAL))
         return Trainer.test(cfg, trainer.model) if cfg.DATASETS.TEST else {}
+    trainer.resume_or_load(resume=resume)
     logger.info(
         "%s: iterations %d to %d, from %s",
-        cfg.OUTPUT_DIR,
+        folder,
         trainer.start_iter,
         cfg.SOLVER.MAX_ITER,
         "its last checkpoint" if trainer.start_iter else cfg.MODEL.WEIGHTS or "random weights",
     )
+    forget_finished(folder)
     trainer.train()
+    if comm.is_main_process():
+        record_finished(folder, trainer.iter, trainer.ended_early)
     return trainer.last_results
 
 
-def evaluate(cfg: CfgNode, resume: bool) -> dict[str, Any]:
+def evaluate(
+    cfg: CfgNode, args: argparse.Namespace, reports: Mapping[str, Report]
+) -> dict[str, Any]:
     """Evaluate MODEL.WEIGHTS (or, on resuming, the last checkpoint) on DATASETS.TEST."""
+    set_up(cfg, args)
+    log_warnings(reports)
     check_data(cfg)
+    if comm.is_main_process() and not holds_results(cfg.OUTPUT_DIR):
+        write_config(cfg)
     model = Trainer.build_model(cfg)
-    checkpointer = DetectionCheckpointer(model, save_dir=cfg.OUTPUT_DIR)
     weights = cfg.MODEL.WEIGHTS
-    if resume and checkpointer.has_checkpoint():
-        weights = checkpointer.get_checkpoint_file()
+    if args.resume and is_finished(cfg.OUTPUT_DIR, 0):
+        weights = str(Path(cfg.OUTPUT_DIR) / FINAL)
+    elif args.resume:
+        weights = str(RunCheckpointer(model, cfg.OUTPUT_DIR).newest_readable() or weights)
     if not weights:
         raise UserError(
             "--eval-only needs MODEL.WEIGHTS <file>, or --resume and a checkpoint in OUTPUT_DIR "

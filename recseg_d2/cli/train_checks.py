@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
-import yaml
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY
 from detectron2.utils import comm
 
 from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL
+from recseg_d2.config import read_options
+from recseg_d2.config.options import SolverOptions
 from recseg_d2.data.loader import check_val_data
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.build import evaluator_type
@@ -29,8 +28,6 @@ _RULES: dict[str, _Rule] = {  # of Detectron2's own keys
     "SOLVER.CHECKPOINT_PERIOD": _POSITIVE,
     "SOLVER.BASE_LR": ("above 0", lambda value: value > 0),
 }
-# Keys of MODEL that a run may go on with changed; its parameters do not depend on them.
-_FREE_TO_CHANGE = ("DEVICE", "WEIGHTS", "WEIGHTS_MIN_FRACTION", "PRECISION", "TEST")
 
 
 def check_config(cfg: CfgNode) -> None:
@@ -45,20 +42,22 @@ def check_config(cfg: CfgNode) -> None:
         value = _lookup(cfg, key)
         if not fits(value):
             raise UserError(f"{key} is {value}; expected {expected}.")
-    if cfg.SOLVER.IMS_PER_BATCH % comm.get_world_size():
+    parts = comm.get_world_size() * read_options(cfg, SolverOptions).accum_steps
+    if cfg.SOLVER.IMS_PER_BATCH % parts:
         raise UserError(
             f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}; expected a multiple of the "
-            f"{comm.get_world_size()} processes."
+            f"{comm.get_world_size()} processes times SOLVER.ACCUM_STEPS "
+            f"{cfg.SOLVER.ACCUM_STEPS}."
         )
     try:
         torch.device(cfg.MODEL.DEVICE)
     except RuntimeError as error:
         found = cfg.MODEL.DEVICE
         raise UserError(f"MODEL.DEVICE is {found!r}; expected auto, cpu, cuda or mps.") from error
-    if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
+    if cfg.SOLVER.AMP.ENABLED:
         raise UserError(
-            f"SOLVER.AMP.ENABLED needs CUDA, MODEL.DEVICE is {cfg.MODEL.DEVICE}: use "
-            "MODEL.PRECISION bfloat16, which works on any device."
+            "SOLVER.AMP.ENABLED is True: set MODEL.PRECISION float16 or bfloat16 instead, which "
+            "work on any device."
         )
     _check_classes(cfg)
 
@@ -72,48 +71,6 @@ def check_data(cfg: CfgNode) -> None:
     check_val_data(cfg)
     for name in cfg.DATASETS.TEST:
         evaluator_type(cfg, name)
-
-
-def check_resumable(phase: CfgNode, whole: CfgNode) -> None:
-    """Refuse to resume another model's run, before anything in its folder is overwritten.
-
-    Args:
-        phase: the config of a phase.
-        whole: of the run, whose OUTPUT_DIR has its config.yaml until the last phase begins.
-
-    Raises:
-        UserError: OUTPUT_DIR has checkpoints, and its config.yaml is missing or of another model.
-    """
-    checkpointer = DetectionCheckpointer(torch.nn.Module(), save_dir=phase.OUTPUT_DIR)
-    if not checkpointer.has_checkpoint():
-        return
-    path = Path(phase.OUTPUT_DIR) / "config.yaml"
-    try:
-        before = yaml.safe_load(path.read_text())
-        cfg = whole if before["SOLVER"]["PHASES"] else phase
-        known = dict(_leaves(before["MODEL"], "MODEL"))
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise UserError(
-            f"--resume: {path} cannot be read, which says what model the checkpoints beside it are "
-            f"of ({error}); train to another OUTPUT_DIR, from MODEL.WEIGHTS."
-        ) from error
-    for key, value in _leaves(yaml.safe_load(cfg.dump())["MODEL"], "MODEL"):
-        if known.get(key, value) != value:
-            raise UserError(
-                f"--resume: {key} is {value}, but {known[key]} in {path}; go on with the config "
-                "that the run began with, or train to another OUTPUT_DIR, from MODEL.WEIGHTS."
-            )
-
-
-def _leaves(node: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of what decides on a model's parameters."""
-    for name, value in node.items():
-        if name in _FREE_TO_CHANGE:
-            continue
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}.{name}")
-        else:
-            yield f"{prefix}.{name}", value
 
 
 def _check_architecture(cfg: CfgNode) -> None:

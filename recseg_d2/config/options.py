@@ -17,8 +17,10 @@ class ModelOptions:
 
     num_classes: int = 1  # classes that the data sets have, for class-agnostic models too
     # What convolutions and matrix products run in; losses and masks are float32 in any case.
-    # bfloat16 is faster where the processor has it.
-    precision: Literal["float32", "bfloat16"] = "float32"
+    # bfloat16 is faster where the processor has it; float16, with its losses scaled, on GPUs.
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    # Several processes: batch norms have the statistics of the whole batch, not each its own.
+    sync_batch_norms: bool = False
     # Training stops before it begins where MODEL.WEIGHTS is named and gives a smaller share of the
     # encoder's parameters a value; of a model without an encoder, where a smaller share of the
     # file's parameters has a place. 0 starts from whatever fits.
@@ -35,6 +37,7 @@ class SequentialOptions:
 
     image_size: tuple[int, int] = (256, 256)  # height and width that images are resized to
     steps: int = 10  # most objects that the model can find in an image
+    recompute_steps: bool = False  # in training: less memory for a second forward pass
     # Most objects of an image that training and validation keep, the largest: fewer than steps let
     # each sequence end with a step to stop, more compete for the steps. 0: as many as steps.
     max_objects: int = 0
@@ -97,6 +100,19 @@ class IntensityJitterOptions:
 
 
 @dataclass(frozen=True)
+class FrameOptions:
+    """Which image of a file to read, where files hold several, and which of its channels."""
+
+    page: int = -1  # of a stack, from 0; -1: a file must hold a single image
+    axes: str = ""  # names the axes of a TIFF's array, such as "ZCYX"; "": as the file says
+    channels: tuple[int, ...] = ()  # to keep, from 0, in this order; (): all
+
+    def __post_init__(self) -> None:
+        require(self.page >= -1, self, "page", "0 or more, or -1")
+        require(all(c >= 0 for c in self.channels), self, "channels", "numbers from 0")
+
+
+@dataclass(frozen=True)
 class InputOptions:
     """How images reach a model."""
 
@@ -121,6 +137,8 @@ class InputOptions:
     pad_crop: int = 0
     # Of "relative": sizes that training draws from, as shares of the image's own.
     relative_sizes: tuple[float, ...] = (1.0,)
+    frames: FrameOptions = field(default_factory=FrameOptions)
+    max_pixels: int = 178_956_970  # of an image; a small file can hold one that fills the memory
     cache_mb: int = 512  # memory of a loading process for images that were read, in MB
 
     def __post_init__(self) -> None:
@@ -128,6 +146,7 @@ class InputOptions:
         require(self.pad_crop >= 0, self, "pad_crop", "0 or more pixels")
         fits = min(self.relative_sizes, default=0) > 0
         require(fits, self, "relative_sizes", "one or more, above 0")
+        require(self.max_pixels > 0, self, "max_pixels", "above 0")
 
 
 @dataclass(frozen=True)
@@ -163,18 +182,31 @@ class SolverOptions:
     matrix_lr: float = 0.04  # learning rate of MUON's matrices; the schedule is that of BASE_LR
     backbone_multiplier: float = 1.0  # learning rate of the backbone, relative to the rest
     log_period: int = 20  # iterations between two lines of metrics.json and of the log
+    # Parts that a process computes its share of the batch in, one after another: as much less
+    # memory, the same gradients. Batch norms see a part at a time.
+    accum_steps: int = 1
+    # A loss that is not finite: stop, or skip the iteration. Its batch is stored in either case.
+    nonfinite: Literal["stop", "skip"] = "stop"
     ema_decay: float = 0.0  # of the average of weights that is evaluated and kept; 0 is off
     flat_fraction: float = 0.0  # of WarmupFlatCosineLR: share of the run before the cosine starts
+    # What all lengths of a config are multiplied with: iterations of every phase, steps and decays
+    # of rates, warm-up, curriculum, scheduled sampling, periods of evaluation and checkpoints.
+    length_scale: float = 1.0
     trainable: tuple[str, ...] = ()  # regular expressions of parameter names; empty trains all
     # Phases run one after another, each from the weights of the one before. A phase is a name and
     # config overrides: {NAME: masks, SOLVER: {MAX_ITER: 1000}, MODEL: {RSIS: {BOX_HEAD: False}}}.
     phases: tuple[dict[str, Any], ...] = ()
+    # Keys that --resume may find changed, as SOLVER.BASE_LR; lengths, periods and what concerns
+    # evaluation may change without being named.
+    resume_changes: tuple[str, ...] = ()
     curriculum: CurriculumOptions = field(default_factory=CurriculumOptions)
     plateau: PlateauOptions = field(default_factory=PlateauOptions)
 
     def __post_init__(self) -> None:
         require(0 <= self.ema_decay < 1, self, "ema_decay", "0 or more, below 1")
         require(0 <= self.flat_fraction <= 1, self, "flat_fraction", "0 to 1")
+        require(self.accum_steps >= 1, self, "accum_steps", "1 or more")
+        require(self.length_scale > 0, self, "length_scale", "above 0")
         require(self.log_period >= 1, self, "log_period", "1 or more")
 
 

@@ -46,6 +46,13 @@ def _resize(cfg: CfgNode, options: InputOptions, is_train: bool) -> T.Augmentati
     return T.ResizeShortestEdge(given.MIN_SIZE_TRAIN, given.MAX_SIZE_TRAIN, style)
 
 
+def working_size(cfg: CfgNode) -> tuple[int, int] | None:
+    """Height and width that images are brought to; None: they keep their proportions."""
+    if read_options(cfg, InputOptions).resize != "working":
+        return None
+    return read_options(cfg, SequentialOptions).image_size
+
+
 def max_instances(cfg: CfgNode) -> int | None:
     """Most objects of an image that a model can use; None: all."""
     if read_options(cfg, InputOptions).resize != "working":

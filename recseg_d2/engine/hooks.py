@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from detectron2.engine import HookBase
+from detectron2.engine import HookBase, hooks
 from detectron2.evaluation import inference_context
 from detectron2.utils import comm
 from torch import nn
@@ -26,31 +26,36 @@ def unwrap(model: nn.Module) -> Any:
 
 
 class StepSeed(HookBase):
-    """Seeds torch before each training forward from (seed, iteration, process).
+    """Seeds torch before each training forward from (seed, iteration, process, part).
 
     So a step's random numbers do not depend on how many steps this process ran before, and a
     resumed run draws what the uninterrupted one would have drawn. The seed is set when the batch is
     there already: making a data loader's iterator draws a number itself.
+
+    Args:
+        seed: of the run, 0 or more.
+        model: may be a distributed wrapper.
+        position: gives the number of the forward pass that comes.
     """
 
-    def __init__(self, seed: int, model: nn.Module) -> None:
+    def __init__(self, seed: int, model: nn.Module, position: Callable[[], int]) -> None:
         self._seed = seed
+        self._position = position
         self._model = unwrap(model)
         self._handle: RemovableHandle | None = None
 
     def before_train(self) -> None:
-        """Begin."""
+        """Set the seed of every forward pass in training from here on."""
         self._handle = self._model.register_forward_pre_hook(self._set)
 
     def after_train(self) -> None:
-        """End."""
+        """Leave the model's forward pass as it was before."""
         if self._handle is not None:
             self._handle.remove()
 
     def _set(self, model: nn.Module, inputs: Any) -> None:
         if model.training:
-            position = self.trainer.iter * comm.get_world_size() + comm.get_rank()
-            torch.manual_seed((self._seed * 2_000_003 + position) % 2**63)
+            torch.manual_seed((self._seed * 2_000_003 + self._position()) % 2**63)
 
 
 class TellIteration(HookBase):
@@ -60,7 +65,7 @@ class TellIteration(HookBase):
         self._model = unwrap(model)
 
     def before_step(self) -> None:
-        """See the class."""
+        """Set the model's ``iteration``."""
         self._model.iteration = self.trainer.iter
 
 
@@ -89,8 +94,8 @@ class WeightAverage(HookBase):
     that evaluates.
 
     Args:
-        model: to average; may be a distributed wrapper.
-        decay: in [0, 1); the average moves by ``1 - decay`` each step, faster in the first ones.
+        model: the model to average, maybe in a wrapper for distributed training.
+        decay: share of the average that a step keeps, in [0, 1); smaller in the first steps.
         save: called once after training with the average in the model.
     """
 
@@ -122,7 +127,7 @@ class WeightAverage(HookBase):
 
     def after_train(self) -> None:
         """Leave the average in the model, and store it, unless training broke off."""
-        if self.trainer.iter + 1 >= self.trainer.max_iter:
+        if is_done(self.trainer):
             self._model.load_state_dict(self._average, strict=False)
             self._save()
 
@@ -144,9 +149,9 @@ class ValidationLoss(HookBase):
 
     Args:
         period: iterations between two evaluations; 0 evaluates at the end only.
-        model: has ``losses(batch)``.
+        model: a model with ``losses(batch)``.
         loader: called for a fresh loader of batches with ground truth.
-        context: entered during the evaluation (a ``WeightAverage``'s ``applied``).
+        context: gives what is entered during the evaluation, as a ``WeightAverage``'s ``applied``.
     """
 
     def __init__(
@@ -173,7 +178,10 @@ class ValidationLoss(HookBase):
         with self._context(), inference_context(self._model), torch.no_grad():
             for batch in self._loader():
                 images += len(batch)
-                for name, value in unwrap(self._model).losses(batch).items():
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(0)  # whatever is drawn, is drawn for each image alike
+                    losses = unwrap(self._model).losses(batch)
+                for name, value in losses.items():
                     sums[name] = sums.get(name, 0.0) + float(value) * len(batch)
         gathered = comm.all_gather((sums, images))
         total = sum(count for _, count in gathered)
@@ -183,6 +191,20 @@ class ValidationLoss(HookBase):
             **{f"val_loss/{name.removeprefix('loss_')}": value for name, value in means.items()},
             "val_loss/total_loss": sum(means.values()),
         }
+
+
+class EvaluateAtEnd(hooks.EvalHook):
+    """Detectron2's evaluation, which is not the last one where the last iteration broke off."""
+
+    def after_train(self) -> None:
+        """Evaluate what the training ended with."""
+        if is_done(self.trainer):
+            super().after_train()
+
+
+def is_done(trainer: Any) -> bool:
+    """Whether all iterations were done: the loop then leaves ``iter`` at ``max_iter``."""
+    return trainer.iter >= trainer.max_iter
 
 
 def at_evaluation(trainer: Any, period: int) -> bool:

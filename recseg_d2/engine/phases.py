@@ -17,11 +17,11 @@ from detectron2.utils import comm
 
 from recseg_d2.config import check_options, read_options
 from recseg_d2.config.options import SolverOptions
+from recseg_d2.engine.checkpoints import FINAL, is_finished
+from recseg_d2.engine.lengths import scale_lengths
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-FINAL = "model_final.pth"
 
 RunPhase = Callable[[CfgNode, bool], dict[str, Any]]
 
@@ -32,7 +32,7 @@ def phase_configs(cfg: CfgNode) -> dict[str, CfgNode]:
     A phase starts from the final weights of the one before it. The last one's folder is OUTPUT_DIR
     itself, so that tools find the finished model there, those before it have
     OUTPUT_DIR/<number>_<name>. Without SOLVER.PHASES the config itself is the only one, without a
-    name.
+    name. SOLVER.LENGTH_SCALE is applied to each.
 
     Raises:
         UserError: a phase without a proper name, a name used twice, or overrides that the config
@@ -40,7 +40,7 @@ def phase_configs(cfg: CfgNode) -> dict[str, CfgNode]:
     """
     phases = read_options(cfg, SolverOptions).phases
     if not phases:
-        return {"": cfg}
+        return {"": scale_lengths(cfg)}
     names = [_name(phase) for phase in phases]
     if len(set(names)) < len(names):
         raise UserError(f"SOLVER.PHASES: names have to differ, found {names}.")
@@ -53,7 +53,7 @@ def phase_configs(cfg: CfgNode) -> dict[str, CfgNode]:
         if configs:
             own.MODEL.WEIGHTS = weights
         weights = str(Path(own.OUTPUT_DIR) / FINAL)
-        configs[name] = own
+        configs[name] = scale_lengths(own)
     return configs
 
 
@@ -84,16 +84,19 @@ def run_phases(
     """Run phases in order.
 
     Args:
-        phases: from ``phase_configs`` or ``select_phase``.
+        phases: config of each phase by its name, from ``phase_configs`` or ``select_phase``.
         run: trains one phase's config, given whether to resume; returns its results.
-        resume: skip phases that are finished and go on within the one that is not.
+        resume: skip phases that are finished, but for the last, and go on within the one that is
+            not.
 
     Returns:
-        Results of the last phase that ran; empty where none had to.
+        Results of the last phase.
     """
     results: dict[str, Any] = {}
+    last = list(phases)[-1]
     for name, phase in phases.items():
-        if resume and len(phases) > 1 and (Path(phase.OUTPUT_DIR) / FINAL).exists():
+        finished = resume and is_finished(phase.OUTPUT_DIR, phase.SOLVER.MAX_ITER)
+        if finished and name != last:
             logger.info("Phase %s is finished already.", name)
             continue
         results = run(phase, resume)
@@ -105,15 +108,16 @@ def select_phase(phases: Mapping[str, CfgNode], name: str) -> dict[str, CfgNode]
     """A single phase, to run it from the result of the one before it.
 
     Raises:
-        UserError: no phase of that name, or the weights it starts from are not there.
+        UserError: no phase of that name, or the one before it is not finished.
     """
     names = [known for known in phases if known]
     if name not in names:
         raise UserError(f"No phase {name!r}: SOLVER.PHASES has {names or 'none'}.")
-    weights = phases[name].MODEL.WEIGHTS
-    if name != names[0] and not Path(weights).exists():
-        raise UserError(
-            f"Phase {name!r} starts from {weights}, which does not exist: run the phase before it "
-            "first."
-        )
+    if name != names[0]:
+        before = phases[names[names.index(name) - 1]]
+        if not is_finished(before.OUTPUT_DIR, before.SOLVER.MAX_ITER):
+            raise UserError(
+                f"Phase {name!r} starts from {phases[name].MODEL.WEIGHTS}, which is not finished: "
+                "run the phase before it first."
+            )
     return {name: phases[name]}

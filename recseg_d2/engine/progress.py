@@ -12,7 +12,7 @@ from typing import Any
 from detectron2.engine import HookBase
 from torch import nn
 
-from recseg_d2.engine.hooks import unwrap
+from recseg_d2.engine.hooks import is_done, unwrap
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Plateau:
 
     Args:
         patience: evaluations without improvement that make a plateau.
-        higher_is_better: direction.
+        higher_is_better: whether a greater value of the metric is an improvement.
     """
 
     def __init__(self, patience: int, higher_is_better: bool) -> None:
@@ -54,11 +54,11 @@ class Plateau:
         self.best, self.waited = None, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """What a checkpoint keeps, so that a resumed run goes on as if never stopped."""
         return {"best": self.best, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+        """Go on from what ``state_dict`` gave."""
         self.best, self.waited = state["best"], state["waited"]
 
 
@@ -74,12 +74,12 @@ class Curriculum(HookBase):
     Has to come after the hooks that produce the metric.
 
     Args:
-        model: has ``steps`` and ``step_limit``.
-        start: objects at first.
-        end: objects at last; 0 is all of the model's steps.
+        model: a model with ``steps`` and ``step_limit``.
+        start: number of objects to predict at first.
+        end: number of objects at last; 0 is all of the model's steps.
         every: iterations between two raises; 0 waits for a plateau of the metric instead.
-        plateau: of the metric.
-        metric: name in the storage.
+        plateau: tells when the metric no longer improves.
+        metric: name of the metric in the event storage.
 
     Attributes:
         limit: objects that the model is asked for in this iteration.
@@ -118,7 +118,7 @@ class Curriculum(HookBase):
     def after_train(self) -> None:
         """Evaluation and further use have no limit."""
         self._model.step_limit = self._model.steps
-        if not self.complete:
+        if not self.complete and is_done(self.trainer):
             logger.warning(
                 "The curriculum came to %d of %d objects: SOLVER.MAX_ITER ended training first.",
                 self.limit, self._end,
@@ -130,11 +130,11 @@ class Curriculum(HookBase):
         return self.limit >= self._end
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """What a checkpoint keeps, so that a resumed run goes on as if never stopped."""
         return {"raised": self._raised, **self._plateau.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+        """Go on from what ``state_dict`` gave."""
         self._raised = state["raised"]
         self._plateau.load_state_dict(state)
 
@@ -146,7 +146,7 @@ class BestCheckpoint(HookBase):
 
     Args:
         metric: name in the storage; a warning says so if no evaluation produced it.
-        plateau: of the metric; a patience of 0 never ends training.
+        plateau: tells when the metric no longer improves; a patience of 0 never ends training.
         save_best: stores the model as the best one so far.
         finish: called before training ends early, with the best model stored.
         curriculum: that training follows. Models that were asked for another number of objects are
@@ -179,14 +179,13 @@ class BestCheckpoint(HookBase):
                 self._plateau.patience,
                 self.trainer.iter,
             )
-            self.trainer.max_iter = self.trainer.iter + 1
             self._finish()
             raise TrainingEnded
 
     def after_train(self) -> None:
         """The last evaluation comes after the last step."""
         self._look()
-        if self._plateau.best is None:
+        if self._plateau.best is None and is_done(self.trainer):
             found = ", ".join(sorted(n for n in self.trainer.storage.latest() if "/" in n))
             logger.warning(
                 "SOLVER.PLATEAU.METRIC is %s, which no evaluation produced (found: %s): there is "
@@ -204,10 +203,10 @@ class BestCheckpoint(HookBase):
             self._save_best()
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """What a checkpoint keeps, so that a resumed run goes on as if never stopped."""
         return {"limit": self._limit, **self._plateau.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+        """Go on from what ``state_dict`` gave."""
         self._limit = state["limit"]
         self._plateau.load_state_dict(state)

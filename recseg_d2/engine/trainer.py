@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -21,7 +21,15 @@ from recseg_d2.config import read_options
 from recseg_d2.config.options import EvaluationOptions, ModelOptions, SolverOptions
 from recseg_d2.data.loader import build_test_loader, build_train_loader, build_val_loader
 from recseg_d2.engine import solver
+from recseg_d2.engine.checkpoints import (
+    BEST,
+    FINAL,
+    RunCheckpointer,
+    copy_whole,
+    save_whole,
+)
 from recseg_d2.engine.hooks import (
+    EvaluateAtEnd,
     FreezeNorms,
     StepSeed,
     TellIteration,
@@ -29,19 +37,46 @@ from recseg_d2.engine.hooks import (
     WeightAverage,
     unwrap,
 )
+from recseg_d2.engine.metrics_log import ContinueMetrics
+from recseg_d2.engine.nonfinite import NonfiniteGuard
 from recseg_d2.engine.pictures import SamplePictures
 from recseg_d2.engine.progress import BestCheckpoint, Curriculum, Plateau, TrainingEnded
+from recseg_d2.engine.run_folder import METRICS
+from recseg_d2.engine.stopping import StopOnRequest, StopRequests
+from recseg_d2.engine.training_step import TrainingStep
 from recseg_d2.engine.weights import load_pretrained
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation import PredictionRecorder, build_evaluator
+from recseg_d2.layers.synced_norm import synchronise_batch_norms
 
 logger = logging.getLogger(__name__)
 
-BEST, FINAL = "model_best.pth", "model_final.pth"
-
 
 class Trainer(DefaultTrainer):
-    """Trains one phase: one config from its first to its last iteration."""
+    """Trains one phase: one config from its first to its last iteration.
+
+    Args:
+        cfg: of the phase.
+        requests: signals to stop that this process receives, if anybody listens.
+
+    Attributes:
+        ended_early: whether a metric ended training before its full length.
+    """
+
+    ended_early = False
+
+    def __init__(self, cfg: CfgNode, requests: StopRequests | None = None) -> None:
+        self._requests = requests or StopRequests()
+        super().__init__(cfg)
+        options = read_options(cfg, SolverOptions)
+        self._trainer: TrainingStep = TrainingStep(
+            self.model,
+            self.data_loader,
+            self.optimizer,
+            parts=options.accum_steps,
+            float16=read_options(cfg, ModelOptions).precision == "float16",
+            guard=NonfiniteGuard(cfg.OUTPUT_DIR, skip=options.nonfinite == "skip"),
+        )
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> torch.nn.Module:
@@ -53,16 +88,18 @@ class Trainer(DefaultTrainer):
             torch.manual_seed(cfg.SEED)
         model = super().build_model(cfg)
         freeze_except(model, read_options(cfg, SolverOptions).trainable)
+        if read_options(cfg, ModelOptions).sync_batch_norms and comm.get_world_size() > 1:
+            synchronise_batch_norms(model)
         return model
 
     @classmethod
     def build_optimizer(cls, cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Optimizer:
-        """See ``engine.solver``."""
+        """The optimiser that SOLVER.OPTIMIZER names, see ``engine.solver``."""
         return solver.build_optimizer(cfg, model)
 
     @classmethod
     def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer) -> Any:
-        """See ``engine.solver``."""
+        """The learning rate schedule of SOLVER.LR_SCHEDULER_NAME, see ``engine.solver``."""
         return solver.build_lr_scheduler(cfg, optimizer)
 
     @classmethod
@@ -94,15 +131,27 @@ class Trainer(DefaultTrainer):
     def resume_or_load(self, resume: bool = True) -> None:
         """Load weights or, on resuming, everything; the data goes on where it broke off.
 
+        Rates, decays and the schedule are those of the config, also where the checkpoint has others
+        (see SOLVER.RESUME_CHANGES).
+
         Raises:
             UserError: too few weights fit.
         """
+        own = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in self.optimizer.param_groups
+        ]
         if resume and self.checkpointer.has_checkpoint():
             super().resume_or_load(resume)
         elif self.cfg.MODEL.WEIGHTS:
             least = read_options(self.cfg, ModelOptions).weights_min_fraction
             load_pretrained(self.model, self.cfg.MODEL.WEIGHTS, least)
         if self.start_iter > 0:
+            self.scheduler.base_lrs = [settings["initial_lr"] for settings in own]
+            rates = self.scheduler.get_lr()
+            groups = self.optimizer.param_groups
+            for group, settings, rate in zip(groups, own, rates, strict=True):
+                group.update({**settings, "lr": rate})
             start = self.start_iter
             self._trainer.reset_data_loader(lambda: self.build_train_loader(self.cfg, start))
 
@@ -111,7 +160,13 @@ class Trainer(DefaultTrainer):
         try:
             return super().train()
         except TrainingEnded:
+            self.ended_early = True
             return self.last_results
+
+    def after_train(self) -> None:
+        """Call the hooks; where all iterations were done before, as if after the last of them."""
+        self.iter = min(self.iter, self.max_iter)
+        super().after_train()
 
     @property
     def last_results(self) -> dict[str, Any]:
@@ -120,11 +175,15 @@ class Trainer(DefaultTrainer):
 
     def build_hooks(self) -> list[HookBase | None]:
         """All hooks, in the order in which they need each other."""
+        # here, since Detectron2 makes its own checkpointer, and then asks for the hooks
+        self.checkpointer = RunCheckpointer(
+            self.model, self.cfg.OUTPUT_DIR, trainer=weakref.proxy(self)
+        )
         cfg, options = self.cfg, read_options(self.cfg, SolverOptions)
         built: list[HookBase | None] = [
             hooks.IterationTimer(),
             hooks.LRScheduler(),
-            StepSeed(max(cfg.SEED, 0), self.model),
+            StepSeed(max(cfg.SEED, 0), self.model, self._position),
             TellIteration(self.model),
             FreezeNorms(self.model),
         ]
@@ -135,12 +194,21 @@ class Trainer(DefaultTrainer):
             averaged = average.applied
         built += self._evaluation_hooks(averaged)
         built += self._progress_hooks(averaged)
+        writers = self.build_writers() if comm.is_main_process() else []
+        built.append(ContinueMetrics(writers, Path(cfg.OUTPUT_DIR) / METRICS))
+        # after every hook that has state, or a resumed run would miss this step's part of it
         if comm.is_main_process():
-            # after every hook that has state, or a resumed run would miss this step's part of it
             period = cfg.SOLVER.CHECKPOINT_PERIOD
             built.append(hooks.PeriodicCheckpointer(self.checkpointer, period))
-            built.append(hooks.PeriodicWriter(self.build_writers(), period=options.log_period))
+        built.append(StopOnRequest(self._requests, self.checkpointer))
+        if comm.is_main_process():
+            built.append(hooks.PeriodicWriter(writers, period=options.log_period))
         return built
+
+    def _position(self) -> int:
+        """Number of the forward pass in training, over all iterations, processes and parts."""
+        step = self.iter * comm.get_world_size() + comm.get_rank()
+        return step * self._trainer.parts + self._trainer.part
 
     def _evaluation_hooks(
         self, averaged: Callable[[], AbstractContextManager[None]]
@@ -161,7 +229,7 @@ class Trainer(DefaultTrainer):
             built.append(
                 ValidationLoss(period, self.model, lambda: build_val_loader(cfg, name), averaged)
             )
-        built.append(hooks.EvalHook(period, evaluate))
+        built.append(EvaluateAtEnd(period, evaluate))
         if options.num_pictures > 0 and comm.is_main_process():
             built.append(SamplePictures(cfg, self.model, averaged))
         return built
@@ -200,12 +268,12 @@ class Trainer(DefaultTrainer):
         if comm.is_main_process():
             with averaged():
                 state = {"model": unwrap(self.model).state_dict(), "iteration": self.iter}
-                torch.save(state, Path(self.cfg.OUTPUT_DIR) / BEST)
+                save_whole(state, Path(self.cfg.OUTPUT_DIR) / BEST)
 
     def _finish_with_best(self) -> None:
         if comm.is_main_process():
             folder = Path(self.cfg.OUTPUT_DIR)
-            shutil.copyfile(folder / BEST, folder / FINAL)
+            copy_whole(folder / BEST, folder / FINAL)
         comm.synchronize()
 
 

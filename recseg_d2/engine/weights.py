@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 
 from recseg_d2.backbones.pretrained import encoder_prefix, own_names
+from recseg_d2.engine.weight_files import SafeCheckpointer
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -25,7 +22,7 @@ def load_weights(model: torch.nn.Module, weights: str) -> None:
     """Load a checkpoint completely, or refuse it.
 
     Args:
-        model: as the config builds it; changed in place.
+        model: a model as the config builds it; it is changed in place.
         weights: a file, or any address that Detectron2's ``PathManager`` knows.
 
     Raises:
@@ -33,8 +30,7 @@ def load_weights(model: torch.nn.Module, weights: str) -> None:
             of the model without a value.
     """
     check_weights_file(weights)
-    with readable(weights):
-        _CompleteCheckpointer(model).load(weights)
+    _CompleteCheckpointer(model).load(weights)
 
 
 def load_pretrained(model: torch.nn.Module, weights: str, min_fraction: float) -> None:
@@ -49,7 +45,7 @@ def load_pretrained(model: torch.nn.Module, weights: str, min_fraction: float) -
     Raises:
         UserError: fewer do.
     """
-    checkpointer = _NamingCheckpointer(model)
+    checkpointer = _PartialCheckpointer(model)
     checkpointer.load(weights)
     model = checkpointer.model
     missing = {*checkpointer.result.missing_keys, *checkpointer.result.unexpected_keys}
@@ -91,21 +87,16 @@ def check_weights_file(weights: str) -> None:
         )
 
 
-@contextmanager
-def readable(weights: str) -> Iterator[None]:
-    """Inside, errors of a file that is no checkpoint become a ``UserError`` that names it."""
-    try:
-        yield
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        first_line = (str(error) or type(error).__name__).splitlines()[0]
-        reason = first_line.split(". ")[0]  # PyTorch adds paragraphs of advice
-        raise UserError(
-            f"{weights}: cannot be read as a checkpoint ({reason}); copy it again, or name another."
-        ) from error
+class _NamingCheckpointer(SafeCheckpointer):
+    """Knows other libraries' names of an encoder's weights."""
+
+    def _load_model(self, checkpoint: Any) -> Any:
+        checkpoint["model"] = own_names(self.model, checkpoint["model"])
+        return super()._load_model(checkpoint)
 
 
-class _NamingCheckpointer(DetectionCheckpointer):
-    """Knows other libraries' names of an encoder's weights, and keeps what fitted.
+class _PartialCheckpointer(SafeCheckpointer):
+    """The same, and leaves it to the caller how much of the file has to fit.
 
     Attributes:
         names: of the weights in the file, renamed.
@@ -115,16 +106,12 @@ class _NamingCheckpointer(DetectionCheckpointer):
     def _load_model(self, checkpoint: Any) -> Any:
         checkpoint["model"] = own_names(self.model, checkpoint["model"])
         self.names = tuple(checkpoint["model"])
-        self.result = super()._load_model(checkpoint)
+        self.result = super(SafeCheckpointer, self)._load_model(checkpoint)
         return self.result
 
 
 class _CompleteCheckpointer(_NamingCheckpointer):
     """Refuses what Detectron2 only warns of: a model that would keep random parameters."""
-
-    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        self._path = path
-        return super().load(path, *args, **kwargs)
 
     def _load_model(self, checkpoint: Any) -> Any:
         incompatible = super()._load_model(checkpoint)

@@ -9,6 +9,8 @@ from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
 
+from recseg_d2.config import read_options
+from recseg_d2.config.options import EvaluationOptions
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.cityscapes import CityscapesEvaluator
 from recseg_d2.evaluation.coco_agnostic import ClassAgnosticCOCOEvaluator
@@ -41,9 +43,10 @@ def build_evaluator(
     """The evaluator for a data set, see ``evaluator_type``.
 
     Args:
-        cfg: gives ``TEST.EVALUATOR``, and the default of ``output_dir``.
-        dataset_name: a registered data set.
-        output_dir: where evaluators write their files; None is ``cfg.OUTPUT_DIR/inference``.
+        cfg: a config, which gives ``TEST.EVALUATOR`` and the default of ``output_dir``.
+        dataset_name: a name in ``DatasetCatalog``.
+        output_dir: folder that the evaluator writes its files to; None is
+            ``cfg.OUTPUT_DIR/inference``.
 
     Raises:
         UserError: as ``evaluator_type``.
@@ -59,12 +62,13 @@ def evaluator_type(cfg: CfgNode, dataset_name: str) -> str:
         UserError: ``TEST.EVALUATOR`` is unknown; or it is empty, and the data set's metadata has no
             ``evaluator_type``, or an unknown one.
     """
-    if cfg.TEST.EVALUATOR in EVALUATORS:
-        return cfg.TEST.EVALUATOR
+    chosen = read_options(cfg, EvaluationOptions).evaluator
+    if chosen in EVALUATORS:
+        return chosen
     known = ", ".join(EVALUATORS)
-    if cfg.TEST.EVALUATOR:
+    if chosen:
         raise UserError(
-            f"TEST.EVALUATOR is {cfg.TEST.EVALUATOR!r}; expected one of {known}, or nothing for "
+            f"TEST.EVALUATOR is {chosen!r}; expected one of {known}, or nothing for "
             "the data set's own."
         )
     kind = MetadataCatalog.get(dataset_name).get("evaluator_type")

@@ -40,8 +40,8 @@ class CvpppSubmission:
     """Writes predictions one after another; use it in a ``with`` statement.
 
     Args:
-        folder: made where it is missing.
-        formats: any of ``FORMATS``.
+        folder: the submission's folder; it is made where it is missing.
+        formats: the formats to write, any of ``FORMATS``.
 
     Raises:
         UserError: a format is unknown, the folder cannot be made, or h5py is missing.

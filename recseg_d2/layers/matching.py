@@ -6,10 +6,9 @@ Source: Salvador et al. 2017, section 3.3; Ren & Zemel 2017, eq. 22 to 24.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-
-from recseg_d2.errors import UserError
 
 
 def soft_iou_matrix(
@@ -20,9 +19,9 @@ def soft_iou_matrix(
     ``IoU(p, y) = <p, y> / (|p| + |y| - <p, y> + eps)``, all intersections as one matrix product.
 
     Args:
-        probabilities: (B, T, H, W) in [0, 1].
-        masks: (B, N, H, W), 0 or 1.
-        eps: in pixels; keeps an empty pair at 0 instead of 0/0.
+        probabilities: (B, T, H, W) in [0, 1], the predicted mask of each of T steps.
+        masks: (B, N, H, W), 0 or 1, the masks of N true objects.
+        eps: added to the union, in pixels; it keeps an empty pair at 0 instead of 0/0.
 
     Returns:
         (B, T, N) in [0, 1], differentiable in the probabilities.
@@ -42,30 +41,25 @@ def assign(similarity: torch.Tensor, counts: torch.Tensor, in_order: bool = Fals
     objects compete for them.
 
     Args:
-        similarity: (B, T, N), higher is better.
+        similarity: (B, T, N) of each of T predictions to each of N objects, the higher the better.
         counts: (B,) int64, objects in each image; these come first along N.
         in_order: step t answers for object t instead, whatever their similarity.
 
     Returns:
         (B, T) int64 on the device of ``similarity``: index of the matched object, or -1.
 
-    Raises:
-        UserError: a similarity is not finite, as when training has diverged.
+    A similarity that is not a number, as when training has diverged, is the worst there is; the
+    loss made of it is none either, which whoever trains finds.
     """
     if in_order:
         step = torch.arange(similarity.shape[1], device=similarity.device)
         return torch.where(step < counts[:, None], step, -1)
     table = similarity.detach().float().cpu().numpy()  # the one transfer of a training step
+    table = np.nan_to_num(table, nan=float(np.finfo(table.dtype).min))
     result = torch.full(similarity.shape[:2], -1, dtype=torch.int64)
     for image, n in enumerate(counts.tolist()):
         block = table[image, : min(n, table.shape[1]), :n]
-        try:
-            steps, objects = linear_sum_assignment(block, maximize=True)
-        except ValueError as error:
-            raise UserError(
-                "Matching met a similarity that is not a number: the predictions have diverged. "
-                "Lower SOLVER.BASE_LR or turn on SOLVER.CLIP_GRADIENTS."
-            ) from error
+        steps, objects = linear_sum_assignment(block, maximize=True)
         result[image, torch.from_numpy(steps)] = torch.from_numpy(objects)
     return result.to(similarity.device)
 
@@ -74,8 +68,8 @@ def gather_objects(values: torch.Tensor, assignment: torch.Tensor) -> torch.Tens
     """Values of the matched objects, in the order of the steps.
 
     Args:
-        values: (B, N, ...).
-        assignment: (B, T) from ``assign``.
+        values: (B, N, ...), a value for each of N objects.
+        assignment: (B, T) int64 from ``assign``, the object of each of T predictions.
 
     Returns:
         (B, T, ...); where nothing is matched, the values of object 0, to be masked by the caller.

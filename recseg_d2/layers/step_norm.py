@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from recseg_d2.layers.recompute import is_recomputing
+
 EPS, MOMENTUM = 1e-3, 0.1  # the public code's; its moving average keeps 0.9
 GROUPS = 8  # of group norm
 
@@ -28,7 +30,7 @@ def norm_maker(kind: Norm, steps: int) -> MakeNorm:
         kind: "per_step": batch norm with statistics of each step; "shared": of all steps together,
             which the steps of one image rarely follow, so that evaluation differs from training;
             "group": group norm, which has no statistics and does not depend on the batch.
-        steps: most steps that are run.
+        steps: number of steps that are run at most.
     """
     if kind == "group":
         return StepGroupNorm
@@ -57,7 +59,7 @@ class StepBatchNorm2d(nn.BatchNorm2d):
     of the steps were run, as distributed training needs it.
 
     Args:
-        width: channels.
+        width: number of channels.
         steps: sets of parameters and statistics; with 1, all steps share them. Steps beyond the
             last set use that.
     """
@@ -75,17 +77,27 @@ class StepBatchNorm2d(nn.BatchNorm2d):
         own = min(step, self.steps - 1)
         assert self.running_mean is not None
         assert self.running_var is not None
-        return F.batch_norm(
-            x,
-            self.running_mean[own],
-            self.running_var[own],
-            self.weight[own],
-            self.bias[own],
-            training=self.training,
-            momentum=MOMENTUM,
-            eps=EPS,
-        )
+        statistics = self.running_mean[own], self.running_var[own]
+        weight, bias = self.weight[own], self.bias[own]
+        if not self.training:
+            return F.batch_norm(x, *statistics, weight, bias, eps=EPS)
+        if is_recomputing():  # they have moved already
+            statistics = statistics[0].clone(), statistics[1].clone()
+        return self.normalise(x, *statistics, weight, bias, MOMENTUM, EPS)
+
+    @staticmethod
+    def normalise(
+        x: torch.Tensor,
+        running_mean: torch.Tensor,
+        running_var: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        momentum: float,
+        eps: float,
+    ) -> torch.Tensor:
+        """Normalise by the batch's own statistics, which the running ones move towards."""
+        return F.batch_norm(x, running_mean, running_var, weight, bias, True, momentum, eps)
 
     def extra_repr(self) -> str:
-        """For ``print(model)``."""
+        """Number of channels and of steps, as ``print(model)`` shows them."""
         return f"{self.num_features}, steps={self.steps}"

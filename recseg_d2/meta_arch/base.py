@@ -139,8 +139,9 @@ class MetaArchitecture(nn.Module):
 
     def in_precision(self) -> AbstractContextManager[Any]:
         """Inside, convolutions and matrix products run in MODEL.PRECISION."""
-        shorter = self.precision == "bfloat16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=shorter)
+        shorter = self.precision != "float32"
+        kind = torch.float16 if self.precision == "float16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype=kind, enabled=shorter)
 
 
 def make_instances(
@@ -153,8 +154,8 @@ def make_instances(
 
     Args:
         masks: (K, H, W) bool, or ``LabelMapMasks``, at the size that the image's dict asks for.
-        scores: (K,) float in [0, 1].
-        classes: (K,) int64.
+        scores: (K,) float in [0, 1], the greater the more certain.
+        classes: (K,) int64, the class of each from 0.
         step: (K,) int64, the order of discovery; None where that is the order they come in.
     """
     if step is None:

@@ -29,8 +29,8 @@ class ConvLSTMSemInstSeg(SequentialModel):
     Args:
         backbone: gives a feature map for each octave, the finest at stride 2; those of its finest
             levels that the decoder has no ConvLSTM for are left out.
-        options: of the decoder and its loss.
-        shared: arguments of ``SequentialModel``.
+        options: MODEL.RSIS: the decoder, and the weights of the loss terms.
+        shared: arguments of ``SequentialModel``, passed on.
     """
 
     @configurable
@@ -43,6 +43,7 @@ class ConvLSTMSemInstSeg(SequentialModel):
         widths = [shape.channels or 0 for _, shape in used]
         with naming_keys():
             self.decoder = ConvLSTMDecoder(widths, options, self.num_classes)
+        self.decoder.recompute_steps = self.recompute_steps
         self.criterion = SequenceCriterion(options.loss_weights, self.order != "any")
         weights = options.loss_weights
         heads = {"box_head": weights.box, "class_head": weights.cls, "stop_head": weights.stop}

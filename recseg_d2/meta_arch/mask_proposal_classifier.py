@@ -21,6 +21,7 @@ from recseg_d2.errors import UserError, require
 from recseg_d2.layers.boxes import box_iou, masks_to_boxes
 from recseg_d2.layers.masks import mask_iou, resize_masks
 from recseg_d2.layers.region_features import region_features, region_masks
+from recseg_d2.losses.terms import masked_mean
 from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, mask_tensor, output_size
 from recseg_d2.models.mask_proposal_classifier.network import ProposalClassifier
 from recseg_d2.models.mask_proposal_classifier.options import ClassifierOptions
@@ -42,10 +43,11 @@ class MaskProposalClassifier(MetaArchitecture):
     ``{"instances": Instances}`` otherwise, masks at the size that each dict asks for.
 
     Args:
-        backbone: any; one of its feature maps is used.
-        options: of the classifier, what it is trained on, and how its scores become instances.
-        max_instances: most instances of an image.
-        shared: arguments of ``MetaArchitecture``.
+        backbone: any backbone, one of whose feature maps is used.
+        options: MODEL.PROPOSAL_CLASSIFIER: the classifier, what it is trained on, and how its
+            scores become instances.
+        max_instances: most instances that are predicted for an image.
+        shared: arguments of ``MetaArchitecture``, passed on.
 
     Raises:
         UserError: the backbone lacks the wanted feature map.
@@ -87,10 +89,9 @@ class MaskProposalClassifier(MetaArchitecture):
         generator = None if self.training else torch.Generator().manual_seed(VALIDATION_SEED)
         masks, labels = zip(*(self._samples(x, generator) for x in batched_inputs), strict=True)
         logits = self.class_logits(batched_inputs, list(masks))
-        wanted = torch.cat(labels)
+        entropy = F.cross_entropy(logits, torch.cat(labels), reduction="none")
         # a batch without any sample still has to reach every parameter
-        loss = F.cross_entropy(logits, wanted, reduction="sum") / max(1, len(wanted))
-        return {"loss_cls": loss}
+        return {"loss_cls": masked_mean(entropy, torch.ones_like(entropy))}
 
     @torch.no_grad()
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
@@ -109,7 +110,7 @@ class MaskProposalClassifier(MetaArchitecture):
         """Scores of proposals.
 
         Args:
-            batched_inputs: of B images, of which only "image" is used.
+            batched_inputs: dicts of B images, of which only "image" is used.
             masks: an image's proposals each, (R_i, H_i, W_i) bool, of any resolution.
 
         Returns:

@@ -45,9 +45,9 @@ class RecurrentAttentionSeg(SequentialModel):
     gives boxes as masks, "full" has everything. Parameters keep their names from stage to stage.
 
     Args:
-        options: of the networks, their stage, scheduled sampling and the loss. In the stage "box"
-            the canvas always gets the object whose box overlaps most.
-        shared: arguments of ``SequentialModel``.
+        options: MODEL.RIS: the networks, their stage, scheduled sampling and the loss. In the stage
+            "box" the canvas always gets the object whose box overlaps most.
+        shared: arguments of ``SequentialModel``, passed on.
 
     Raises:
         UserError: a semantic folder is wanted that is not named, or has not an id for every class.
@@ -89,6 +89,7 @@ class RecurrentAttentionSeg(SequentialModel):
             self.in_channels,
             map_width=0 if self.preprocessor is None else self.preprocessor.out_width,
         )
+        network.recompute_steps = self.recompute_steps
         scores = dict.fromkeys(("score_head", "box_score_head"), weights.score)
         freeze_heads_without_loss(network, {**scores, "class_head": weights.cls})
         return network
@@ -119,10 +120,10 @@ class RecurrentAttentionSeg(SequentialModel):
         """(B, 3, H, W) normalised images -> a sequence of at most ``steps`` steps.
 
         Args:
-            images: see above.
-            steps: T.
+            images: (B, channels, H, W) normalised images at the working resolution.
+            steps: T, number of steps to run.
             stop_threshold: stop once every image has had a step scored below it.
-            feeder: of ground truth, in training.
+            feeder: gives ground truth in place of what was predicted, in training; None gives none.
             with_trace: fill the sequence's trace, the pre-processor's maps included.
         """
         images = images.contiguous(memory_format=torch.channels_last)

@@ -30,7 +30,7 @@ class SequentialModel(MetaArchitecture):
 
     Args:
         sequential: the working resolution, the number of steps, and how a sequence becomes masks.
-        shared: arguments of ``MetaArchitecture``.
+        shared: arguments of ``MetaArchitecture``, passed on.
     """
 
     ordered = True
@@ -39,6 +39,7 @@ class SequentialModel(MetaArchitecture):
         super().__init__(**shared)
         self.image_size = sequential.image_size
         self.steps = sequential.steps
+        self.recompute_steps = sequential.recompute_steps
         self.max_objects = sequential.kept_objects
         self.order = sequential.order
         self.step_limit = self.steps  # objects to predict in training; a curriculum may lower it
@@ -57,9 +58,10 @@ class SequentialModel(MetaArchitecture):
         """Normalised images to a sequence.
 
         Args:
-            images: (B, channels, H, W).
-            steps: to run.
-            stop_threshold: where given, steps may end once each image had one scored below it.
+            images: (B, channels, H, W) normalised images at the working resolution.
+            steps: number of steps to run at most.
+            stop_threshold: where given, steps may end once every image had one scored below it, in
+                [0, 1].
         """
         raise TypeError(f"{type(self).__name__} has to define run_sequence.")
 
@@ -69,10 +71,11 @@ class SequentialModel(MetaArchitecture):
         """The sequence that losses are computed of.
 
         Args:
-            images: (B, channels, H, W).
+            images: (B, channels, H, W) normalised images at the working resolution.
             lengths: steps that each image needs, the longest first; what an image's later steps
                 hold is not looked at.
-            targets: of the same images, for models that are fed back what they should have found.
+            targets: the true objects of the same images, for models that are fed back what they
+                should have found.
         """
         return self.run_sequence(images, lengths[0])
 
@@ -162,8 +165,8 @@ def freeze_heads_without_loss(network: nn.Module, weights: dict[str, float]) -> 
     """Freeze heads that no loss trains: distributed training waits for every other gradient.
 
     Args:
-        network: has the heads, or lacks some of them.
-        weights: of each head's loss, by the head's name.
+        network: the module whose attributes the heads are; some of them may be missing.
+        weights: factor of each head's loss, by the head's name.
     """
     for name, weight in weights.items():
         head = getattr(network, name, None)

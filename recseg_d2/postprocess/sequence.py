@@ -49,7 +49,7 @@ class ImagePrediction:
     Attributes:
         masks: (K, H, W) bool.
         scores: (K,) float in [0, 1], objectness times the class's probability.
-        classes: (K,) int64.
+        classes: (K,) int64, the class of each from 0.
         step: (K,) int64, the step that found it, from 0.
     """
 
@@ -71,8 +71,8 @@ def postprocess(
     """Masks of one image of a batch, at the image's own resolution; none is without a pixel.
 
     Args:
-        sequence: of a batch.
-        image: index in the batch.
+        sequence: what a model predicted for a batch.
+        image: index of the image in the batch.
         size: H and W to return masks in.
         options: thresholds, and how masks share pixels.
     """
@@ -125,8 +125,8 @@ def full_size_masks(
     """Resize mask logits and threshold there.
 
     Args:
-        logits: (K, h, w).
-        size: H and W.
+        logits: (K, h, w), the masks at the working resolution.
+        size: H and W, height and width of the image in pixels.
         options: thresholds, and how masks share pixels.
         score_logits: (K,), needed where masks are weighted by objectness.
 

@@ -20,8 +20,8 @@ def config(name, *options):
 CASES = [
     ("build_vgg16_conv5_backbone", ["MODEL.VGG16.STRIDE", 8], 8),
     ("build_vgg16_conv5_backbone", ["MODEL.VGG16.STRIDE", 16], 16),
-    ("build_small_pyramid_backbone", [], 4),
-    ("build_small_pyramid_backbone", ["MODEL.SMALL_PYRAMID.STRIDE", 8], 8),
+    ("build_small_fpn_backbone", [], 4),
+    ("build_small_fpn_backbone", ["MODEL.SMALL_FPN.STRIDE", 8], 8),
     ("build_resnet_stride8_backbone", ["MODEL.RESNETS.OUT_FEATURES", ["res4"]], 8),
     ("build_resnet_stride8_backbone", ["MODEL.RESNETS.OUT_FEATURES", ["res5"]], 8),
 ]

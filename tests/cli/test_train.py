@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2 import cli
 from recseg_d2.cli import make_dataset, train
-from recseg_d2.cli.train_checks import check_resumable
-from recseg_d2.config import load_config
 from recseg_d2.data.io.label_maps import write_label_map
-from recseg_d2.errors import UserError
+from recseg_d2.engine.run_folder import owned
 
 TINY = [
     *("MODEL.SMALL_ENCODER.WIDTHS", "[4,6]", "MODEL.RSIS.HIDDEN_WIDTHS", "[6,4]"),
@@ -174,6 +173,51 @@ def test_resuming_what_is_finished_changes_nothing(data, tmp_path):
     assert (output / "model_final.pth").read_bytes() == before
 
 
+def test_a_folder_that_holds_a_run_is_only_used_when_asked(data, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert cli.run(train.main, arguments(data, output)) == 0
+    (output / "notes.txt").write_text("mine")
+    before = (output / "model_final.pth").read_bytes()
+    forget_folders()
+    assert cli.run(train.main, arguments(data, output, "SEED", "1")) == 2
+    assert "holds the results of a run: go on with it by --resume" in capsys.readouterr().err
+    assert (output / "model_final.pth").read_bytes() == before
+    forget_folders()
+    assert cli.run(train.main, ["--overwrite", *arguments(data, output, "SEED", "1")]) == 0
+    assert (output / "model_final.pth").read_bytes() != before
+    assert (output / "notes.txt").read_text() == "mine"
+
+
+def test_a_second_run_in_a_folder_is_refused_while_the_first_is_there(
+    data, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(train, "owned", lambda folder: owned(folder, patience=0))
+    with owned(tmp_path / "out"):
+        assert cli.run(train.main, arguments(data, tmp_path / "out")) == 2
+    assert "another process is training into it" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "config.yaml").exists()
+
+
+def test_evaluation_leaves_the_config_of_a_run_alone(data, tmp_path):
+    output = tmp_path / "out"
+    assert cli.run(train.main, arguments(data, output)) == 0
+    before = (output / "config.yaml").read_text()
+    forget_folders()
+    options = ["--eval-only", "--resume", *arguments(data, output, "SOLVER.BASE_LR", "0.5")]
+    assert cli.run(train.main, options) == 0
+    assert (output / "config.yaml").read_text() == before
+
+
+def test_the_environment_is_in_the_log_and_in_the_checkpoint(data, tmp_path):
+    output = tmp_path / "out"
+    assert cli.run(train.main, ["--deterministic", *arguments(data, output)]) == 0
+    torch.use_deterministic_algorithms(False)
+    state = torch.load(output / "model_final.pth", weights_only=True)
+    assert state["environment"]["torch"] == torch.__version__
+    assert state["environment"]["deterministic"] == "True"
+    assert f"torch {torch.__version__}" in (output / "log.txt").read_text()
+
+
 def test_another_model_is_not_resumed_or_evaluated_and_the_run_stays_as_it_was(
     data, tmp_path, capsys
 ):
@@ -185,7 +229,7 @@ def test_another_model_is_not_resumed_or_evaluated_and_the_run_stays_as_it_was(
     for argv, message in (
         (
             ["--resume", *arguments(data, output, *wider)],
-            f"MODEL.RSIS.HIDDEN_WIDTHS is [8, 4], but [6, 4] in {output / 'config.yaml'}",
+            f"MODEL.RSIS.HIDDEN_WIDTHS is [8, 4], but [6, 4] in {output / 'config.yaml'}.",
         ),
         (
             ["--eval-only", *arguments(data, tmp_path / "other", *wider, *weights)],
@@ -197,22 +241,3 @@ def test_another_model_is_not_resumed_or_evaluated_and_the_run_stays_as_it_was(
         assert cli.run(train.main, argv) == 2
         assert message in capsys.readouterr().err
     assert (output / "config.yaml").read_text() == before
-
-
-def test_whether_a_run_can_be_resumed_is_said_by_its_config_alone(tmp_path):
-    cfg = load_config("rsis_synthetic.yaml", ["OUTPUT_DIR", str(tmp_path)])
-    check_resumable(cfg, cfg)  # nothing there yet
-    (tmp_path / "last_checkpoint").write_text("model_final.pth")
-    with pytest.raises(UserError, match=r"config\.yaml cannot be read"):
-        check_resumable(cfg, cfg)
-    (tmp_path / "config.yaml").write_text(cfg.dump())
-    cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = 0.1  # no parameter depends on it
-    cfg.MODEL.PRECISION, cfg.MODEL.WEIGHTS, cfg.SOLVER.MAX_ITER = "bfloat16", "other.pth", 9
-    check_resumable(cfg, cfg)
-    phase = cfg.clone()
-    phase.MODEL.SEQUENTIAL.STEPS = 3
-    with pytest.raises(UserError, match=r"MODEL\.SEQUENTIAL\.STEPS is 3, but 9 in"):
-        check_resumable(phase, cfg)
-    cfg.SOLVER.PHASES = ({"NAME": "last", "MODEL": {"SEQUENTIAL": {"STEPS": 3}}},)
-    (tmp_path / "config.yaml").write_text(cfg.dump())  # as it is before the last phase
-    check_resumable(phase, cfg)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from recseg_d2.engine.launch import launch
+from recseg_d2.errors import UserError
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
@@ -15,6 +16,13 @@ def test_asking_for_gpus_that_are_not_there_trains_in_one_process(capsys):
     assert (
         "--num-gpus 4, but 0 found: training in one process on the CPU." in capsys.readouterr().out
     )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_several_machines_need_their_gpus():
+    args = argparse.Namespace(num_gpus=1, num_machines=2, machine_rank=0, dist_url="auto")
+    with pytest.raises(UserError, match="--num-machines 2 --num-gpus 1, but this machine has 0"):
+        launch(lambda a: a.num_gpus, args)
 
 
 @pytest.mark.slow

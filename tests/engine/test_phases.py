@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from recseg_d2.cli.train import run_phase
+from recseg_d2.engine.checkpoints import FINAL, record_finished
 from recseg_d2.engine.phases import phase_configs, run_phases, select_phase
 from recseg_d2.errors import UserError
 
@@ -62,7 +63,8 @@ def test_resuming_skips_finished_phases_and_goes_on_in_the_broken_one(phased):
         Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
         if cfg.OUTPUT_DIR == phased.OUTPUT_DIR:
             raise KeyboardInterrupt
-        (Path(cfg.OUTPUT_DIR) / "model_final.pth").touch()
+        (Path(cfg.OUTPUT_DIR) / FINAL).touch()
+        record_finished(cfg.OUTPUT_DIR, cfg.SOLVER.MAX_ITER, ended_early=False)
         return {}
 
     for resume in (False, True):

@@ -195,6 +195,18 @@ def test_a_finished_run_that_is_extended_leaves_no_iteration_out(tiny_cfg):
     assert trainer.start_iter == 4
 
 
+def test_a_resumed_run_has_the_rates_of_its_config(tiny_cfg):
+    tiny_cfg.SOLVER.LR_SCHEDULER_NAME = "WarmupCosineLR"
+    run(tiny_cfg)
+    tiny_cfg.merge_from_list(["SOLVER.BASE_LR", 0.02, "SOLVER.WEIGHT_DECAY", 0.5])
+    tiny_cfg.SOLVER.MAX_ITER = 8
+    trainer = Trainer(tiny_cfg)
+    trainer.resume_or_load(resume=True)
+    for group in trainer.optimizer.param_groups:
+        assert group["lr"] == pytest.approx(0.01)  # half way down from 0.02
+    assert {group["weight_decay"] for group in trainer.optimizer.param_groups} == {0.5, 0.0}
+
+
 def test_resuming_starts_from_the_latest_checkpoint_and_not_the_best(tiny_cfg, tiny_dataset):
     tiny_cfg.merge_from_list(["DATASETS.TEST", (tiny_dataset,), "TEST.EVAL_PERIOD", 1])
     run(tiny_cfg)

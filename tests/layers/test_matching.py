@@ -76,9 +76,10 @@ def test_in_order_step_t_answers_for_object_t():
     assert assign(similarity[:, :2], torch.tensor([3, 0]), True).tolist() == [[0, 1], [-1, -1]]
 
 
-def test_divergence_is_named():
-    with pytest.raises(ValueError, match="diverged"):
-        assign(torch.full((1, 2, 2), float("nan")), torch.tensor([2]))
+def test_what_is_not_a_number_is_matched_last():
+    nan, inf = float("nan"), float("inf")
+    similarity = torch.tensor([[[nan, 0.1], [0.2, nan]], [[-inf, nan], [nan, nan]]])
+    assert assign(similarity, torch.tensor([2, 2]))[0].tolist() == [1, 0]
 
 
 def test_gather_takes_the_matched_objects():

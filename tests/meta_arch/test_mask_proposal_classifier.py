@@ -199,7 +199,7 @@ def test_imagenet_weights_of_vgg_reach_backbone_and_classifier(names):
 
 
 def test_the_backbone_of_a_trained_instance_fcn_is_taken():
-    options = {"MODEL__BACKBONE__NAME": "build_small_pyramid_backbone"}
+    options = {"MODEL__BACKBONE__NAME": "build_small_fpn_backbone"}
     cfg = tiny_cfg(**options)
     cfg.MODEL.META_ARCHITECTURE = "InstanceFCNProposal"
     model = make(**options)

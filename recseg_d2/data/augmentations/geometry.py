@@ -99,7 +99,7 @@ class TransposeTransform(Transform):
         return coords[:, ::-1]
 
     def inverse(self) -> Transform:
-        """Itself."""
+        """The transposition is its own inverse."""
         return self
 
 
@@ -107,7 +107,7 @@ class RandomAffine(T.Augmentation):
     """The RSIS jitter: rotation, shear and zoom of each axis about the centre, then a shift."""
 
     def __init__(self, options: AffineOptions):
-        """Keep the ranges."""
+        """Draw from the ranges of the options."""
         super().__init__()
         self.options = options
 
@@ -130,7 +130,7 @@ class RandomTranspose(T.Augmentation):
     """Swaps rows and columns with probability one half."""
 
     def get_transform(self, image: np.ndarray) -> Transform:
-        """Draw a transform."""
+        """Draw whether an image of any size is transposed."""
         return TransposeTransform() if self._rand_range() < 0.5 else NoOpTransform()
 
 

@@ -19,6 +19,7 @@ from torch import nn
 from recseg_d2.errors import require
 from recseg_d2.layers.conv_lstm import CellInputs, ConvLSTMCell, State
 from recseg_d2.layers.coordinates import NUM_COORDINATES, append_coordinates, coordinate_maps
+from recseg_d2.layers.recompute import recomputed
 from recseg_d2.models.convlstm.options import ConvLSTMOptions
 from recseg_d2.structures import InstanceSequence
 
@@ -40,12 +41,18 @@ class ConvLSTMDecoder(nn.Module):
 
     Args:
         feature_widths: channels of the encoder's levels, deepest first; of as many as are used.
-        options: of the ConvLSTMs, their skips and heads; one hidden width D_i for each level.
-        num_classes: C; 1 has no class head.
+        options: MODEL.RSIS: the ConvLSTMs, their skips and heads; one hidden width D_i for each
+            level.
+        num_classes: C, number of classes; with 1 there is no class head.
 
     Raises:
         OptionError: not as many hidden widths as levels, or none.
+
+    Attributes:
+        recompute_steps: compute each step anew for its gradient, which saves memory.
     """
+
+    recompute_steps = False
 
     def __init__(
         self, feature_widths: Sequence[int], options: ConvLSTMOptions, num_classes: int
@@ -126,7 +133,7 @@ class ConvLSTMDecoder(nn.Module):
                 states = [(h[:live], c[:live]) for h, c in states]
                 inputs = [i.first(live) for i in inputs]
                 skips = [s[:live] for s in skips]
-            states = self._step(states, inputs, skips)
+            states = recomputed(self.recompute_steps, self._step, states, inputs, skips)
             masks.append(_fill(self._mask(states[-1][0]), batch))
             maxima = torch.cat([h.amax(dim=(2, 3)) for h, _ in states], dim=1)
             pooled.append(_fill(maxima, batch))

@@ -32,9 +32,9 @@ class ProposalClassifier(nn.Module):
     width of 4096.
 
     Args:
-        in_width: D.
-        num_classes: C; the background comes after them.
-        options: sizes.
+        in_width: D, channels of the features.
+        num_classes: C, number of classes; the background comes after them.
+        options: the sizes of the layers.
     """
 
     def __init__(self, in_width: int, num_classes: int, options: ClassifierOptions) -> None:
@@ -52,7 +52,7 @@ class ProposalClassifier(nn.Module):
         """Scores of proposals.
 
         Args:
-            features: (R, D, s, s) of their boxes.
+            features: (R, D, s, s), what was sampled in each proposal's box.
             masks: (R, s, s) in [0, 1], share of each cell that the proposal covers.
 
         Returns:

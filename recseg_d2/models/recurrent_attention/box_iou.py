@@ -68,7 +68,7 @@ class BoxIoU:
         Args:
             box_logits: (B, T, H, W), eq. 25 before the sigmoid.
             corners: (B, T, 4) of the same boxes, x1 y1 x2 y2 in pixels.
-            padded: from ``pad``.
+            padded: the padded boxes of the targets, from ``pad``.
 
         Returns:
             (B, T, N) in [0, 1], differentiable in what the measure looks at.
@@ -93,7 +93,7 @@ def wasserstein_matrix(
     Args:
         predicted: (B, T, 4) x1 y1 x2 y2.
         targets: (B, N, 4), in the same units.
-        reach: in these units, above 0.
+        reach: distance in these units, above 0, at which the similarity is 1 / e.
 
     Returns:
         (B, T, N) in (0, 1], 1 for equal boxes.

@@ -41,11 +41,11 @@ class Feeder:
     """Feeds one batch: chooses objects, draws lots for each image and step, disturbs.
 
     Args:
-        options: see there.
+        options: when ground truth is fed back, MODEL.RIS.SAMPLING.
         box_iou: how boxes are compared.
-        targets: of the batch.
-        iteration: of training, from 0.
-        steps: T.
+        targets: the true objects of the batch.
+        iteration: iteration of training, from 0.
+        steps: T, number of steps that are run.
         in_order: step t is fed object t, instead of the one that overlaps most.
     """
 
@@ -85,10 +85,10 @@ class Feeder:
         """The window to segment: the predicted one, or a disturbed object's box in its place.
 
         Args:
-            decoder: of the model.
-            window: predicted.
+            decoder: the model's decoder of windows.
+            window: the window that was predicted.
             box_logits: (B, H, W), its Gaussian box.
-            step: from 0.
+            step: number of the step, from 0.
         """
         assert self._box_lots is not None
         chosen, exists = self._choose(self._box_overlap(window, box_logits), step)
@@ -101,10 +101,10 @@ class Feeder:
         """What the canvas gets: the prediction, or a disturbed object in its place.
 
         Args:
-            window: predicted.
+            window: the window that was predicted.
             box_logits: (B, H, W), its Gaussian box; None without box network.
             mask: (B, H, W), predicted probabilities.
-            step: from 0.
+            step: number of the step, from 0.
         """
         assert self._mask_lots is not None
         if self.options.overlap == "box" and box_logits is not None:

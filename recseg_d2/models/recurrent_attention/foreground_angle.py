@@ -70,7 +70,7 @@ class ForegroundAngle(nn.Module):
 
     Args:
         options: the blocks, and what is predicted; without angles their channels do not exist.
-        num_classes: C, predicted where the options say so.
+        num_classes: C, number of classes; they are predicted where the options say so.
         in_width: channels of the image.
     """
 
@@ -129,7 +129,7 @@ class UpBlock(nn.Module):
     """Two transposed convolutions: stride 2, then stride 1 over its result and a skip.
 
     Args:
-        in_width: channels from below.
+        in_width: channels of the coarser features.
         width: channels of the result.
         skip: channels of the skip that the second one sees; 0 is none.
     """

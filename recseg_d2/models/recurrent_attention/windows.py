@@ -26,9 +26,9 @@ class Window:
         centre: (B, 2) y, x in pixels.
         size: (B, 2) height, width in pixels, as eq. 9 and 10 give it.
         log_variance: (B, 2) of the filters, natural logarithm of square pixels.
-        patch_gain: (B,) factor of what is read.
-        mask_gain: (B,) gamma of eq. 19.
-        box_gain: (B,) gamma of eq. 25.
+        patch_gain: (B,) factor of the patch that is read from the image.
+        mask_gain: (B,) gamma of eq. 19, gain of the mask that is written.
+        box_gain: (B,) gamma of eq. 25, gain of the Gaussian box.
     """
 
     centre: torch.Tensor
@@ -43,9 +43,9 @@ class WindowDecoder(nn.Module):
     """Turns the linear layer's outputs into windows (eq. 6 to 10).
 
     Args:
-        image_size: H and W.
-        patch_size: P and Q.
-        options: see there.
+        image_size: H and W, height and width of the image in pixels.
+        patch_size: P and Q, rows and columns of the patch.
+        options: how outputs of the box network become windows, MODEL.RIS.WINDOW.
     """
 
     image_shape: torch.Tensor
@@ -97,7 +97,7 @@ class WindowDecoder(nn.Module):
 
         Args:
             log_gains: (num_gains,).
-            batch: B.
+            batch: B, number of images.
         """
         shape = self.image_shape.to(log_gains.dtype).expand(batch, 2)
         given = torch.log(shape / self.patch_shape.to(shape.dtype))
@@ -110,9 +110,9 @@ class WindowDecoder(nn.Module):
         """Put other boxes into a window; what was predicted beside the box stays.
 
         Args:
-            window: as predicted.
-            centre: (B, 2).
-            size: (B, 2).
+            window: the window that was predicted.
+            centre: (B, 2), y and x of the new centre in pixels.
+            size: (B, 2), the new height and width in pixels.
             where: (B,) bool, the images in which the box is replaced.
         """
         centre = torch.where(where[:, None], centre, window.centre)

@@ -69,6 +69,9 @@ class EventStorage:
     def histories(self) -> dict[str, HistoryBuffer]:
         return self._history
 
+    def smoothing_hints(self) -> dict[str, bool]:
+        return self._smoothing_hints
+
     def latest(self) -> dict[str, tuple[float, int]]:
         """Name to (last value, its iteration)."""
         return self._latest

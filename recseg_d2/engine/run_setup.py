@@ -1,0 +1,66 @@
+"""What every process of a run does first: logs, seeds, and a record of what it runs on."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import platform
+import sys
+
+import detectron2
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.utils import comm
+from detectron2.utils.env import seed_all_rng
+from detectron2.utils.logger import setup_logger
+
+logger = logging.getLogger(__name__)
+
+
+def set_up(cfg: CfgNode, args: argparse.Namespace) -> None:
+    """Log to OUTPUT_DIR what runs where and with which config, and seed everything.
+
+    Args:
+        cfg: complete.
+        args: the command line; ``deterministic`` asks for the same numbers at any price.
+    """
+    for name in ("fvcore", "detectron2", "recseg_d2"):
+        setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name=name)
+    logger.info("Process %d of %d", comm.get_rank(), comm.get_world_size())
+    logger.info("Environment: %s", ", ".join(f"{k} {v}" for k, v in environment().items()))
+    logger.info("Command line: %s", args)
+    logger.info("Config:\n%s", cfg.dump())
+    seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + comm.get_rank())
+    torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
+    if args.deterministic:
+        be_deterministic()
+
+
+def be_deterministic() -> None:
+    """Have PyTorch use deterministic algorithms; it warns of operations that have none.
+
+    On CPUs a run with a seed is repeatable without this, with the same number of threads.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as cuBLAS wants it
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def environment() -> dict[str, str]:
+    """Versions and hardware that numbers may depend on, by name."""
+    found = {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "recseg_d2": sys.modules["recseg_d2"].__version__,  # which imports this module
+        "detectron2": str(detectron2.__version__),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "threads": str(torch.get_num_threads()),
+        "deterministic": str(torch.are_deterministic_algorithms_enabled()),
+    }
+    if torch.cuda.is_available():
+        found["cuda"] = str(torch.version.cuda)
+        found["gpu"] = torch.cuda.get_device_name()
+    return found

@@ -1,0 +1,31 @@
+"""A run that is killed at any of its writes goes on to the same bits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+APPENDED = ("log.txt", "metrics.json", "events.out.tfevents", ".lock")  # not written as a whole
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_write_is_resumed_to_the_same_bits(tmp_path, tool_env):
+    script = Path(__file__).parent / "kill_at_every_write.py"
+    result = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)],
+        env=tool_env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-3000:]
+    found = json.loads(result.stdout.splitlines()[-1])
+    assert len(found["writes"]) >= 15
+    for name, weights in zip(found["writes"], found["resumed"], strict=True):
+        assert weights == found["whole"], name
+    files = [path for path in (tmp_path / "whole").rglob("*") if path.is_file()]
+    whole = {
+        str(p.relative_to(tmp_path / "whole")) for p in files if not p.name.startswith(APPENDED)
+    }
+    assert whole == set(found["writes"])  # nothing is written in another way
