@@ -12,13 +12,13 @@ from typing import Any, get_args
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY
-from detectron2.structures import Instances
+from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import get_event_storage, has_event_storage
 
 from recseg_d2.config import naming_keys, read_options
 from recseg_d2.data.io.semantic_maps import SemanticFolder
 from recseg_d2.errors import UserError, require
-from recseg_d2.meta_arch.base import make_instances
+from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.meta_arch.sequential import SequentialModel, freeze_heads_without_loss
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.criterion import AttentionCriterion
@@ -211,7 +211,10 @@ class RecurrentAttentionSeg(SequentialModel):
         masks = found.pred_masks & (foreground > self.options.foreground_thresh)
         left = masks.flatten(1).any(dim=1)
         kept = found[left]
-        return make_instances(masks[left], kept.scores, kept.pred_classes, kept.step)
+        kept.pred_masks = masks[left]
+        if self.test_options.boxes == "mask":
+            kept.pred_boxes = Boxes(masks_to_boxes(masks[left]))
+        return kept
 
     def _semantic(
         self,
