@@ -91,6 +91,11 @@ def add_recseg_config(cfg: CfgNode) -> None:
         add_options(parent[name], kind())
 
 
+def has_recseg_keys(cfg: CfgNode) -> bool:
+    """Whether a config has had the package's keys added."""
+    return "OPTIMIZER" in cfg.SOLVER
+
+
 def read_options(cfg: CfgNode, kind: type[T]) -> T:
     """The options of one of the classes of ``NODES`` as a config has them.
 
