@@ -12,12 +12,13 @@ from setuptools import find_namespace_packages, setup
 HERE = Path(__file__).parent
 
 REQUIRED = [
-    "torch>=2.4",  # the models
+    "torch>=2.6",  # the models; before, weights_only=True could run code
     "numpy",
     "scipy",  # the Hungarian algorithm
     "pillow>=10.1",  # images and label maps, captions
     "fvcore",  # what Detectron2 stands on: configs, registries, checkpoints, schedules
     "iopath",  # file access by URI
+    "tifffile",  # TIFF of any depth and number of channels and pages
     "pycocotools",  # run-length masks, COCO's AP
     "tabulate",  # tables in logs
     "termcolor",  # colour in logs

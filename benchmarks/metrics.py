@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from benchmarks.models import interleaved_seconds
-from recseg_d2.data.sources.instance_ids import CLASSES, LABEL_IDS, read_instance_ids
+from recseg_d2.data.sources.instance_ids import LABEL_IDS, STREET_CLASSES, read_instance_ids
 from recseg_d2.evaluation.cityscapes import match_files
 from recseg_d2.evaluation.cityscapes_results import write_submission
 from recseg_d2.files import make_folder
@@ -91,7 +91,7 @@ def our_scores(files: list[SceneFiles]) -> dict[str, float]:
         match_files(read_scene(read_instance_ids(f.truth), LABEL_IDS), f.submission, LABEL_IDS)
         for f in files
     ]
-    scores = summarize(images, dict(zip(CLASSES, LABEL_IDS, strict=True)))
+    scores = summarize(images, dict(zip(STREET_CLASSES, LABEL_IDS, strict=True)))
     return {name: numbers["AP"] for name, numbers in scores.items()}
 
 

@@ -41,10 +41,10 @@ class Subject:
 
     Attributes:
         cfg: a frozen config; its SOLVER.PHASES are not looked at.
-        mode: one of ``MODES``.
-        batch_size: images a step.
+        mode: what is timed, one of ``MODES``.
+        batch_size: number of images in a step.
         literal: whether the model is made paper-literal; its architecture is in ``LITERAL``.
-        threads: of the CPU.
+        threads: number of CPU threads that PyTorch may use.
     """
 
     cfg: CfgNode

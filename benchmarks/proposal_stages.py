@@ -39,15 +39,15 @@ class StageInputs:
     """An image on its way through the stages.
 
     Attributes:
-        model: in evaluation mode.
-        options: of inference, with the scales that are measured.
-        size: H and W.
+        model: an InstanceFCNProposal in evaluation mode.
+        options: options of inference, with the scales that are measured.
+        size: H and W, the height and width in pixels that proposals are given for.
         images: (1, 3, h, w) padded, of each scale.
-        features: of the backbone, of each scale.
-        levels: of the pyramid.
-        ranked: windows that are assembled.
-        proposals: of these windows, before suppression.
-        kept: those of them that are pasted.
+        features: the backbone's feature map at each scale, (1, D, h, w).
+        levels: the score maps at each scale of the image.
+        ranked: the windows whose masks are assembled, best first.
+        proposals: the proposals of these windows, before suppression.
+        kept: the proposals that suppression keeps, which are pasted into the image.
     """
 
     model: InstanceFCNProposal

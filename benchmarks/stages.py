@@ -38,7 +38,7 @@ class StageSettings:
 
     Attributes:
         size: height and width of the image in pixels.
-        repeats: timed runs; the median counts.
+        repeats: number of timed runs, of which the median is reported.
         literal_windows: windows that the literal reference pastes, see ``LITERAL_STAGES``; 0
             leaves it out.
     """

@@ -35,9 +35,9 @@ class OptionError(ValueError):
     """A value of a dataclass of options that cannot work; who read it from a config adds the key.
 
     Args:
-        options: the object that has the value.
-        name: the field's name.
-        expected: what would do, as "1 or more".
+        options: the dataclass of options that has the value.
+        name: name of the field.
+        expected: which values would do, as "1 or more".
     """
 
     def __init__(self, options: Any, name: str, expected: str) -> None:

@@ -104,7 +104,7 @@ def read_json(path: str | Path, expected: str) -> Any:
     """The content of a JSON file.
 
     Args:
-        path: of the file.
+        path: the JSON file.
         expected: what it should be and how to get it, for the message.
 
     Raises:

@@ -13,6 +13,7 @@ Shape letters: N, P masks, H W their pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ _MASKS_AT_A_TIME = 64  # pycocotools wants another memory order, hence a copy of
 # A compressed count is written in digits of 5 bits, the lowest first, each a character from "0" on.
 _FIRST, _BITS, _MORE, _SIGN = ord("0"), 5, 0x20, 0x10
 _MOST_DIGITS = 7  # of a count: 35 bits
+_MOST_PIXELS = 2**32 - 1  # of a mask: pycocotools counts in 32 bits
 
 
 def encode(mask: np.ndarray) -> RLE:
@@ -73,14 +75,19 @@ def encode_polygons(polygons: Sequence[Sequence[float]], shape: tuple[int, int])
     return _as_text(coco_mask.merge(coco_mask.frPyObjects(list(polygons), *shape)))
 
 
+def union(rles: Sequence[RLE]) -> RLE:
+    """The RLE of what any of some masks of one size covers, ready for JSON."""
+    return _as_text(coco_mask.merge(list(rles)))
+
+
 def decode(rle: RLE, source: str = "RLE") -> np.ndarray:
     """The (H, W) uint8 mask, 0 or 1.
 
     Raises:
         UserError: as ``run_lengths``.
     """
-    height, width = rle["size"]
     runs = run_lengths(rle, source)
+    height, width = rle["size"]
     inside = np.arange(len(runs), dtype=np.uint8) & 1
     # pycocotools' decoder warns under NumPy 2, once a mask, and trusts the counts.
     return np.repeat(inside, runs).reshape(width, height).T
@@ -90,30 +97,55 @@ def checked(rle: RLE, source: str) -> RLE:
     """The same mask compressed and ready for JSON, once its counts are known to be whole.
 
     Args:
-        rle: in any form, of unknown origin.
-        source: what to name in the error message.
+        rle: a run-length encoded mask in any of COCO's forms, of unknown origin.
+        source: where the mask is from, for the error message.
 
     Raises:
         UserError: as ``run_lengths``.
     """
     runs = run_lengths(rle, source)
-    return _compress(runs, rle["size"]) if isinstance(rle["counts"], list) else _as_text(rle)
+    if isinstance(rle["counts"], (str, bytes)):
+        return _as_text(rle)
+    return _compress(runs, rle["size"])
 
 
 def run_lengths(rle: RLE, source: str = "RLE") -> np.ndarray:
     """The (R,) int64 lengths of background, object, background, ... down the columns.
 
     Raises:
-        UserError: the counts cannot be read, or are not those of H x W pixels.
+        UserError: a part is missing or of another type, the counts cannot be read, or they are not
+            those of H x W pixels.
     """
-    counts, (height, width) = rle["counts"], rle["size"]
-    runs = np.array(counts, dtype=np.int64) if isinstance(counts, list) else _expand(counts, source)
-    if runs.sum() != height * width or runs.min(initial=0) < 0:
+    height, width = size_of(rle, source)
+    counts = rle.get("counts")
+    if isinstance(counts, (str, bytes)):
+        runs = _expand(counts, source)
+    else:
+        runs = _whole_numbers(counts, source)
+    total = int(runs.sum()) if runs.max(initial=0) <= height * width else int(runs.max())
+    if total != height * width or runs.min(initial=0) < 0:
         raise UserError(
-            f"{source}: found an RLE of {runs.sum()} pixels in all, expected the {height * width} "
-            f"of {width}x{height}; its counts are damaged."
+            f"{source}: found an RLE of {total} pixels in all, expected the {height * width} "
+            f"of {width}x{height}; its counts are damaged, or no alternating lengths of background "
+            "and object (pairs of start and length are none)."
         )
     return runs
+
+
+def size_of(rle: RLE, source: str = "RLE") -> tuple[int, int]:
+    """Height and width of a mask.
+
+    Raises:
+        UserError: the size is missing, or no two whole numbers that pycocotools can count up to.
+    """
+    size = rle.get("size")
+    sides = list(size) if isinstance(size, (list, tuple)) else []
+    if len(sides) != 2 or not all(_is_side(side) for side in sides):
+        raise UserError(f"{source}: found an RLE of size {size!r}, expected [height, width].")
+    height, width = (int(side) for side in sides)
+    if height * width > _MOST_PIXELS:
+        raise UserError(f"{source}: found an RLE of {width}x{height} pixels, which is too large.")
+    return height, width
 
 
 def areas(rles: Sequence[RLE]) -> np.ndarray:
@@ -133,8 +165,8 @@ def overlaps(
     """Intersection over union of every pair of masks of one size.
 
     Args:
-        found: P masks.
-        true: N masks.
+        found: compressed RLEs of P masks.
+        true: compressed RLEs of N masks.
         crowds: (N,) which of ``true`` are regions of several objects, where the intersection counts
             as a share of the found mask alone; None means none is.
 
@@ -159,12 +191,36 @@ def _compress(runs: np.ndarray, size: Sequence[int]) -> RLE:
     return _as_text(coco_mask.frPyObjects(rle, height, width))
 
 
+def _is_side(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
+
+
+def _whole_numbers(counts: Any, source: str) -> np.ndarray:
+    """Uncompressed counts as (R,) int64."""
+    try:
+        found = np.asarray(counts)
+    except ValueError:  # lists of different lengths in it
+        found = np.asarray(None)
+    whole = found.dtype.kind in "iu" or (found.dtype.kind == "f" and (found == found.round()).all())
+    if found.ndim != 1 or not whole or not (np.abs(found) <= _MOST_PIXELS).all():
+        raise UserError(
+            f"{source}: found an RLE whose counts are no whole numbers, expected a list of the "
+            "lengths of background, object, background, ..., or pycocotools' text."
+        )
+    return found.astype(np.int64)
+
+
 def _expand(counts: str | bytes, source: str) -> np.ndarray:
     """The run lengths that compressed counts stand for, be they right or wrong.
 
     From the fourth on a count is written as its difference to the one before the last.
     """
-    text = counts.encode() if isinstance(counts, str) else counts
+    if isinstance(counts, str) and counts[:2] in ("b'", 'b"'):
+        raise UserError(
+            f"{source}: found an RLE whose counts are Python's text for bytes ({counts[:8]}...); "
+            "write counts.decode() into the file."
+        )
+    text = counts.encode(errors="surrogatepass") if isinstance(counts, str) else counts
     digits = np.frombuffer(text, np.uint8) - np.uint8(_FIRST)  # other characters wrap around
     last = np.flatnonzero(digits < _MORE)
     first = np.r_[0, last + 1]

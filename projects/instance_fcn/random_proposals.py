@@ -32,6 +32,7 @@ from recseg_d2.cli.own_data import (
     add_own_data_options,
     register_given,
 )
+from recseg_d2.data.catalog import check_registered
 from recseg_d2.data.coco_results import PROPOSAL_CATEGORY, image_of, results_of, save_results
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_place
@@ -43,7 +44,7 @@ class BoxRange:
 
     Attributes:
         smallest: geometric mean of a box's sides, at least, as a share of the image's shorter side.
-        largest: the same, at most.
+        largest: geometric mean of a box's sides, at most, as a share of the image's shorter side.
         aspect: width over height is in [1 / aspect, aspect], log-uniform.
     """
 
@@ -95,11 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.val_data:
         register_given(FOLDER_VAL, args.val_data, args)
     name = FOLDER_VAL if args.val_data else args.dataset
-    if name not in DatasetCatalog.list():
-        raise UserError(
-            f"--dataset: found {name!r}, expected a registered data set: "
-            f"{', '.join(sorted(DatasetCatalog.list()))}."
-        )
+    check_registered(name, "--dataset")
     path = make_place(args.output / f"proposals_{name}.json")
     results, images = [], []
     for record in tqdm(DatasetCatalog.get(name), desc="random boxes", disable=None):
@@ -121,10 +118,10 @@ def random_boxes(
     """Boxes that lie in an image, uniform in place.
 
     Args:
-        rng: to draw with.
-        shape: the image's height and width in pixels.
-        number: of boxes.
-        given: their sizes and proportions.
+        rng: the generator that boxes are drawn with.
+        shape: height and width of the image in pixels.
+        number: how many boxes to draw.
+        given: the range of sides and aspect ratios.
 
     Returns:
         (number, 4) int64 x1 y1 x2 y2, the last pixel's far edge included; each at least a pixel

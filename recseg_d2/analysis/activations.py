@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from torch import nn
@@ -28,7 +27,8 @@ from recseg_d2.analysis.predictions import AnalysisInput, RunPredictions
 from recseg_d2.analysis.result import AnalysisResult, Table, by_run
 from recseg_d2.analysis.run_folder import MissingResultsError
 from recseg_d2.engine.predictor import Predictor
-from recseg_d2.engine.weights import check_weights_file, readable
+from recseg_d2.engine.weight_files import SafeCheckpointer
+from recseg_d2.engine.weights import check_weights_file
 from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.metrics.ordering import TauSums
 from recseg_d2.visualization.plots import grouped_bars
@@ -99,9 +99,9 @@ def activation_sums(
     """Kendall's tau over the images of a run, for each of several models.
 
     Args:
-        predictions: give the objects and their order.
-        predictor: reads the images.
-        models: each with an encoder; all see the images as the predictor's does.
+        predictions: of a run; they give the objects of each image and their order.
+        predictor: makes a model's input of an image.
+        models: models with an encoder, by name; all see an image as the predictor prepares it.
     """
     sums = {when: TauSums() for when in models}
     images = list(zip(predictions.found, predictions.records, strict=True))
@@ -131,8 +131,7 @@ def initial_model(cfg: CfgNode) -> nn.Module:
     model = build_model(cfg)
     if cfg.MODEL.WEIGHTS:
         check_weights_file(cfg.MODEL.WEIGHTS)
-        with readable(cfg.MODEL.WEIGHTS):
-            DetectionCheckpointer(model).load(cfg.MODEL.WEIGHTS)
+        SafeCheckpointer(model).load(cfg.MODEL.WEIGHTS)
     return model.eval()
 
 

@@ -27,8 +27,8 @@ def run_analyses(
     """Run analyses one after another.
 
     Args:
-        names: of ``ANALYSES``.
-        data: what they all take.
+        names: names of analyses, keys of ``ANALYSES``.
+        data: the runs and the options that every analysis takes.
 
     Yields:
         a name and its result, or what the runs lack for it.

@@ -55,8 +55,8 @@ def read_curves(lines: Sequence[dict[str, Any]], keys: Sequence[str] = ()) -> di
     number are left out.
 
     Args:
-        lines: of metrics.json.
-        keys: to take; empty is every loss and every score of evaluations.
+        lines: the lines of a run's metrics.json.
+        keys: the keys to read; without any, every loss and every score of evaluations.
     """
     curves: dict[str, dict[int, float]] = {}
     for line in lines:
@@ -77,9 +77,9 @@ def draw_curves(curves: dict[str, dict[str, Curve]], names: Sequence[str], figur
     """A plot for each key, a line in it for each run; validation losses dashed beside training's.
 
     Args:
-        curves: by run and key.
-        names: all keys.
-        figure: drawn into.
+        curves: the values of each key, by run and then by key.
+        names: the keys to draw, a panel for each.
+        figure: an empty figure, which is drawn into.
     """
     beside = {name: training_loss(name, names) for name in names}
     plots = [name for name in names if beside[name] is None]

@@ -25,12 +25,12 @@ class FoundObjects:
     """The predictions of an image, in the order of discovery.
 
     Attributes:
-        size: height and width of the image, pixels.
-        masks: K compressed RLEs, as in the file.
-        classes: (K,) int64.
-        scores: (K,) float.
+        size: height and width of the image in pixels.
+        masks: compressed RLE of each of the K objects, as in the file.
+        classes: (K,) int64, the class of each object from 0.
+        scores: (K,) float, the greater the more certain.
         steps: (K,) int64 from 0; ``NO_STEP`` of models without an order, which then is the file's.
-        areas: (K,) int64, pixels, above 0.
+        areas: (K,) int64, area of each mask in pixels, above 0.
         centers: (K, 2) float, y and x of the centres of mass; a pixel's centre is at +0.5.
     """
 
@@ -53,11 +53,11 @@ class ImageEvidence:
     """Predictions and truth of an image.
 
     Attributes:
-        found: the predictions.
-        iou: (K, N) in [0, 1].
+        found: the predictions of the image.
+        iou: (K, N) in [0, 1], IoU of each predicted mask with each true one.
         ignored: (K,) share of each prediction's area within ignored regions.
-        true_classes: (N,) int64.
-        true_areas: (N,) int64, pixels.
+        true_classes: (N,) int64, the class of each true object from 0.
+        true_areas: (N,) int64, area of each true mask in pixels.
     """
 
     found: FoundObjects
@@ -73,9 +73,9 @@ def found_objects(
     """The predictions of an image that have a pixel.
 
     Args:
-        image: with "height" and "width".
-        entries: of COCO's results.
-        class_of: the number of an entry's class.
+        image: a dict of the results' list of images, with "height" and "width" in pixels.
+        entries: the image's entries in COCO's list of results.
+        class_of: function that gives the class of an entry, counted from 0.
     """
     kept = sorted(entries, key=lambda entry: entry.get("step", NO_STEP))
     areas = rle.areas([entry["segmentation"] for entry in kept])
@@ -100,8 +100,8 @@ def image_evidence(
     Crowd regions are no objects: predictions in them are told by ``ignored``.
 
     Args:
-        found: the predictions.
-        record: the image's standard dict.
+        found: the predictions of the image.
+        record: Detectron2's standard dict of the image.
         class_agnostic: take all true objects to be of class 0.
 
     Raises:

@@ -69,10 +69,10 @@ class RunPredictions:
     """The predictions of a run on a data set; what is costly is computed once, when asked for.
 
     Attributes:
-        label: in tables and figures.
-        run: that they are of.
-        results: as saved.
-        options: of the analysis.
+        label: what the predictions are called in tables and figures.
+        run: the folder that they were found in.
+        results: the content of the file of predictions.
+        options: what the user chose.
     """
 
     label: str
@@ -151,7 +151,7 @@ class RunPredictions:
         """Refuse what has no order of discovery.
 
         Args:
-            least_objects: predicted in an image or more.
+            least_objects: number of predicted objects that at least one image has to have.
 
         Raises:
             MissingResultsError: the model finds all objects at once, or there is no such image.
@@ -204,8 +204,8 @@ class AnalysisInput:
     """What analyses take.
 
     Attributes:
-        runs: to analyse, side by side.
-        options: of the user.
+        runs: the runs to analyse; tables and figures have them side by side.
+        options: what the user chose.
     """
 
     runs: Sequence[RunFolder]

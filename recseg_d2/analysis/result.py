@@ -20,8 +20,8 @@ class AnalysisResult:
     """Results of an analysis.
 
     Attributes:
-        tables: by the name of their files; the rows of a table share their keys.
-        plots: by the name of their files; each draws into an empty figure.
+        tables: rows by the name of the table's files; the rows of a table share their keys.
+        plots: functions that draw into an empty figure, by the name of the figure's file.
         notes: sentences about what the results do not show.
     """
 

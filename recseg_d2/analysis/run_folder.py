@@ -36,8 +36,8 @@ class RunFolder:
     """The output folder of a training, of an evaluation, or of ``recseg predict``.
 
     Attributes:
-        path: of the folder; or of a single file of COCO's results.
-        name: of the run in tables and figures.
+        path: the folder of the run, or a single file of COCO's results.
+        name: what the run is called in tables and figures.
     """
 
     path: Path

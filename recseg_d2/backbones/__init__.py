@@ -7,7 +7,7 @@ from recseg_d2.backbones.plain import (
     build_vgg16_backbone,
 )
 from recseg_d2.backbones.resnet import build_resnet_stride2_backbone, build_resnet_stride8_backbone
-from recseg_d2.backbones.single import build_small_pyramid_backbone, build_vgg16_conv5_backbone
+from recseg_d2.backbones.single import build_small_fpn_backbone, build_vgg16_conv5_backbone
 
 __all__ = [
     "build_efficientnet_lite0_backbone",
@@ -15,7 +15,7 @@ __all__ = [
     "build_resnet_stride2_backbone",
     "build_resnet_stride8_backbone",
     "build_small_encoder_backbone",
-    "build_small_pyramid_backbone",
+    "build_small_fpn_backbone",
     "build_vgg16_backbone",
     "build_vgg16_conv5_backbone",
 ]

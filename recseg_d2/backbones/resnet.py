@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import torch
@@ -48,22 +49,22 @@ class Stride8ResNet(ResNet):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        hole = 1
+        dilation = 1
         for name, stage in zip(self.stage_names[2:], self.stages[2:], strict=True):
             for block in stage.children():
-                hole = _dilate(block, hole)
+                dilation = _dilate(block, dilation)
             self._out_feature_strides[name] = STRIDE
 
 
-def _dilate(block: nn.Module, hole: int) -> int:
+def _dilate(block: nn.Module, dilation: int) -> int:
     """Take a block's stride away; what comes after the convolution that had it is dilated more.
 
     Args:
-        block: of a ResNet.
-        hole: cells from one that its input's convolutions read to the next.
+        block: a residual block of torchvision's or Detectron2's ResNets.
+        dilation: dilation of 3x3 convolutions of the block's input in cells; 1 reads neighbours.
 
     Returns:
-        The same for its output.
+        The dilation for what comes after the block.
     """
     if block.shortcut is not None:
         cast(nn.Conv2d, block.shortcut).stride = (1, 1)
@@ -71,9 +72,9 @@ def _dilate(block: nn.Module, hole: int) -> int:
         conv = cast(nn.Conv2d, conv)
         factor, conv.stride = conv.stride[0], (1, 1)
         if conv.kernel_size == (3, 3):
-            conv.dilation = conv.padding = (hole, hole)
-        hole *= factor
-    return hole
+            conv.dilation = conv.padding = (dilation, dilation)
+        dilation *= factor
+    return dilation
 
 
 @BACKBONE_REGISTRY.register()
@@ -91,6 +92,18 @@ def build_resnet_stride8_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backb
     stem, stages = _parts(cfg, input_shape)
     model = Stride8ResNet(stem, stages, out_features=list(cfg.MODEL.RESNETS.OUT_FEATURES))
     return model.freeze(cfg.MODEL.BACKBONE.FREEZE_AT)
+
+
+def detectron2_name(name: str) -> str:
+    """A parameter's name in torchvision's ResNets ("layer1.0.bn2.bias") as Detectron2's.
+
+    Other names stay as they are.
+    """
+    if re.match(r"(conv1|bn1)\.", name):
+        name = f"stem.{name}"
+    name = re.sub(r"^layer([1-4])\.", lambda match: f"res{int(match[1]) + 1}.", name)
+    name = re.sub(r"\bbn([1-3])\.", r"conv\1.norm.", name)
+    return name.replace("downsample.0.", "shortcut.").replace("downsample.1.", "shortcut.norm.")
 
 
 def _parts(cfg: CfgNode, input_shape: ShapeSpec) -> tuple[BasicStem, Any]:

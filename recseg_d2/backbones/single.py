@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
@@ -11,8 +9,8 @@ from detectron2.modeling import BACKBONE_REGISTRY, Backbone
 from torch import nn
 
 from recseg_d2.config import read_options
-from recseg_d2.layers.small_pyramid import SmallPyramid, SmallPyramidOptions
-from recseg_d2.layers.vgg import Conv5VGG16, Conv5VGG16Options, torchvision_name
+from recseg_d2.layers.small_fpn import SmallFPN, SmallFPNOptions
+from recseg_d2.layers.vgg import Conv5VGG16, Conv5VGG16Options
 
 
 class Conv5VGG16Backbone(Conv5VGG16, Backbone):
@@ -23,7 +21,7 @@ class Conv5VGG16Backbone(Conv5VGG16, Backbone):
         return {"conv5_3": Conv5VGG16.forward(self, image)}
 
     def output_shape(self) -> dict[str, ShapeSpec]:
-        """Channels and stride."""
+        """Channels and stride of the feature map by its name."""
         return {"conv5_3": ShapeSpec(channels=self.width, stride=self.stride)}
 
     def freeze(self, freeze_at: int) -> Conv5VGG16Backbone:
@@ -36,16 +34,20 @@ class Conv5VGG16Backbone(Conv5VGG16, Backbone):
         return self
 
 
-class SmallPyramidBackbone(SmallPyramid, Backbone):
-    """The small pyramid; its only feature is named "pyramid"."""
+class SmallFPNBackbone(SmallFPN, Backbone):
+    """The small FPN-style encoder; its one feature is named as FPN's are, "p2" at stride 4."""
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:  # type: ignore[override]
-        """(B, 3, H, W) -> {"pyramid": (B, width, H / stride, W / stride)}."""
-        return {"pyramid": SmallPyramid.forward(self, image)}
+        """(B, 3, H, W) -> {"p2": (B, width, H / stride, W / stride)}."""
+        return {self._name: SmallFPN.forward(self, image)}
 
     def output_shape(self) -> dict[str, ShapeSpec]:
-        """Channels and stride."""
-        return {"pyramid": ShapeSpec(channels=self.width, stride=self.stride)}
+        """Channels and stride of the feature map by its name."""
+        return {self._name: ShapeSpec(channels=self.width, stride=self.stride)}
+
+    @property
+    def _name(self) -> str:
+        return f"p{self.stride.bit_length() - 1}"
 
 
 @BACKBONE_REGISTRY.register()
@@ -57,29 +59,7 @@ def build_vgg16_conv5_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone
 
 
 @BACKBONE_REGISTRY.register()
-def build_small_pyramid_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
-    """The small pyramid of MODEL.SMALL_PYRAMID."""
-    options = read_options(cfg, SmallPyramidOptions)
-    return SmallPyramidBackbone(options, input_shape.channels or 3)
-
-
-def accept_imagenet_names(model: nn.Module) -> None:
-    """Let a model that holds a VGG-16 load the usual ImageNet weights as they are.
-
-    Whenever it loads a state dict, names of torchvision's ("features.0.weight") and of Caffe's
-    weights ("conv1_1.weight", "conv1_1_w") become those of the model's own VGG-16; names that the
-    model has are left alone. Models without a VGG-16 are not changed.
-
-    Args:
-        model: the whole model, which checkpoints are loaded into.
-    """
-    prefixes = [n for n, module in model.named_modules() if isinstance(module, Conv5VGG16)]
-    if not prefixes:
-        return
-    prefix = f"{prefixes[0]}." if prefixes[0] else ""
-
-    def rename(state: dict[str, Any], *_: Any) -> None:
-        for name in [n for n in state if n.startswith(("features.", "conv"))]:
-            state.setdefault(prefix + torchvision_name(name), state.pop(name))
-
-    model._register_load_state_dict_pre_hook(rename)
+def build_small_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
+    """The small FPN-style encoder of MODEL.SMALL_FPN."""
+    options = read_options(cfg, SmallFPNOptions)
+    return SmallFPNBackbone(options, input_shape.channels or 3)

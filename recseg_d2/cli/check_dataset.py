@@ -14,15 +14,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detectron2.data import DatasetCatalog, MetadataCatalog
-
 from recseg_d2.cli.model_options import log_to_terminal
-from recseg_d2.cli.own_data import OWN_DATA_HELP, add_own_data_options, register_given
+from recseg_d2.cli.own_data import (
+    OWN_DATA_HELP,
+    add_decode_option,
+    add_own_data_options,
+    register_given,
+)
 from recseg_d2.cli.visualize import spread
+from recseg_d2.config.options import InputOptions, SequentialOptions
 from recseg_d2.data.catalog import check_registered
+from recseg_d2.data.examination import examine
+from recseg_d2.data.image_check import ImageChecker
+from recseg_d2.data.io.images import limit_pixels
 from recseg_d2.data.io.lists import write_list
-from recseg_d2.data.sources.base import survey
-from recseg_d2.data.validation import Report, validate_dicts
+from recseg_d2.data.sources.own_data import form_of
+from recseg_d2.data.validation import Report
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
 from recseg_d2.visualization.samples import draw_samples
@@ -42,6 +49,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("name", nargs="?", help="a registered data set")
     parser.add_argument("--data", metavar="PATH", help=OWN_DATA_HELP)
     add_own_data_options(parser)
+    add_decode_option(parser)
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        default=SequentialOptions().image_size,
+        help="the size that a model brings images to, at which objects may vanish",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        default=InputOptions().max_pixels,
+        help="most pixels of an image; a small file can hold one that fills the memory",
+    )
     parser.add_argument(
         "--output", metavar="DIR", help="write report.json and samples.png, a page of pictures"
     )
@@ -67,10 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--num is {args.num}; expected 1 or more.")
     log_to_terminal()
     name = _name(args)
-    dicts, problems = survey(DatasetCatalog[name])
-    classes = _classes(name, dicts)
-    report = validate_dicts(dicts, classes)
-    report = Report([*problems, *report.problems], report.summary)
+    limit_pixels(args.max_pixels)
+    size = tuple(args.image_size)
+    dicts, classes, report = examine(name, ImageChecker(not args.no_decode), size)
     print(_text(report))
     if args.write_list:
         write_list(args.write_list, (str(record["image_id"]) for record in dicts))
@@ -82,23 +104,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _name(args: argparse.Namespace) -> str:
     if args.data is not None:
         register_given(OWN, args.data, args)
+        form = form_of(Path(args.data))
+        print(f"{args.data}: taken as {form.words if form else 'a folder of label maps'}.")
         return OWN
     check_registered(args.name, "data set")
     return args.name
 
 
-def _classes(name: str, dicts: Sequence[dict[str, Any]]) -> list[str]:
-    """Names of the classes; numbers for those of a data set that does not name them."""
-    classes = MetadataCatalog.get(name).get("thing_classes")
-    if classes is not None:
-        return list(classes)
-    ids = [a["category_id"] for record in dicts for a in record.get("annotations", [])]
-    return [str(i) for i in range(max(ids, default=-1) + 1)]
-
-
 def _text(report: Report) -> str:
     lines = [report.summary.table(), ""]
-    lines += [f"{problem.file}: {problem.message}" for problem in report.problems[:MOST_SHOWN]]
+    lines += map(str, report.problems[:MOST_SHOWN])
     hidden = len(report.problems) - MOST_SHOWN
     if hidden > 0:
         lines.append(f"... and {hidden} more")
@@ -116,7 +131,7 @@ def _write(
     problems = [{"file": p.file, "message": p.message} for p in report.problems]
     contents = {"summary": report.summary.as_dict(), "problems": problems}
     (folder / "report.json").write_text(json.dumps(contents, indent=2))
-    bad = {problem.file for problem in report.problems}
+    bad = {problem.file for problem in report.problems if not problem.warning}
     good = [record for record in dicts if record["file_name"] not in bad]
     if good:
         draw_samples(spread(good, num), classes).save(folder / "samples.png")

@@ -12,11 +12,11 @@ from detectron2.config import CfgNode
 from detectron2.utils.logger import setup_logger
 
 from recseg_d2.config import get_config_file, get_recseg_cfg, load_config, parse_config
+from recseg_d2.data.io.images import IMAGE_EXTENSIONS, is_image_name
 from recseg_d2.errors import UserError
 from recseg_d2.model_zoo import Card, get_checkpoint, read_card
 from recseg_d2.model_zoo.registry import PREFIX
 
-IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 TRAINED_CONFIG = "config.yaml"  # what training leaves in its output folder
 TRAINED_WEIGHTS = "model_final.pth"
 
@@ -60,8 +60,8 @@ def parse_arguments(
     The pairs are taken out first, since an option that takes several values would take them too.
 
     Args:
-        parser: of the tool.
-        argv: the arguments; None takes the process's.
+        parser: the parser of the tool's arguments.
+        argv: the arguments; None takes those of the process.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     others: list[str] = []
@@ -133,7 +133,7 @@ def _images_of(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise UserError(f"--input: there is no file or folder {path}.")
-    images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_EXTENSIONS)
+    images = sorted(p for p in path.iterdir() if is_image_name(p))
     if not images:
         raise UserError(f"--input: no image in {path}; looked for {', '.join(IMAGE_EXTENSIONS)}.")
     return images

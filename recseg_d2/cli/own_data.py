@@ -6,6 +6,7 @@ import argparse
 
 from recseg_d2.data.catalog import unregister
 from recseg_d2.data.sources.base import Fold
+from recseg_d2.data.sources.forms import Reading
 from recseg_d2.data.sources.own_data import open_own_data, words_for_forms
 from recseg_d2.errors import UserError
 
@@ -15,7 +16,7 @@ OWN_DATA_HELP = f"your own: {words_for_forms()}"
 
 
 def add_own_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add --min-objects, --max-objects and --one-class, for data that the command line names."""
+    """Add what selects and reads data that the command line names."""
     parser.add_argument(
         "--min-objects", type=int, default=0, metavar="N", help="leave out images with fewer"
     )
@@ -25,6 +26,40 @@ def add_own_data_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take all objects of the data to be of one class, for models without classes",
     )
+    parser.add_argument(
+        "--components",
+        action="store_true",
+        help="label maps: take each connected region as an object, as of binary masks",
+    )
+    parser.add_argument(
+        "--background",
+        type=_value,
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help="label maps: a value that is background besides 0, of a colour 0xRRGGBB; can be given "
+        "several times",
+    )
+    parser.add_argument(
+        "--label-suffix",
+        metavar="TEXT",
+        help="label maps: what the ends of their names have more than the images'; give it as "
+        "--label-suffix=_mine where no usual one is found",
+    )
+    parser.add_argument(
+        "--allow-outside",
+        action="store_true",
+        help="take images outside of the annotations' image folder; only of files that you trust",
+    )
+
+
+def add_decode_option(parser: argparse.ArgumentParser) -> None:
+    """Add --no-decode."""
+    parser.add_argument(
+        "--no-decode",
+        action="store_true",
+        help="read the images' headers only; files that are cut short are then not found",
+    )
 
 
 def register_given(
@@ -33,10 +68,10 @@ def register_given(
     """Register data of the command line, in place of that of an earlier call in this process.
 
     Args:
-        name: ``FOLDER_TRAIN``, ``FOLDER_VAL`` or a tool's own.
-        place: the folder or file.
-        args: with the options of ``add_own_data_options``.
-        fold: of the images, those to take; None for all.
+        name: name to register the data set by: ``FOLDER_TRAIN``, ``FOLDER_VAL`` or a tool's own.
+        place: the folder or file that the user gave.
+        args: parsed arguments, with the options of ``add_own_data_options``.
+        fold: the fold of the images to take; None takes all.
 
     Raises:
         UserError: see ``open_own_data``.
@@ -47,6 +82,18 @@ def register_given(
             "or more."
         )
     names = ("min_objects", "max_objects", "one_class")
-    source = open_own_data(name, place, fold=fold, **{key: getattr(args, key) for key in names})
+    reading = Reading(
+        allow_outside=args.allow_outside,
+        components=args.components,
+        background=tuple(args.background),
+        label_suffix=args.label_suffix,
+    )
+    selection = {key: getattr(args, key) for key in names}
+    source = open_own_data(name, place, reading, fold=fold, **selection)
     unregister(name)
     source.register()
+
+
+def _value(text: str) -> int:
+    """A whole number, decimal or 0x..."""
+    return int(text, 0)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -35,10 +35,17 @@ from recseg_d2.cli.own_data import (
     FOLDER_TRAIN,
     FOLDER_VAL,
     OWN_DATA_HELP,
+    add_decode_option,
     add_own_data_options,
 )
 from recseg_d2.cli.planning import DEFAULT_FOLD, configure
 from recseg_d2.cli.train_checks import check_config, check_data
+from recseg_d2.data.catalog import check_registered
+from recseg_d2.data.examination import examine, log_warnings, refuse_unusable
+from recseg_d2.data.image_check import ImageChecker
+from recseg_d2.data.inputs import ImageReader
+from recseg_d2.data.resolution import working_size
+from recseg_d2.data.validation import Report
 from recseg_d2.engine.checkpoints import (
     FINAL,
     RunCheckpointer,
@@ -60,7 +67,7 @@ from recseg_d2.engine.run_folder import (
 from recseg_d2.engine.run_setup import set_up
 from recseg_d2.engine.stopping import StopRequests, listening
 from recseg_d2.engine.trainer import Trainer
-from recseg_d2.engine.weights import check_weights_file, load_weights, readable
+from recseg_d2.engine.weights import check_weights_file, load_weights
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder, write_whole
 
@@ -94,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
         "where --config-file names none; the same as MODEL.WEIGHTS",
     )
     add_own_data_options(parser)
+    add_decode_option(parser)
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the run that OUTPUT_DIR holds"
     )
@@ -116,14 +124,16 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
     with ExitStack() as held:
         requests = held.enter_context(listening())
         cfg, phases, plan = configs(args)
+        reports = examine_data(cfg, phases.values(), args)
         make_folder(cfg.OUTPUT_DIR)
         if args.eval_only:
-            return evaluate(cfg, args)
+            return evaluate(cfg, args, reports)
         if comm.is_main_process():
             held.enter_context(owned(cfg.OUTPUT_DIR))
             prepare_folders(phases, args, cfg.OUTPUT_DIR)
         comm.synchronize()
         set_up(cfg, args)
+        log_warnings(reports)
         if plan is not None and comm.is_main_process():
             logger.info("%s", plan)
             with write_whole(Path(cfg.OUTPUT_DIR) / PLAN_FILE) as file:
@@ -159,6 +169,32 @@ def prepare_folders(phases: Mapping[str, CfgNode], args: argparse.Namespace, roo
         check_unused(chosen)
 
 
+def examine_data(
+    cfg: CfgNode, phases: Iterable[CfgNode], args: argparse.Namespace
+) -> dict[str, Report]:
+    """Look at all data of a run before anything is changed for it, in the main process.
+
+    Returns:
+        The reports by the names of the data sets; empty in other processes.
+
+    Raises:
+        UserError: some of it cannot be used.
+    """
+    reader = ImageReader(cfg)
+    parts = [cfg.DATASETS.TEST] if args.eval_only else []
+    for phase in () if args.eval_only else phases:
+        parts += [phase.DATASETS.TRAIN, phase.DATASETS.TEST]
+    reports = {}
+    if comm.is_main_process():
+        images = ImageChecker(not args.no_decode, reader.frames, reader.check)
+        for name in dict.fromkeys(name for part in parts for name in part):
+            check_registered(name, "data set")
+            reports[name] = examine(name, images, working_size(cfg)).report
+            refuse_unusable(name, reports[name])
+    comm.synchronize()
+    return reports
+
+
 def check_named_data(cfg: CfgNode, eval_only: bool) -> None:
     """Refuse a run without data, and one on a folder that only an earlier command line named."""
     needed = "TEST" if eval_only else "TRAIN"
@@ -192,8 +228,7 @@ def run_phase(cfg: CfgNode, resume: bool, requests: StopRequests | None = None) 
         logger.info("%s is finished: raise SOLVER.MAX_ITER to go on.", folder)
         load_weights(trainer.model, str(folder / FINAL))
         return Trainer.test(cfg, trainer.model) if cfg.DATASETS.TEST else {}
-    with readable(cfg.MODEL.WEIGHTS or cfg.OUTPUT_DIR):
-        trainer.resume_or_load(resume=resume)
+    trainer.resume_or_load(resume=resume)
     logger.info(
         "%s: iterations %d to %d, from %s",
         folder,
@@ -208,9 +243,12 @@ def run_phase(cfg: CfgNode, resume: bool, requests: StopRequests | None = None) 
     return trainer.last_results
 
 
-def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
+def evaluate(
+    cfg: CfgNode, args: argparse.Namespace, reports: Mapping[str, Report]
+) -> dict[str, Any]:
     """Evaluate MODEL.WEIGHTS (or, on resuming, the last checkpoint) on DATASETS.TEST."""
     set_up(cfg, args)
+    log_warnings(reports)
     check_data(cfg)
     if comm.is_main_process() and not holds_results(cfg.OUTPUT_DIR):
         write_config(cfg)

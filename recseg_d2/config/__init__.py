@@ -27,7 +27,7 @@ from recseg_d2.config.options import (
 from recseg_d2.errors import UserError
 from recseg_d2.layers.residual_encoder import ResidualEncoderOptions
 from recseg_d2.layers.small_encoder import SmallEncoderOptions
-from recseg_d2.layers.small_pyramid import SmallPyramidOptions
+from recseg_d2.layers.small_fpn import SmallFPNOptions
 from recseg_d2.layers.vgg import Conv5VGG16Options
 from recseg_d2.models.convlstm.options import ConvLSTMOptions
 from recseg_d2.models.dense_attention.options import DenseAttentionOptions
@@ -49,7 +49,7 @@ NODES: dict[str, type] = {
     "MODEL.DENSE_ATTENTION": DenseAttentionOptions,
     "MODEL.RESIDUAL_ENCODER": ResidualEncoderOptions,
     "MODEL.SMALL_ENCODER": SmallEncoderOptions,
-    "MODEL.SMALL_PYRAMID": SmallPyramidOptions,
+    "MODEL.SMALL_FPN": SmallFPNOptions,
     "MODEL.VGG16": Conv5VGG16Options,
     "INPUT": InputOptions,
     "SOLVER": SolverOptions,
@@ -128,7 +128,8 @@ def load_config(config_file: str | Path, opts: Sequence[Any] = ()) -> CfgNode:
 
     def merge(cfg: CfgNode) -> None:
         if config_file:
-            cfg.merge_from_file(str(get_config_file(str(config_file))))
+            # YAML tags can run code, and a config may come from anywhere
+            cfg.merge_from_file(str(get_config_file(str(config_file))), allow_unsafe=False)
 
     return _complete(merge, str(config_file), opts)
 

@@ -34,9 +34,9 @@ def build_options(kind: type[T], node: CfgNode, key: str) -> T:
     """The options that a node has the values of.
 
     Args:
-        kind: a dataclass.
+        kind: the class of options, a frozen dataclass.
         node: made by ``add_options``; other keys in it are left alone.
-        key: of the node, for messages.
+        key: the node's full key, such as "MODEL.RIS", for error messages.
 
     Raises:
         UserError: a value is not of the field's type or choices, or cannot work.

@@ -10,6 +10,7 @@ import numpy as np
 from detectron2.structures import BoxMode
 
 from recseg_d2 import rle
+from recseg_d2.data.segmentations import Polygons, read_segmentation, to_rle
 from recseg_d2.errors import UserError
 
 
@@ -32,8 +33,31 @@ def label_map_to_annotations(
     for label, mask in rle.encode_labels(labels).items():
         if classes is None or label in classes:
             category = 0 if classes is None else classes[label]
-            annotations.append(_annotation(mask, category, label in crowds))
+            annotations.append(annotation_of(mask, labels.shape, category, label in crowds))
     return annotations
+
+
+def annotation_of(
+    mask: Polygons | rle.RLE | np.ndarray,
+    shape: tuple[int, int],
+    category: int,
+    is_crowd: bool = False,
+) -> dict[str, Any]:
+    """An annotation with the tight box of its mask.
+
+    Args:
+        mask: what ``read_segmentation`` returned.
+        shape: the image's height and width, pixels.
+        category: the category's number.
+        is_crowd: whether it is a region of several objects.
+    """
+    return {
+        "bbox": rle.boxes([to_rle(mask, shape)])[0].tolist(),
+        "bbox_mode": BoxMode.XYWH_ABS,
+        "category_id": category,
+        "segmentation": mask,
+        "iscrowd": int(is_crowd),
+    }
 
 
 def count_objects(record: Mapping[str, Any]) -> int:
@@ -52,48 +76,36 @@ def check_segmentation(segmentation: Any, shape: tuple[int, int], source: str) -
     """Refuse what is no mask, at the cost of a look at the numbers.
 
     Args:
-        segmentation: list of polygons [x0, y0, x1, y1, ...], RLE dict (compressed or not), or an
-            (H, W) array.
+        segmentation: in any form that ``read_segmentation`` takes.
         shape: the image's height and width, pixels.
         source: file name for the error message.
 
     Raises:
-        UserError: the form is unknown, the mask's size is not the image's, an RLE is damaged, or a
-            polygon has less than three points.
+        UserError: there is no mask, or ``read_segmentation`` refuses it.
     """
-    _check_form(segmentation, shape, source)
-    if isinstance(segmentation, dict):
-        rle.run_lengths(segmentation, source)
+    _read_mask(segmentation, shape, source)
 
 
 def segmentation_to_rle(segmentation: Any, shape: tuple[int, int], source: str) -> rle.RLE:
-    """Bring a segmentation in any of Detectron2's forms to compressed RLE, ready for JSON.
+    """Bring a segmentation in any of the forms to compressed RLE, ready for JSON.
 
     The arguments and errors are those of ``check_segmentation``.
     """
-    _check_form(segmentation, shape, source)
-    if isinstance(segmentation, np.ndarray):
-        return rle.encode(segmentation.astype(bool))
-    if isinstance(segmentation, dict):
-        return rle.checked(segmentation, source)
-    polygons = [np.asarray(p, dtype=float).ravel().tolist() for p in segmentation]
-    return rle.encode_polygons(polygons, shape)
+    return to_rle(_read_mask(segmentation, shape, source), shape)
 
 
 def decode_segmentation(segmentation: Any, shape: tuple[int, int], source: str) -> np.ndarray:
-    """Rasterise a segmentation in any of Detectron2's forms.
+    """Rasterise a segmentation in any of the forms.
 
     The arguments and errors are those of ``check_segmentation``.
 
     Returns:
         (H, W) uint8, 0 or 1.
     """
-    _check_form(segmentation, shape, source)
-    if isinstance(segmentation, np.ndarray):
-        return segmentation.astype(bool).astype(np.uint8)
-    if isinstance(segmentation, dict):
-        return rle.decode(segmentation, source)
-    return rle.decode(segmentation_to_rle(segmentation, shape, source))
+    mask = _read_mask(segmentation, shape, source)
+    if isinstance(mask, np.ndarray):
+        return mask.astype(np.uint8)
+    return rle.decode(to_rle(mask, shape))
 
 
 def label_map_from_dict(record: dict[str, Any]) -> np.ndarray:
@@ -169,35 +181,13 @@ def label_areas(planes: np.ndarray, plane: np.ndarray, value: np.ndarray) -> np.
     return np.stack(counts)[plane, value] if counts else np.zeros(0, np.int64)
 
 
-def _check_form(segmentation: Any, shape: tuple[int, int], source: str) -> None:
-    """``check_segmentation`` without the counts of an RLE."""
-    if isinstance(segmentation, np.ndarray):
-        _check_size(segmentation.shape, shape, source)
-    elif isinstance(segmentation, dict) and {"size", "counts"} <= segmentation.keys():
-        _check_size(tuple(segmentation["size"]), shape, source)
-    elif isinstance(segmentation, list) and segmentation:
-        if any(np.size(p) < 6 or np.size(p) % 2 for p in segmentation):
-            raise UserError(f"{source}: a polygon needs at least 3 points, x and y of each.")
-    else:
+def _read_mask(
+    segmentation: Any, shape: tuple[int, int], source: str
+) -> Polygons | rle.RLE | np.ndarray:
+    mask = read_segmentation(segmentation, shape, source)
+    if mask is None:
         raise UserError(
-            f"{source}: found an annotation whose segmentation is {type(segmentation).__name__!r}, "
-            "expected polygons, an RLE dict or a mask array; boxes alone cannot train masks."
+            f"{source}: found an annotation without a mask (its segmentation is {segmentation!r}, "
+            "a polygon needs at least 3 points); boxes alone cannot train masks."
         )
-
-
-def _check_size(found: tuple[int, ...], expected: tuple[int, int], source: str) -> None:
-    if tuple(found) != tuple(expected):
-        raise UserError(
-            f"{source}: found a mask of {'x'.join(map(str, found[::-1]))} pixels, expected the "
-            f"image's {expected[1]}x{expected[0]}; annotate the image at its own size."
-        )
-
-
-def _annotation(mask: rle.RLE, category: int, is_crowd: bool) -> dict[str, Any]:
-    return {
-        "bbox": rle.boxes([mask])[0].tolist(),
-        "bbox_mode": BoxMode.XYWH_ABS,
-        "category_id": category,
-        "segmentation": mask,
-        "iscrowd": int(is_crowd),
-    }
+    return mask

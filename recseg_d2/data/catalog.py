@@ -19,9 +19,9 @@ def check_registered(name: str, where: str, prefix: str = "") -> None:
     """Refuse the name of a data set that nobody registered.
 
     Args:
-        name: of the data set.
+        name: name of the data set in ``DatasetCatalog``.
         where: the config key or the option that names it, for the message.
-        prefix: of the names that the message lists.
+        prefix: the message lists only names that begin with it.
 
     Raises:
         UserError: there is no data set of that name.

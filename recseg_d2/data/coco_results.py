@@ -47,10 +47,10 @@ class SavedResults:
     """The content of a file and of the list of images beside it.
 
     Attributes:
-        entries: by the id of each image that was looked at, in the file's order; of an image none,
-            one or more.
-        images: the same images by their ids, with "id", "height" and "width", and where they are
-            known "file_name"; an image without entries that no list names is not there.
+        entries: the entries of each image that was looked at, by its id, in the file's order; an
+            image has none, one or more.
+        images: dicts of the same images by their ids, with "id", "height" and "width", and where
+            they are known "file_name"; an image without entries that no list names is not there.
         categories: "id" and "name" of each class, in the order of the classes' numbers; empty
             where they are not known.
         dataset: name of the data set; "" where it is not known.
@@ -67,7 +67,7 @@ def image_of(record: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
 
     Args:
         record: a dict with "image_id", and where there is one "file_name".
-        size: height and width of the predicted masks.
+        size: height and width of the predicted masks in pixels.
     """
     named = {"file_name": str(record["file_name"])} if "file_name" in record else {}
     return {"id": record["image_id"], **named, "height": int(size[0]), "width": int(size[1])}
@@ -83,9 +83,9 @@ def results_of(
     """The entries of one image, in the given order.
 
     Args:
-        image_id: goes into each entry.
+        image_id: id of the image, which each entry repeats.
         masks: P masks, (H, W) bool; one is needed at a time.
-        scores: (P,).
+        scores: (P,) in [0, 1], one for each mask.
         category_ids: (P,) as in the file; None makes them proposals.
         steps: (P,) the order of discovery from 0; None where there is none.
     """
@@ -112,10 +112,10 @@ def results_of_instances(
     """The entries of one image's ``Instances``, in their order.
 
     Args:
-        image_id: goes into each entry.
+        image_id: id of the image, which each entry repeats.
         instances: on the CPU, with "pred_masks" and "scores", and where the model has them
             "pred_classes" and "step".
-        categories: see ``categories_of``; empty writes the classes' numbers.
+        categories: from ``categories_of``; where there are none, classes are written by number.
         ordered: whether "step" is the order of discovery, rather than a rank.
     """
     numbers = [0] * len(instances)
@@ -145,10 +145,10 @@ def save_results(
     """Write a file and the list of images beside it; the same results make the same files.
 
     Args:
-        path: of the file; its folder is made, and what is there is replaced.
-        entries: of all images.
-        images: see ``image_of``; without any there is no list beside the file.
-        categories: see ``categories_of``; classes that it lacks are listed by their numbers.
+        path: the file to write; its folder is made, and what is there is replaced.
+        entries: the entries of all images, in any order.
+        images: dicts from ``image_of``; without any there is no list beside the file.
+        categories: from ``categories_of``; classes that it lacks are listed by their numbers.
         dataset: name of the data set; "" where there is none.
 
     Raises:
@@ -166,7 +166,7 @@ def load_results(path: str | Path) -> SavedResults:
     """Read a file of results, and the list of images where there is one beside it.
 
     Args:
-        path: of a file that ``save_results`` wrote, or of COCO results with masks of any tool.
+        path: a file that ``save_results`` wrote, or COCO results with masks of any tool.
 
     Raises:
         UserError: there is no such file, it is no JSON list, or an entry lacks a key or a mask.

@@ -9,7 +9,13 @@ from detectron2.config import CfgNode
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import InputOptions
-from recseg_d2.data.io.images import read_bgr, read_image
+from recseg_d2.data.io.images import (
+    ImageFile,
+    check_8_bit,
+    limit_pixels,
+    read_bgr,
+    read_image,
+)
 from recseg_d2.errors import UserError
 
 
@@ -17,14 +23,17 @@ class ImageReader:
     """Reads images as the model of a config takes them.
 
     Where INPUT.INTENSITY.KIND is "stored" that is 8 bits in three channels. Otherwise images of any
-    depth are taken, and as many channels as MODEL.PIXEL_MEAN has.
+    depth are taken, and as many channels as MODEL.PIXEL_MEAN has. INPUT.FRAMES says which page and
+    channels of a file, and INPUT.MAX_PIXELS limits images from then on in this process.
 
     Args:
         cfg: of the run.
     """
 
     def __init__(self, cfg: CfgNode) -> None:
-        self.intensity = read_options(cfg, InputOptions).intensity
+        options = read_options(cfg, InputOptions)
+        self.intensity, self.frames = options.intensity, options.frames
+        limit_pixels(options.max_pixels)
         self.format = cfg.INPUT.FORMAT
         self.channels = len(cfg.MODEL.PIXEL_MEAN)
 
@@ -35,8 +44,8 @@ class ImageReader:
             UserError: the file cannot be read, or is of another depth than the model takes.
         """
         if self.intensity.kind == "stored":
-            return read_bgr(path)
-        image = read_image(path)
+            return read_bgr(path, self.frames)
+        image = read_image(path, self.frames)
         return image[..., 2::-1] if image.shape[2] in (3, 4) else image
 
     def __call__(self, path: str | Path) -> np.ndarray:
@@ -46,9 +55,20 @@ class ImageReader:
             UserError: the file cannot be read, or the model cannot use its channels or depth.
         """
         if self.intensity.kind == "stored":
-            return self._ordered(read_bgr(path), "BGR")
-        image = with_channels(read_image(path), self.channels, str(path))
+            return self._ordered(read_bgr(path, self.frames), "BGR")
+        image = with_channels(read_image(path, self.frames), self.channels, str(path))
         return self._ordered(_plain(image), "RGB")
+
+    def check(self, path: str, image: ImageFile) -> None:
+        """Refuse a file whose numbers the model cannot use, by what it says of itself.
+
+        Raises:
+            UserError: as a call.
+        """
+        if self.intensity.kind == "stored":
+            check_8_bit(path, image.dtype, image.channels)
+        else:
+            with_channels(np.empty((0, 0, image.channels)), self.channels, path)
 
     def from_array(self, image: np.ndarray) -> np.ndarray:
         """The same of an array in BGR order, as OpenCV reads files.

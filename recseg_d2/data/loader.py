@@ -41,7 +41,7 @@ def build_train_loader(cfg: CfgNode, start_iteration: int = 0) -> DataLoader:
     Args:
         cfg: ``SOLVER.IMS_PER_BATCH`` images an iteration over all processes. A negative
             ``SEED`` (Detectron2's "not seeded") counts as 0: the stream is always reproducible.
-        start_iteration: where a resumed run goes on.
+        start_iteration: iteration from which a resumed run goes on, 0 for a new one.
 
     Returns:
         A loader that yields lists of what ``InstanceMapper`` returns.
@@ -121,7 +121,7 @@ class StreamSampler(Sampler):
         self.rank, self.world_size = comm.get_rank(), comm.get_world_size()
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        """Endless."""
+        """(position, index of the image), epoch after epoch without an end."""
         position = self.start + self.rank
         epoch, order = -1, np.empty(0, dtype=np.int64)
         while True:
@@ -148,7 +148,7 @@ class SeededDataset(Dataset):
         return len(self.dicts)  # type: ignore[arg-type]
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """The mapped sample."""
+        """The sample at (position, index), mapped."""
         position, index = key
         with seeded(self.seed, _SAMPLE_STREAM, position):
             return self.mapper(self.dicts[index], index)
@@ -182,8 +182,8 @@ def _load(
         parts = [get_detection_dataset_dicts([name], filter_empty=filter_empty) for name in names]
     except AssertionError as error:  # how Detectron2 says that nothing is left
         raise UserError(
-            f"{where}: found no image with an object to use ({error}); check the folder and the "
-            "label maps."
+            f"{where}: found no image with an object to use ({error}); see what `recseg "
+            "check-dataset` says of it."
         ) from error
     dicts = [
         record

@@ -93,11 +93,11 @@ class InstanceMapper:
 
         Args:
             augmentations: applied in this order, before the resize.
-            reader: of images.
-            intensity: what becomes of the values.
-            scale: images are magnified by it before anything else.
-            resize: applied last.
-            num_classes: category ids must be under it.
+            reader: reads an image file as an array.
+            intensity: what becomes of the image's values, INPUT.INTENSITY.
+            scale: factor that images are magnified by before anything else.
+            resize: the resize to the model's resolution, applied last.
+            num_classes: number of classes C; category ids are in [0, C).
             max_instances: the most objects to keep; None keeps all.
             with_annotations: whether to produce "instances".
             cache_mb: memory for decoded images, in MB.

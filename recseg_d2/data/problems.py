@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from tqdm import tqdm
 
 from recseg_d2.errors import UserError
 
@@ -24,10 +26,16 @@ class Problem:
     Attributes:
         file: the image or label file.
         message: what was found and what was expected.
+        warning: whether the data can be used all the same; otherwise training refuses it.
     """
 
     file: str
     message: str
+    warning: bool = False
+
+    def __str__(self) -> str:
+        named = self.message.startswith(self.file)
+        return self.message if named else f"{self.file}: {self.message}"
 
     @classmethod
     def of(cls, file: str, error: UserError) -> Problem:
@@ -35,7 +43,17 @@ class Problem:
         return cls(file, str(error).removeprefix(f"{file}: "))
 
 
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """The function of each item in order, by several threads."""
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], progress: str = ""
+) -> list[Result]:
+    """The function of each item in order, by several threads.
+
+    Args:
+        function: of an item.
+        items: in the order of the results.
+        progress: what a progress bar says that is being done; without it there is none.
+    """
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
-        return list(pool.map(function, items))
+        results = pool.map(function, items)
+        disable = None if progress else True  # None: where there is no terminal
+        return list(tqdm(results, progress, len(items), unit="image", disable=disable))

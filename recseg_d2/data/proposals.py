@@ -63,10 +63,10 @@ def add_proposals(
     """Standard dicts with "proposals", where the config names a file for their data set.
 
     Args:
-        cfg: names the files.
-        dicts: of one data set; they stay as they are.
-        dataset_name: one of ``DATASETS.TRAIN`` or ``TEST``.
-        split: ``TRAIN`` or ``TEST``.
+        cfg: a config, whose DATASETS.PROPOSAL_FILES_* name the files.
+        dicts: Detectron2's standard dicts of one data set; they are not changed.
+        dataset_name: one of the names in ``DATASETS.TRAIN`` or ``TEST``.
+        split: which of the two lists of data sets the name stands in, ``TRAIN`` or ``TEST``.
 
     Raises:
         UserError: the file cannot be used, or it has no proposal for any of the images.
@@ -96,9 +96,9 @@ def decode_proposals(
     """Entries of a proposal file as ``Instances``, at the image's own size.
 
     Args:
-        entries: of one image.
-        shape: the image's height and width.
-        source: file name for the error message.
+        entries: entries of COCO's results, all of one image.
+        shape: height and width of the image in pixels.
+        source: name of the file that they are of, for the error message.
 
     Raises:
         UserError: a mask has another size than the image.
@@ -122,10 +122,10 @@ def move_proposals(
     """Proposals after the transforms of their image; those that leave the frame are left out.
 
     Args:
-        proposals: at the size before.
-        transforms: of the image.
-        shape: height and width that they make.
-        scale: what the image was magnified by before the transforms.
+        proposals: proposals with masks of the image's size before the transforms.
+        transforms: what was done to the image.
+        shape: height and width in pixels after the transforms.
+        scale: factor that the image was magnified by before the transforms.
     """
     masks = scale_labels(proposals.pred_masks.numpy().astype(np.uint8), scale)
     moved = np.zeros((len(masks), *shape), bool)

@@ -12,6 +12,8 @@ from tabulate import tabulate
 
 COUNT_BINS = (0, 1, 2, 5, 10, 20, 50)  # objects an image: 0, 1, 2-4, 5-9, 10-19, 20-49, 50 and more
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+# Objects of a smaller side can vanish; of so large a share of them it is said.
+LEAST_SIDE, MOST_VANISHING = 2, 0.1
 _MOST_SIZES = 3  # that are named in the table
 
 
@@ -20,11 +22,11 @@ class ImageFacts:
     """What is counted of one image.
 
     Attributes:
-        size: height and width, pixels.
+        size: height and width of the image in pixels.
         annotated: whether there is ground truth at all.
-        categories: category id of each object.
-        areas: pixels of each object's mask.
-        crowds: regions that are no objects.
+        categories: category id of each object, from 0.
+        areas: area of each object's mask in pixels.
+        crowds: number of crowd regions, which are not counted as objects.
     """
 
     size: tuple[int, int]
@@ -39,19 +41,19 @@ class Summary:
     """Numbers over a data set.
 
     Attributes:
-        images: how many there are.
-        unannotated: those without ground truth.
-        empty: annotated ones without an object.
-        objects: how many, crowds not counted.
-        crowds: how many.
+        images: number of images.
+        unannotated: number of images without ground truth.
+        empty: number of annotated images without an object.
+        objects: number of objects, crowds not counted.
+        crowds: number of crowd regions.
         per_class: objects of each class, by name, in the order of the category ids.
-        images_per_class: images with an object of each class.
+        images_per_class: number of images that have an object of the class, for each class.
         per_image: annotated images by their number of objects: "0", "1", "2-4", ...
         objects_range: fewest, mean and most objects of an annotated image.
         image_sizes: images by "width x height", the most frequent first.
         object_sides: quantiles (0, 25, 50, 75 and 100 %) of the square root of the objects' areas,
             pixels; empty without objects.
-        object_shares: the same of their share of the image's area, percent.
+        object_shares: the same quantiles of objects' areas as a share of the image's, in percent.
     """
 
     images: int
@@ -72,7 +74,7 @@ class Summary:
         """Count.
 
         Args:
-            facts: of each image.
+            facts: what is known of each image.
             classes: their names, in the order of the category ids.
         """
         annotated = [f for f in facts if f.annotated]
@@ -102,11 +104,11 @@ class Summary:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The attributes by name, as JSON can hold them."""
         return asdict(self)
 
     def table(self) -> str:
-        """For the terminal; classes without an object are left out."""
+        """The summary as text for the terminal; classes without an object are left out."""
         fewest, mean, most = self.objects_range
         rows = [
             ("images", str(self.images)),
@@ -128,6 +130,27 @@ class Summary:
         if present:
             text += "\n\n" + tabulate(present, headers=("class", "objects", "images"))
         return text
+
+
+def tell_vanishing(facts: Sequence[ImageFacts], size: tuple[int, int]) -> str:
+    """A sentence on objects that are too small at the size that a model works at; or nothing.
+
+    Args:
+        facts: of each image.
+        size: height and width that images are resized to, pixels.
+    """
+    scales = [size[0] * size[1] / (f.size[0] * f.size[1]) for f in facts]
+    sides = [
+        (area * scale) ** 0.5 for f, scale in zip(facts, scales, strict=True) for area in f.areas
+    ]
+    small = sum(side < LEAST_SIDE for side in sides)
+    if small <= MOST_VANISHING * len(sides):
+        return ""
+    return (
+        f"{small} of {len(sides)} objects are under {LEAST_SIDE} pixels at {size[1]}x{size[0]}, "
+        "the size that the images are brought to: raise MODEL.SEQUENTIAL.IMAGE_SIZE, or cut the "
+        "images into tiles."
+    )
 
 
 def _histogram(counts: Sequence[int]) -> dict[str, int]:

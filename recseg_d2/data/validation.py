@@ -1,8 +1,9 @@
 """Whether standard dicts are good to train and evaluate on.
 
 The one check that the dicts of every data set pass, whatever they come from: sources refuse bad
-files one by one, this looks at what they return. Before training it stops at the first problem and
-opens no image (``check_dataset_dicts``); a report names all that there are (``validate_dicts``).
+files one by one, this looks at what they return. A report names all that is wrong
+(``validate_dicts``); what loads the data for training stops at the first thing that it cannot use
+and opens no image (``check_dataset_dicts``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from recseg_d2.data.annotations import (
     segmentation_to_rle,
     wrong_category,
 )
-from recseg_d2.data.io.images import probe_image
+from recseg_d2.data.image_check import ImageChecker
 from recseg_d2.data.problems import Problem, Record, in_threads
 from recseg_d2.data.summary import ImageFacts, Summary
 from recseg_d2.errors import UserError
@@ -43,16 +44,21 @@ class Report:
     """What was found.
 
     Attributes:
-        problems: what has to be mended, in the order of the images; empty for a good data set.
+        problems: what is wrong, in the order of the images; empty for a good data set.
         summary: numbers over all images.
+        facts: of each image that the summary is of.
     """
 
     problems: list[Problem]
     summary: Summary
+    facts: list[ImageFacts] = field(default_factory=list)
 
 
 def validate_dicts(
-    dicts: Sequence[Record], classes: Sequence[str], open_images: bool = True
+    dicts: Sequence[Record],
+    classes: Sequence[str],
+    images: ImageChecker | None = None,
+    progress: str = "",
 ) -> Report:
     """Check Detectron2's standard dicts.
 
@@ -60,18 +66,21 @@ def validate_dicts(
     of another size than its dict says, an ``image_id`` that occurs twice, a category out of range,
     an annotation without a mask, a mask of another size than the image or without a pixel, a box
     that is no box, leaves the image or is not around its mask, and ``iscrowd`` other than 0 or 1.
+    Boxes that fit badly and masks without a pixel are warnings: training goes by the masks.
 
     Args:
         dicts: one for each image; a dict without "annotations" is of a test set.
         classes: their names, in the order of the category ids.
-        open_images: read each image's header too, which finds missing files and wrong sizes.
+        images: opens the image files; None reads their headers.
+        progress: see ``in_threads``.
     """
-    check = partial(_check_record, classes=len(classes), open_images=open_images)
-    checked = in_threads(check, dicts)
-    problems = [Problem(c.file, message) for c in checked for message in c.messages]
+    checker = ImageChecker(decode=False) if images is None else images
+    check = partial(_check_record, classes=len(classes), images=checker)
+    checked = in_threads(check, dicts, progress)
+    problems = [Problem(c.file, *finding) for c in checked for finding in c.findings]
     problems += _repeated_ids(dicts)
     facts = [c.facts for c in checked if c.facts is not None]
-    return Report(problems, Summary.of(facts, classes))
+    return Report(problems, Summary.of(facts, classes), facts)
 
 
 def check_dataset_dicts(dicts: Sequence[Record], name: str, num_classes: int) -> None:
@@ -79,8 +88,8 @@ def check_dataset_dicts(dicts: Sequence[Record], name: str, num_classes: int) ->
 
     Args:
         dicts: Detectron2's standard dicts.
-        name: of the data set, for the messages.
-        num_classes: category ids must be in [0, num_classes).
+        name: name of the data set, for the messages.
+        num_classes: number of classes C; category ids have to be in [0, C).
 
     Raises:
         UserError: no image at all, an image file is missing, an object without a mask, a mask whose
@@ -121,42 +130,48 @@ def report_oddities(dicts: Sequence[Record], name: str, max_instances: int | Non
     if max_instances is not None and most > max_instances:
         logger.warning(
             "%s: %d of %d images have more than %d objects (up to %d, %s); only the largest are "
-            "used. MODEL.SEQUENTIAL.STEPS sets the limit.",
+            "used. MODEL.SEQUENTIAL.STEPS and MAX_OBJECTS set the limit.",
             name, sum(c > max_instances for c in counts), len(dicts), max_instances, most,
             dicts[counts.index(most)]["file_name"],
         )  # fmt: skip
 
 
+class _Finding(NamedTuple):
+    """The message of a ``Problem``, and whether it is a warning."""
+
+    message: str
+    warning: bool = False
+
+
 class _Checked(NamedTuple):
-    """The file to name, messages, and facts unless the dict's own keys are wrong."""
+    """The file to name, what was found, and facts unless the dict's own keys are wrong."""
 
     file: str
-    messages: list[str]
+    findings: list[_Finding]
     facts: ImageFacts | None
 
 
-def _check_record(record: Record, classes: int, open_images: bool) -> _Checked:
-    messages = [
-        f"found {key} {record.get(key)!r}, expected {_words(kind)}."
+def _check_record(record: Record, classes: int, images: ImageChecker) -> _Checked:
+    findings = [
+        _Finding(f"found {key} {record.get(key)!r}, expected {_words(kind)}.")
         for key, kind in _KEYS.items()
         if not isinstance(record.get(key), kind)
     ]
     file = str(record.get("file_name", "?"))
-    if messages:
-        return _Checked(file, messages, None)
-    if open_images:
-        messages += _check_image(record)
+    if findings:
+        return _Checked(file, findings, None)
+    findings += _check_image(record, images)
     shape = (record["height"], record["width"])
     facts = ImageFacts(shape, annotated="annotations" in record)
     for number, annotation in enumerate(record.get("annotations", []), start=1):
         found, area = _check_annotation(annotation, shape, classes)
-        messages += [f"annotation {number}: {message}" for message in found]
+        findings += [f._replace(message=f"annotation {number}: {f.message}") for f in found]
         if annotation.get("iscrowd", 0):
             facts.crowds += 1
-        elif not found:
+        elif area and all(f.warning for f in found):
             facts.categories.append(annotation["category_id"])
             facts.areas.append(area)
-    return _Checked(file, messages, facts)
+    return _Checked(file, findings, facts)
 
 
 def _words(kind: Any) -> str:
@@ -164,58 +179,71 @@ def _words(kind: Any) -> str:
     return " or ".join({int: "a whole number", str: "text"}[k] for k in kinds)
 
 
-def _check_image(record: Record) -> list[str]:
+def _check_image(record: Record, images: ImageChecker) -> list[_Finding]:
     name = record["file_name"]
     if not PathManager.isfile(name):
-        return ["no such image file."]
+        return [_Finding("no such image file.")]
     try:
-        height, width = probe_image(name, decode=False)
+        image = images(name)
     except UserError as error:
-        return [Problem.of(name, error).message]
-    if (height, width) != (record["height"], record["width"]):
-        expected = f"{record['width']}x{record['height']}"
-        return [f"found an image of {width}x{height} pixels, its dict says {expected}."]
-    return []
+        return [_Finding(Problem.of(name, error).message)]
+    expected = (record["height"], record["width"])
+    if image is None or image.size == expected:
+        return []
+    hint = ""
+    if image.size == expected[::-1]:
+        hint = (
+            " If the camera's orientation turns it (EXIF), annotate the upright image, or store it "
+            "upright."
+        )
+    return [
+        _Finding(
+            f"found an image of {image.width}x{image.height} pixels, its dict says "
+            f"{expected[1]}x{expected[0]}.{hint}"
+        )
+    ]
 
 
 def _check_annotation(
     annotation: dict[str, Any], shape: tuple[int, int], classes: int
-) -> tuple[list[str], int]:
-    """Messages, and the mask's area in pixels."""
+) -> tuple[list[_Finding], int]:
+    """What was found, and the mask's area in pixels."""
     wrong_class = wrong_category(annotation.get("category_id"), classes)
-    messages = [] if wrong_class is None else [wrong_class]
+    findings = [] if wrong_class is None else [_Finding(wrong_class)]
     if annotation.get("iscrowd", 0) not in (0, 1):
-        messages.append(f"found iscrowd {annotation['iscrowd']!r}, expected 0 or 1.")
+        findings.append(_Finding(f"found iscrowd {annotation['iscrowd']!r}, expected 0 or 1."))
     box, wrong = _corners(annotation, shape)
-    messages += wrong
+    findings += wrong
     try:
         mask = segmentation_to_rle(annotation.get("segmentation"), shape, "segmentation")
     except UserError as error:
-        return [*messages, str(error)], 0
+        return [*findings, _Finding(str(error))], 0
     area = int(rle.areas([mask])[0])
     if area == 0:
-        messages.append("found a mask without a pixel.")
+        findings.append(_Finding("found a mask without a pixel.", warning=True))
     elif box is not None:
-        messages += _compare(box, rle.boxes([mask])[0].tolist())
-    return messages, area
+        findings += _compare(box, rle.boxes([mask])[0].tolist())
+    return findings, area
 
 
 def _corners(
     annotation: dict[str, Any], shape: tuple[int, int]
-) -> tuple[list[float] | None, list[str]]:
+) -> tuple[list[float] | None, list[_Finding]]:
     """The box as x0, y0, x1, y1, and what is wrong with it; None where it is no box."""
     box, mode = annotation.get("bbox"), annotation.get("bbox_mode")
     if not _is_box(box) or not isinstance(mode, BoxMode):
         expected = "four numbers and a BoxMode"
-        return None, [f"found bbox {box!r}, bbox_mode {mode!r}; expected {expected}."]
+        return None, [_Finding(f"found bbox {box!r}, bbox_mode {mode!r}; expected {expected}.")]
     assert box is not None
     x0, y0, x1, y1 = BoxMode.convert([float(v) for v in box], mode, BoxMode.XYXY_ABS)
     text = f"found a box from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g})"
     if x1 <= x0 or y1 <= y0:
-        return None, [f"{text}, expected one of some width and height."]
+        expected = "expected one of some width and height."
+        return None, [_Finding(f"{text}, {expected}", warning=True)]
     outside = max(-x0, -y0, x1 - shape[1], y1 - shape[0])
     if outside > 1:
-        return [x0, y0, x1, y1], [f"{text}, {outside:g} pixels outside of the image."]
+        message = f"{text}, {outside:g} pixels outside of the image."
+        return [x0, y0, x1, y1], [_Finding(message, warning=True)]
     return [x0, y0, x1, y1], []
 
 
@@ -223,7 +251,7 @@ def _is_box(box: Any) -> bool:
     return box is not None and len(box) == 4 and all(math.isfinite(v) for v in box)
 
 
-def _compare(box: list[float], mask_box: list[float]) -> list[str]:
+def _compare(box: list[float], mask_box: list[float]) -> list[_Finding]:
     """A box (corners) against that around the mask (x, y, width, height)."""
     x, y, width, height = mask_box
     around = [x, y, x + width, y + height]
@@ -231,7 +259,8 @@ def _compare(box: list[float], mask_box: list[float]) -> list[str]:
     if off <= BOX_SLACK or _box_iou(box, around) >= LEAST_BOX_IOU:
         return []
     found, expected = (", ".join(f"{v:g}" for v in values) for values in (box, around))
-    return [f"found a box of corners {found} around a mask of corners {expected}."]
+    message = f"found a box of corners {found} around a mask of corners {expected}."
+    return [_Finding(message, warning=True)]
 
 
 def _box_iou(one: list[float], other: list[float]) -> float:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
-import pickle
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 
 from recseg_d2.engine.run_setup import environment
+from recseg_d2.engine.weight_files import SafeCheckpointer
 from recseg_d2.errors import UserError
 from recseg_d2.files import file_hash, write_whole
 
@@ -24,10 +23,10 @@ logger = logging.getLogger(__name__)
 
 BEST, FINAL, FINISHED = "model_best.pth", "model_final.pth", "finished.json"
 _LAST = "last_checkpoint"
-UNREADABLE = (RuntimeError, EOFError, OSError, KeyError, pickle.UnpicklingError)
+UNREADABLE = (OSError, UserError)
 
 
-class RunCheckpointer(DetectionCheckpointer):
+class RunCheckpointer(SafeCheckpointer):
     """Detectron2's, whose files are replaced as a whole, and which finds the newest readable one.
 
     Every process of a run has one; the main process saves.

@@ -45,11 +45,11 @@ class StepSeed(HookBase):
         self._handle: RemovableHandle | None = None
 
     def before_train(self) -> None:
-        """Begin."""
+        """Set the seed of every forward pass in training from here on."""
         self._handle = self._model.register_forward_pre_hook(self._set)
 
     def after_train(self) -> None:
-        """End."""
+        """Leave the model's forward pass as it was before."""
         if self._handle is not None:
             self._handle.remove()
 
@@ -65,7 +65,7 @@ class TellIteration(HookBase):
         self._model = unwrap(model)
 
     def before_step(self) -> None:
-        """See the class."""
+        """Set the model's ``iteration``."""
         self._model.iteration = self.trainer.iter
 
 
@@ -94,8 +94,8 @@ class WeightAverage(HookBase):
     that evaluates.
 
     Args:
-        model: to average; may be a distributed wrapper.
-        decay: in [0, 1); the average moves by ``1 - decay`` each step, faster in the first ones.
+        model: the model to average, maybe in a wrapper for distributed training.
+        decay: share of the average that a step keeps, in [0, 1); smaller in the first steps.
         save: called once after training with the average in the model.
     """
 
@@ -149,9 +149,9 @@ class ValidationLoss(HookBase):
 
     Args:
         period: iterations between two evaluations; 0 evaluates at the end only.
-        model: has ``losses(batch)``.
+        model: a model with ``losses(batch)``.
         loader: called for a fresh loader of batches with ground truth.
-        context: entered during the evaluation (a ``WeightAverage``'s ``applied``).
+        context: gives what is entered during the evaluation, as a ``WeightAverage``'s ``applied``.
     """
 
     def __init__(

@@ -35,10 +35,10 @@ class PredictedImage:
     """An image and what was found in it.
 
     Attributes:
-        path: of the image; its stem names the files.
-        rgb: (H, W, 3) uint8.
+        path: the image's file; its stem names the files.
+        rgb: (H, W, 3) uint8, the image.
         instances: on the CPU, masks of the image's size.
-        categories: of the model's classes, see ``coco_results.categories_of``; empty where they are
+        categories: the model's classes, see ``coco_results.categories_of``; empty where they are
             not known.
         ordered: whether the model finds one object after another.
     """
@@ -55,8 +55,8 @@ class ImageFiles:
     """An output with a file for each image, in a folder of the output's name.
 
     Attributes:
-        ending: of the files' names.
-        write: writes the file of an image.
+        ending: ending of the files' names, which tells their format.
+        write: function of a predicted image and a path that writes the image's file.
     """
 
     ending: str
@@ -68,9 +68,9 @@ class SummaryFile:
     """An output with one file for all images.
 
     Attributes:
-        name: of the file.
-        collect: what is needed of an image.
-        write: writes the file of what was collected.
+        name: name of the file in the output folder.
+        collect: function that gives what the file needs of a predicted image.
+        write: function that writes what was collected of all images to a path.
     """
 
     name: str
@@ -84,8 +84,8 @@ class PredictionWriter:
     Files of an earlier run are overwritten one by one, never removed.
 
     Args:
-        folder: made where it is missing.
-        outputs: names in ``OUTPUTS``.
+        folder: the output folder; it is made where it is missing.
+        outputs: what to write, names in ``OUTPUTS``.
 
     Raises:
         UserError: the folder cannot be made.

@@ -84,7 +84,7 @@ def run_phases(
     """Run phases in order.
 
     Args:
-        phases: from ``phase_configs`` or ``select_phase``.
+        phases: config of each phase by its name, from ``phase_configs`` or ``select_phase``.
         run: trains one phase's config, given whether to resume; returns its results.
         resume: skip phases that are finished, but for the last, and go on within the one that is
             not.

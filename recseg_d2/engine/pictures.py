@@ -29,9 +29,9 @@ class SamplePictures(HookBase):
     They go to OUTPUT_DIR/pictures, and replace those of the evaluation before.
 
     Args:
-        cfg: of the run.
-        model: to predict with.
-        context: entered while predicting (a ``WeightAverage``'s ``applied``).
+        cfg: config of the run.
+        model: the model that is trained.
+        context: gives what is entered while predicting, as a ``WeightAverage``'s ``applied``.
     """
 
     def __init__(

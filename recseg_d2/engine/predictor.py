@@ -77,8 +77,9 @@ class Predictor:
         """The same as the model puts it out, and where asked for how the model came by it.
 
         Args:
-            images: as for a call.
-            with_trace: for figures, with a "trace" where the model leaves one.
+            images: paths of image files, or (H, W, 3) uint8 BGR arrays.
+            with_trace: whether outputs get a "trace", which figures show, where the model leaves
+                one.
 
         Yields:
             for each image a dict of "instances", and what else the model has for it.

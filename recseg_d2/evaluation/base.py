@@ -33,8 +33,9 @@ class ImageEvaluator(DatasetEvaluator):
 
     Args:
         dataset_name: a name in ``DatasetCatalog``.
-        output_dir: where files are written; None writes nothing.
-        distributed: gather from all processes; else only this process's images count.
+        output_dir: folder that files are written to; None writes nothing.
+        distributed: whether results are gathered from all processes; else only this process's
+            images count.
 
     Raises:
         UserError: the data set has no image, or two with the same ``image_id``.
@@ -55,7 +56,7 @@ class ImageEvaluator(DatasetEvaluator):
         """What is kept of an image.
 
         Args:
-            record: its standard dict, with the ground truth.
+            record: Detectron2's standard dict of the image, with the ground truth.
             output: the model's, "instances" or "proposals" at the image's native size.
 
         Returns:
@@ -82,7 +83,7 @@ class ImageEvaluator(DatasetEvaluator):
 
         Args:
             inputs: dicts with "image_id", as the data loader yields them.
-            outputs: of the model, see ``compare``.
+            outputs: what the model gave for each of them, see ``compare``.
 
         Raises:
             UserError: an image is not of the data set; and as ``compare``.
@@ -119,7 +120,7 @@ def gather_parts(part: Part, distributed: bool) -> list[Part]:
     """What each process has, in the order of ranks in the main process; nothing in the others.
 
     Args:
-        part: of this process; has to be picklable.
+        part: what this process collected; it has to be picklable.
         distributed: whether to ask the others; all processes have to call then.
     """
     if not distributed:
@@ -132,8 +133,8 @@ def masks_of_size(instances: Instances, record: dict[str, Any]) -> Iterator[np.n
     """Each predicted mask as (H, W) bool, of the size of their image.
 
     Args:
-        instances: with "pred_masks", on the CPU.
-        record: the image's standard dict.
+        instances: predictions on the CPU, with "pred_masks".
+        record: Detectron2's standard dict of the image.
 
     Raises:
         UserError: a mask is of another size than the image.

@@ -43,7 +43,7 @@ def read_bitmap(path: str | Path) -> tuple[int, np.ndarray] | None:
     """The rows of a plain one-bit grey PNG file as they are packed.
 
     Args:
-        path: a file.
+        path: an image file.
 
     Returns:
         The width in pixels, and (H, ceil(width / 8)) uint8, the leftmost pixel in the highest bit;

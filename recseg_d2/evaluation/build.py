@@ -9,9 +9,12 @@ from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
 
+from recseg_d2.config import read_options
+from recseg_d2.config.options import EvaluationOptions
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.cityscapes import CityscapesEvaluator
 from recseg_d2.evaluation.coco_agnostic import ClassAgnosticCOCOEvaluator
+from recseg_d2.evaluation.cvppp_submission import CvpppSubmissionEvaluator
 from recseg_d2.evaluation.label_map import LabelMapEvaluator
 from recseg_d2.evaluation.segment_proposal import SegmentProposalEvaluator
 from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
@@ -30,6 +33,7 @@ EVALUATORS: dict[str, EvaluatorFactory] = {
     "segment_proposal": SegmentProposalEvaluator,
     "recseg_cityscapes": CityscapesEvaluator,
     "voc_segm": VocSegmEvaluator,
+    "cvppp_submission": CvpppSubmissionEvaluator,
 }
 
 
@@ -39,9 +43,10 @@ def build_evaluator(
     """The evaluator for a data set, see ``evaluator_type``.
 
     Args:
-        cfg: gives ``TEST.EVALUATOR``, and the default of ``output_dir``.
-        dataset_name: a registered data set.
-        output_dir: where evaluators write their files; None is ``cfg.OUTPUT_DIR/inference``.
+        cfg: a config, which gives ``TEST.EVALUATOR`` and the default of ``output_dir``.
+        dataset_name: a name in ``DatasetCatalog``.
+        output_dir: folder that the evaluator writes its files to; None is
+            ``cfg.OUTPUT_DIR/inference``.
 
     Raises:
         UserError: as ``evaluator_type``.
@@ -57,12 +62,13 @@ def evaluator_type(cfg: CfgNode, dataset_name: str) -> str:
         UserError: ``TEST.EVALUATOR`` is unknown; or it is empty, and the data set's metadata has no
             ``evaluator_type``, or an unknown one.
     """
-    if cfg.TEST.EVALUATOR in EVALUATORS:
-        return cfg.TEST.EVALUATOR
+    chosen = read_options(cfg, EvaluationOptions).evaluator
+    if chosen in EVALUATORS:
+        return chosen
     known = ", ".join(EVALUATORS)
-    if cfg.TEST.EVALUATOR:
+    if chosen:
         raise UserError(
-            f"TEST.EVALUATOR is {cfg.TEST.EVALUATOR!r}; expected one of {known}, or nothing for "
+            f"TEST.EVALUATOR is {chosen!r}; expected one of {known}, or nothing for "
             "the data set's own."
         )
     kind = MetadataCatalog.get(dataset_name).get("evaluator_type")

@@ -43,10 +43,11 @@ class CityscapesEvaluator(ImageEvaluator):
     official format.
 
     Args:
-        dataset_name: see ``ImageEvaluator``; its metadata has ``thing_classes`` and ``label_ids``,
-            the id of each class.
-        output_dir: see there, as for the others.
-        distributed: see there.
+        dataset_name: a name in ``DatasetCatalog``; its metadata has ``thing_classes`` and
+            ``label_ids``, the id of each class.
+        output_dir: folder that the scores and the submission are written to; None writes neither.
+        distributed: whether results are gathered from all processes; else only this process's
+            images count.
 
     Raises:
         UserError: the data set has no image, or its metadata lack the classes or their ids.
@@ -98,8 +99,8 @@ def score_submission(dataset_name: str, folder: str | Path) -> dict[str, dict[st
     """Score a folder in the submission format against a registered data set.
 
     Args:
-        dataset_name: see ``CityscapesEvaluator``; every image has ground truth.
-        folder: has a list for every image, here or below.
+        dataset_name: a name in ``DatasetCatalog`` of Cityscapes' images; each has ground truth.
+        folder: a folder that has a list of predictions for every image, in it or below.
 
     Returns:
         {class or "average": {"AP": .., "AP50%": .., ...}} in 0..100.

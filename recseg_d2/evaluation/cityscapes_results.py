@@ -30,9 +30,9 @@ class SubmittedMask:
     """A line of a list.
 
     Attributes:
-        path: of the mask.
-        label_id: of its class.
-        score: finite.
+        path: the mask's image file.
+        label_id: Cityscapes' label id of the class.
+        score: confidence, any finite number, the greater the more certain.
     """
 
     path: Path
@@ -50,11 +50,11 @@ def write_submission(
     """Write the predictions of an image, in place of earlier ones of the same image.
 
     Args:
-        folder: made if needed.
-        image: <city>_NNNNNN_NNNNNN.
-        label_ids: (P,) of their classes.
+        folder: the submission's folder; it is made where it is missing.
+        image: name of the image, <city>_NNNNNN_NNNNNN.
+        label_ids: (P,) Cityscapes' label id of each prediction.
         scores: (P,)
-        masks: (P,) each (H, W) bool.
+        masks: (P, H, W) bool, or P masks of (H, W) bool.
 
     Returns:
         The list's path.
@@ -94,8 +94,8 @@ def list_of_image(lists: Sequence[Path], image: str) -> Path:
     """The list of an image; any ending between its name and ".txt" will do.
 
     Args:
-        lists: see ``submission_lists``.
-        image: <city>_NNNNNN_NNNNNN.
+        lists: the lists of predictions in the submission, from ``submission_lists``.
+        image: name of the image, <city>_NNNNNN_NNNNNN.
 
     Raises:
         UserError: there is none, or more than one.
@@ -128,7 +128,7 @@ def read_mask(path: str | Path, shape: tuple[int, int]) -> Crop:
     """Read a mask of any depth; what a conversion to grey leaves black is outside.
 
     Args:
-        path: an image file.
+        path: the mask's image file.
         shape: the expected height and width.
 
     Raises:

@@ -25,10 +25,11 @@ class ClassAgnosticCOCOEvaluator(COCOEvaluator):
     false positives.
 
     Args:
-        dataset_name: a registered data set.
-        output_dir: where the ground truth as one class, the predictions and COCO's result file are
-            written.
-        distributed: gather from all processes; else only this process's images count.
+        dataset_name: a name in ``DatasetCatalog``.
+        output_dir: folder that the ground truth as one class, the predictions and COCO's result
+            file are written.
+        distributed: whether results are gathered from all processes; else only this process's
+            images count.
     """
 
     def __init__(self, dataset_name: str, output_dir: str | Path, distributed: bool = True) -> None:
@@ -51,7 +52,7 @@ def register_class_agnostic(dataset_name: str) -> str:
     """Register a copy of a data set with a single class; it is drawn up anew at each use.
 
     Args:
-        dataset_name: a registered data set.
+        dataset_name: a name in ``DatasetCatalog``.
 
     Returns:
         The copy's name, with ``SUFFIX``.

@@ -1,7 +1,7 @@
 """Scores of a folder of predicted label maps.
 
 A folder holds one label map an image. File names pair by stem, with or without the ending
-``_label`` on either side, see ``find_label_maps``.
+``_label`` or the like on either side, see ``find_label_maps``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import numpy as np
 
 from recseg_d2.data.io.label_maps import LABEL_EXTENSIONS, read_label_map, resize_label_map
 from recseg_d2.data.io.pairing import find_label_maps
+from recseg_d2.data.label_signs import find_signs
 from recseg_d2.errors import UserError
 from recseg_d2.metrics import DEFAULT_METRICS, ImageScores
 
 _NAMES_SHOWN = 5  # in messages about many files
+_USUAL = 0.5  # share of the true label maps, above which they are said to look binary
 
 logger = logging.getLogger(__name__)
 
@@ -49,15 +51,25 @@ def score_folders(
     """
     scores = ImageScores(metrics)
     truths, predictions = find_label_maps(truth_dir), find_label_maps(prediction_dir)
-    if not truths:
-        raise UserError(
-            f"{truth_dir}: found no label map, expected files ending in "
-            f"{', '.join(LABEL_EXTENSIONS)}."
-        )
+    for folder, found in ((truth_dir, truths), (prediction_dir, predictions)):
+        if not found:
+            raise UserError(
+                f"{folder}: found no label map, expected files ending in "
+                f"{', '.join(LABEL_EXTENSIONS)}."
+            )
     _check_extra(sorted(predictions.keys() - truths.keys()), predictions, truth_dir, allow_extra)
+    binary = []
     for image, path in truths.items():
         truth = read_label_map(path)
+        if find_signs(truth).regions:
+            binary.append(path.name)
         scores.update(path.stem, _prediction_for(path, predictions.get(image), truth.shape), truth)
+    if len(binary) > _USUAL * len(truths):
+        logger.warning(
+            "%s: %d of %d true label maps have one value on several regions, such as %s: binary "
+            "masks? All of that value is scored as one object; give each object a value.",
+            truth_dir, len(binary), len(truths), binary[0],
+        )  # fmt: skip
     return scores
 
 

@@ -27,9 +27,9 @@ class TrueMasks:
     """The annotations of an image, in the order of its standard dict; N of them.
 
     Attributes:
-        annotations: as they are there.
-        rles: N masks.
-        classes: (N,) int64.
+        annotations: the image's annotations, as the standard dict has them.
+        rles: compressed RLE of each of the N masks.
+        classes: (N,) int64, the class of each from 0.
         crowd: (N,) bool, regions of several objects, or void.
     """
 
@@ -126,7 +126,8 @@ class GroundTruth:
 
         Args:
             image_id: which predictions of single files have their names for.
-            file_name: of the image, where it is known.
+            file_name: the image's file name, where it is known; it is looked for if the id is
+                unknown.
 
         Raises:
             UserError: the data set has no such image, or several of that name.

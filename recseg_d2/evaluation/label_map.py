@@ -23,8 +23,9 @@ class LabelMapEvaluator(ImageEvaluator):
     Args:
         dataset_name: a name in ``DatasetCatalog``.
         metrics: names in ``recseg_d2.metrics.METRICS``.
-        output_dir: see ``ImageEvaluator``.
-        distributed: see there.
+        output_dir: folder that scores of single images are written to; None writes nothing.
+        distributed: whether results are gathered from all processes; else only this process's
+            images count.
     """
 
     kind = "label_map"

@@ -32,13 +32,14 @@ class PredictionRecorder(DatasetEvaluator):
     saw the same image, the first one's predictions are kept.
 
     Args:
-        dataset_name: a registered data set.
-        output_dir: where the file is written.
+        dataset_name: a name in ``DatasetCatalog``.
+        output_dir: folder that the file is written to.
         limit: instances kept of an image, those of the highest scores (the last ones of models
             that emit thousands say nothing); 0 keeps all.
         ordered: whether "step" is the order in which the model found the objects; False saves
             none, for models whose steps only number their results.
-        distributed: gather from all processes; else only this process's images are written.
+        distributed: whether predictions are gathered from all processes; else only this process's
+            images are written.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class PredictionRecorder(DatasetEvaluator):
 
         Args:
             inputs: dicts with "image_id" and "file_name", as the data loader yields them.
-            outputs: dicts with "instances", see ``coco_results.results_of_instances``.
+            outputs: the model's dicts, with "instances"; see ``coco_results.results_of_instances``.
         """
         for record, output in zip(inputs, outputs, strict=True):
             image_id = record["image_id"]

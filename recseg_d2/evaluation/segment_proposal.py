@@ -51,11 +51,12 @@ class SegmentProposalEvaluator(ImageEvaluator):
 
     Args:
         dataset_name: a name in ``DatasetCatalog``.
-        output_dir: where the files described above are written; None writes nothing.
-        limits: numbers N of proposals.
+        output_dir: folder that the files described above are written to; None writes nothing.
+        limits: numbers N of proposals that recall is averaged for, increasing.
         continuous: report the continuous definition of average recall instead of COCO's; the file
             has both.
-        distributed: gather from all processes; else only this process's images count.
+        distributed: whether results are gathered from all processes; else only this process's
+            images count.
     """
 
     kind = "segment_proposal"
@@ -157,8 +158,8 @@ def ranked(output: dict[str, Any], limit: int) -> tuple[Instances, np.ndarray]:
     """The best proposals of an image, the best first; of equal ones the first.
 
     Args:
-        output: of the model, see ``SegmentProposalEvaluator``.
-        limit: most of them.
+        output: what the model gave for the image, see ``SegmentProposalEvaluator``.
+        limit: most entries to return.
 
     Returns:
         P proposals on the CPU and their (P,) float64 scores, probabilities.

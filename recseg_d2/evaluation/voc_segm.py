@@ -46,9 +46,10 @@ class VocSegmEvaluator(ImageEvaluator):
     all classes.
 
     Args:
-        dataset_name: see ``ImageEvaluator``, as for the others.
-        output_dir: see there.
-        distributed: see there.
+        dataset_name: a name in ``DatasetCatalog``.
+        output_dir: folder that results are written to; None writes nothing.
+        distributed: whether results are gathered from all processes; else only this process's
+            images count.
 
     Raises:
         UserError: the data set has no image or no ``thing_classes``.
@@ -107,7 +108,7 @@ def compare(instances: Instances, record: dict[str, Any]) -> ImageDetections:
     Args:
         instances: on the CPU, with ``pred_masks`` at the native size, ``scores`` and
             ``pred_classes``.
-        record: its ground truth.
+        record: Detectron2's standard dict of the image, with the ground truth.
 
     Raises:
         UserError: a mask is not of the image's size.

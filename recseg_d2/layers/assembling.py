@@ -34,10 +34,10 @@ def assemble(
     """Assemble windows from instance-sensitive score maps.
 
     Args:
-        maps: (B, k * k, h, w) logits.
+        maps: (B, k * k, h, w) logits, a score map for each of the k x k parts of an object.
         windows: (R, 3) int64, image, row and column of each window's centre cell.
-        size: m.
-        outside: value of cells beyond the maps.
+        size: m, cells along a side of a window.
+        outside: logit that cells beyond the maps count as.
 
     Returns:
         (R, m, m) logits, differentiable in ``maps``.
@@ -64,7 +64,7 @@ def gather_windows(
         corners: (R, 3) int64, image, row and column of each window's first cell, which may lie
             outside of the maps.
         channels: (..., height, width) int64 in [0, C): where each of a window's cells comes from.
-        outside: value of cells beyond the maps.
+        outside: logit that cells beyond the maps count as.
 
     Returns:
         (R, ..., height, width). Beyond the result, memory is held for ``CELLS_AT_ONCE`` cells.

@@ -16,7 +16,7 @@ def window_corners(centre: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
 
     Args:
         centre: (..., 2) y, x in pixels, pixel centres at integers.
-        size: (..., 2).
+        size: (..., 2), height and width in pixels.
 
     Returns:
         (..., 4) x1 y1 x2 y2 in pixels, the last pixel's far edge included: an object from pixel 3
@@ -32,13 +32,13 @@ def corners_window(corners: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return (low + high - 1) / 2, high - low - 1
 
 
-def pad_corners(corners: torch.Tensor, ratio: float, minimum: float) -> torch.Tensor:
+def pad_corners(corners: torch.Tensor, ratio: float | torch.Tensor, minimum: float) -> torch.Tensor:
     """Grow boxes on each side by ``max(ratio * size, minimum)`` (eq. 26's Pad).
 
     Args:
         corners: (..., 4) x1 y1 x2 y2 in pixels.
-        ratio: share of the box's size along that axis.
-        minimum: pixels.
+        ratio: share of the box's size along that axis; (..., 1) for one of each box.
+        minimum: least padding in pixels.
     """
     grow = ((corners[..., 2:] - corners[..., :2]) * ratio).clamp(min=minimum)
     return torch.cat([corners[..., :2] - grow, corners[..., 2:] + grow], dim=-1)
@@ -49,7 +49,7 @@ def fill_corners(corners: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
     Args:
         corners: (B, N, 4) x1 y1 x2 y2 in pixels.
-        size: H and W.
+        size: H and W, height and width of the maps in pixels.
 
     Returns:
         (B, N, H, W) float, 1 for the pixels whose centre lies in the box.
@@ -66,7 +66,7 @@ def masks_to_boxes(masks: torch.Tensor) -> torch.Tensor:
     """Tight boxes of binary masks.
 
     Args:
-        masks: (N, H, W), nonzero inside the object.
+        masks: (N, H, W), nonzero where the object is.
 
     Returns:
         (N, 4) float32, x1 y1 x2 y2 in pixels; x2 and y2 are one past the last pixel, so that a

@@ -43,9 +43,9 @@ class ConvLSTMCell(nn.Module):
     Args:
         changing_width: X, channels of the input of each step; 0 where there is none.
         static_width: S, channels of the input that all steps share; 0 where there is none.
-        hidden_width: D.
+        hidden_width: D, channels of the hidden state and of the cell state.
         forget_bias: added to the forget gates' initial bias; the paper has 0.
-        kernel_size: k, odd.
+        kernel_size: k, side of the convolution's kernel in cells, odd.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class ConvLSTMCell(nn.Module):
         Args:
             x: (B, X, h, w), or None where X is 0.
             state: hidden and cell of the step before, each (B, D, h, w).
-            inputs: from ``prepare``.
+            inputs: what ``prepare`` made of the input.
 
         Returns:
             Hidden and cell of this step.

@@ -12,7 +12,7 @@ def coordinate_maps(size: tuple[int, int], like: torch.Tensor) -> torch.Tensor:
 
     Args:
         size: height and width in pixels.
-        like: gives device and dtype.
+        like: a tensor whose device and dtype the maps take.
 
     Returns:
         (1, 3, height, width): y and x in (-1, 1), and the distance from the image's centre scaled

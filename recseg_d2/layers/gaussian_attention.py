@@ -22,7 +22,7 @@ class GaussianFilters:
 
     Attributes:
         y: (B, P, H), weight of each row of the image for each row of the patch.
-        x: (B, Q, W), the same for columns.
+        x: (B, Q, W), weights of the image's columns for each of Q columns of the patch.
     """
 
     y: torch.Tensor
@@ -33,9 +33,10 @@ def filter_means(centre: torch.Tensor, size: torch.Tensor, count: int) -> torch.
     """Eq. 11 and 12: where each row (or column) of the patch lies in the image.
 
     Args:
-        centre: (B,).
-        size: (B,), greater than -1.
-        count: P or Q.
+        centre: (B,), centre of the window along the axis in pixels.
+        size: (B,), pixels from the centre of the window's first pixel to that of its last, above
+            -1.
+        count: number of filters along the axis, P or Q.
 
     Returns:
         (B, count).
@@ -49,9 +50,9 @@ def axis_filters(means: torch.Tensor, log_variance: torch.Tensor, length: int) -
     """Eq. 13 and 14: normal densities at the pixels of one axis.
 
     Args:
-        means: (B, P).
-        log_variance: (B,), natural logarithm of square pixels.
-        length: H or W.
+        means: (B, P), centre of each filter along the axis in pixels.
+        log_variance: (B,), natural logarithm of the filters' variance in square pixels.
+        length: length of the axis in pixels, H or W.
 
     Returns:
         (B, P, length).
@@ -72,11 +73,11 @@ def gaussian_filters(
     """Filters of windows that may be rectangles and may lie partly or wholly outside of the image.
 
     Args:
-        centre: (B, 2).
-        size: (B, 2).
-        log_variance: (B, 2).
-        patch_size: P and Q.
-        image_size: H and W.
+        centre: (B, 2), y and x of the window's centre in pixels.
+        size: (B, 2), the same as a height and a width, from first to last pixel centre.
+        log_variance: (B, 2), natural logarithm of the variance in square pixels, along y and x.
+        patch_size: P and Q, rows and columns of the patch.
+        image_size: H and W, height and width of the image in pixels.
     """
     y, x = (
         axis_filters(
@@ -99,7 +100,7 @@ def read_patch(image: torch.Tensor, filters: GaussianFilters) -> torch.Tensor:
 
     Args:
         image: (B, H, C, W) from ``rows_first``.
-        filters: of one window an image.
+        filters: the filters of one window for each image.
 
     Returns:
         (B, C, P, Q).
@@ -114,8 +115,8 @@ def write_patch(patch: torch.Tensor, filters: GaussianFilters) -> torch.Tensor:
     """``Extract`` with the transposed filters (eq. 19): ``F_Y y F_X^T``.
 
     Args:
-        patch: (B, P, Q).
-        filters: of one window an image.
+        patch: (B, P, Q), what is written into the window of each image.
+        filters: the filters of one window for each image.
 
     Returns:
         (B, H, W).

@@ -22,8 +22,8 @@ def mask_iou(ones: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """Intersection over union of every pair of masks, as matrix products over blocks of pixels.
 
     Args:
-        ones: (P, H, W) bool.
-        others: (N, H, W) bool.
+        ones: (P, H, W) bool masks.
+        others: (N, H, W) bool masks of the same size.
 
     Returns:
         (P, N) float32 in [0, 1]; 0 where both masks are empty.

@@ -19,9 +19,9 @@ def soft_iou_matrix(
     ``IoU(p, y) = <p, y> / (|p| + |y| - <p, y> + eps)``, all intersections as one matrix product.
 
     Args:
-        probabilities: (B, T, H, W) in [0, 1].
-        masks: (B, N, H, W), 0 or 1.
-        eps: in pixels; keeps an empty pair at 0 instead of 0/0.
+        probabilities: (B, T, H, W) in [0, 1], the predicted mask of each of T steps.
+        masks: (B, N, H, W), 0 or 1, the masks of N true objects.
+        eps: added to the union, in pixels; it keeps an empty pair at 0 instead of 0/0.
 
     Returns:
         (B, T, N) in [0, 1], differentiable in the probabilities.
@@ -41,7 +41,7 @@ def assign(similarity: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     objects compete for them.
 
     Args:
-        similarity: (B, T, N), higher is better.
+        similarity: (B, T, N) of each of T predictions to each of N objects, the higher the better.
         counts: (B,) int64, objects in each image; these come first along N.
 
     Returns:
@@ -64,8 +64,8 @@ def gather_objects(values: torch.Tensor, assignment: torch.Tensor) -> torch.Tens
     """Values of the matched objects, in the order of the steps.
 
     Args:
-        values: (B, N, ...).
-        assignment: (B, T) from ``assign``.
+        values: (B, N, ...), a value for each of N objects.
+        assignment: (B, T) int64 from ``assign``, the object of each of T predictions.
 
     Returns:
         (B, T, ...); where nothing is matched, the values of object 0, to be masked by the caller.

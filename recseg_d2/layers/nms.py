@@ -26,7 +26,7 @@ def suppress(threat: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
 
     Args:
         threat: (..., P, P) bool, whether the first is better than the second and overlaps it.
-        candidates: (..., P) bool.
+        candidates: (..., P) bool, which boxes take part at all.
 
     Returns:
         (..., P) bool.
@@ -47,9 +47,9 @@ def greedy_nms(
     """Suppress boxes that a better one overlaps.
 
     Args:
-        boxes: (P, 4) float, in any order.
+        boxes: (P, 4) float corners, in any order.
         scores: (P,); of equal scores the first box goes first.
-        threshold: a box goes where its intersection over union with a kept one is above this; one
+        threshold: a box is suppressed where its IoU with a kept one is above this, in [0, 1]; one
             that equals it stays.
         limit: stop at so many kept boxes; None goes through all.
 
@@ -73,8 +73,8 @@ class GreedySuppression:
     caller computes them block by block and stops when enough are kept.
 
     Args:
-        threshold: as for ``greedy_nms``.
-        limit: as for ``greedy_nms``.
+        threshold: a box is suppressed where its IoU with a kept one is above this, in [0, 1].
+        limit: most boxes to keep; None keeps all that are not suppressed.
     """
 
     def __init__(self, threshold: float, limit: int | None = None) -> None:

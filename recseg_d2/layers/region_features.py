@@ -27,11 +27,11 @@ def region_features(
     Args:
         features: (B, C, h, w); the cell (i, j) is centred at pixel ((j + 0.5) * stride,
             (i + 0.5) * stride). Beyond its outermost centres the map goes on as it ends.
-        boxes: (R, 4) in pixels of the image.
+        boxes: (R, 4), x1 y1 x2 y2 of each region in pixels of the image.
         image: (R,) int64 in [0, B), the image of each box.
-        stride: pixels a cell.
-        side: s.
-        samples: points a cell and axis.
+        stride: pixels of the image along a side of a feature cell.
+        side: s, cells along a side of the result.
+        samples: number of sampling points along each axis of a cell.
 
     Returns:
         (R, C, s, s), differentiable in the features.
@@ -57,10 +57,10 @@ def region_masks(
     """Masks of boxes: each cell is the share of points in it that lie in the mask.
 
     Args:
-        masks: (R, H, W) bool.
-        boxes: (R, 4) in pixels of the masks.
-        side: s.
-        samples: points a cell and axis.
+        masks: (R, H, W) bool, the mask of each region.
+        boxes: (R, 4), x1 y1 x2 y2 of each region in pixels of the masks.
+        side: s, cells along a side of the result.
+        samples: number of sampling points along each axis of a cell.
 
     Returns:
         (R, s, s) float32 in [0, 1].

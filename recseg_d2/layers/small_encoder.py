@@ -46,7 +46,7 @@ class SmallEncoder(nn.Module):
     """One level an octave: a strided convolution and a residual block each.
 
     Args:
-        options: widths, and whether there are coordinates.
+        options: channels of each level, and whether coordinates are added to the image.
         in_width: channels of the image.
     """
 

@@ -30,7 +30,7 @@ def norm_maker(kind: Norm, steps: int) -> MakeNorm:
         kind: "per_step": batch norm with statistics of each step; "shared": of all steps together,
             which the steps of one image rarely follow, so that evaluation differs from training;
             "group": group norm, which has no statistics and does not depend on the batch.
-        steps: most steps that are run.
+        steps: number of steps that are run at most.
     """
     if kind == "group":
         return StepGroupNorm
@@ -59,7 +59,7 @@ class StepBatchNorm2d(nn.BatchNorm2d):
     of the steps were run, as distributed training needs it.
 
     Args:
-        width: channels.
+        width: number of channels.
         steps: sets of parameters and statistics; with 1, all steps share them. Steps beyond the
             last set use that.
     """
@@ -99,5 +99,5 @@ class StepBatchNorm2d(nn.BatchNorm2d):
         return F.batch_norm(x, running_mean, running_var, weight, bias, True, momentum, eps)
 
     def extra_repr(self) -> str:
-        """For ``print(model)``."""
+        """Number of channels and of steps, as ``print(model)`` shows them."""
         return f"{self.num_features}, steps={self.steps}"

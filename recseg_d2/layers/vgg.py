@@ -62,7 +62,7 @@ class Conv5VGG16(nn.Module):
     stride give features of exactly side / stride cells.
 
     Args:
-        options: the stride.
+        options: the stride of the last features.
         in_width: channels of the image.
     """
 
@@ -73,9 +73,9 @@ class Conv5VGG16(nn.Module):
         self.stride = stride = options.stride
         layers: list[nn.Module] = []
         for number, stage in enumerate(VGG16_WIDTHS, 1):
-            hole = 2 if number == 5 and stride == 8 else 1
+            dilation = 2 if number == 5 and stride == 8 else 1
             for width in stage:
-                conv = nn.Conv2d(in_width, width, 3, padding=hole, dilation=hole)
+                conv = nn.Conv2d(in_width, width, 3, padding=dilation, dilation=dilation)
                 layers += [conv, nn.ReLU(inplace=True)]
                 in_width = width
             if number < 4 or (number == 4 and stride == 16):

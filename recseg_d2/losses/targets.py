@@ -24,9 +24,9 @@ def build_targets(
 
     Args:
         masks: an image's objects each, (N_i, H_i, W_i) bool, all on one device.
-        classes: (N_i,) int64 each.
+        classes: (N_i,) int64 for each image, the class of each object from 0.
         size: H and W of the working resolution; masks of another size are resized (nearest).
-        max_objects: of an image with more, the largest are kept.
+        max_objects: most objects of an image; of an image with more, the largest are kept.
 
     Returns:
         Targets with N the largest number of objects in an image of the batch, and at least 1, so

@@ -25,9 +25,9 @@ def class_loss(logits: torch.Tensor, targets: torch.Tensor, matched: torch.Tenso
     """Categorical cross entropy over matched pairs.
 
     Args:
-        logits: (B, T, C).
+        logits: (B, T, C), scores of C classes at each of T steps.
         targets: (B, T) int64, classes of the matched objects.
-        matched: (B, T) bool.
+        matched: (B, T) bool, whether the step is assigned to an object.
     """
     entropy = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
     return masked_mean(entropy, matched.flatten())

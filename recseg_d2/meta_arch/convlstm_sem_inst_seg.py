@@ -29,8 +29,8 @@ class ConvLSTMSemInstSeg(SequentialModel):
     Args:
         backbone: gives a feature map for each octave, the finest at stride 2; those of its finest
             levels that the decoder has no ConvLSTM for are left out.
-        options: of the decoder and its loss.
-        shared: arguments of ``SequentialModel``.
+        options: MODEL.RSIS: the decoder, and the weights of the loss terms.
+        shared: arguments of ``SequentialModel``, passed on.
     """
 
     @configurable

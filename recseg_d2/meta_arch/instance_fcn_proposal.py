@@ -13,7 +13,6 @@ from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import Boxes, Instances
 from torch import nn
 
-from recseg_d2.backbones.single import accept_imagenet_names
 from recseg_d2.config import naming_keys, read_options
 from recseg_d2.errors import require
 from recseg_d2.layers.boxes import masks_to_boxes
@@ -22,12 +21,7 @@ from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, mask_tens
 from recseg_d2.models.instance_fcn.network import InstanceFCN
 from recseg_d2.models.instance_fcn.options import InstanceFCNOptions, ProposalOptions
 from recseg_d2.models.instance_fcn.pasting import paste_masks
-from recseg_d2.models.instance_fcn.proposals import (
-    build_pyramid,
-    pad_to_cells,
-    rank_windows,
-    select,
-)
+from recseg_d2.models.instance_fcn.proposals import pad_to_cells, propose
 from recseg_d2.models.instance_fcn.training import check_crop_size, proposal_losses
 from recseg_d2.structures import MaskProposals
 
@@ -36,8 +30,8 @@ class SingleFeature(nn.Module):
     """One of a backbone's feature maps.
 
     Args:
-        backbone: any.
-        name: of the feature map.
+        backbone: any of Detectron2's or this package's.
+        name: name of the feature map that is taken.
     """
 
     def __init__(self, backbone: Backbone, name: str) -> None:
@@ -60,9 +54,9 @@ class InstanceFCNProposal(MetaArchitecture):
     (K,) in [0, 1], ``pred_classes`` (all 0), ``pred_masks`` and ``step``, the rank.
 
     Args:
-        backbone: any with a feature map of the wanted stride.
-        options: of the branches, the training, the proposals and the instances.
-        shared: arguments of ``MetaArchitecture``.
+        backbone: any backbone that has a feature map of the wanted stride.
+        options: MODEL.INSTANCE_FCN: the branches, the training, the proposals and the instances.
+        shared: arguments of ``MetaArchitecture``, passed on.
 
     Raises:
         UserError: the backbone lacks the wanted feature map, or sizes do not fit its stride.
@@ -80,7 +74,6 @@ class InstanceFCNProposal(MetaArchitecture):
             width, stride = shapes[name].channels or 0, shapes[name].stride or 1
             self.network = InstanceFCN(SingleFeature(backbone, name), width, stride, options.head)
             check_crop_size(self.network, options.sampling)
-        accept_imagenet_names(self)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
@@ -120,14 +113,12 @@ class InstanceFCNProposal(MetaArchitecture):
     def _infer(self, image: torch.Tensor, size: tuple[int, int]) -> dict[str, Any]:
         options = self.options.test
         with self.in_precision():
-            levels = build_pyramid(self.network, image, options)
-            ranked = rank_windows(levels, options.pre_nms_topk)
-            found = select(self.network, levels, ranked, size, options)
+            found, level = propose(self.network, image, size, options)
         proposals = to_proposals(found, options.mask_thresh)
         return {
             "proposals": proposals,
             "instances": to_instances(proposals, options),
-            "trace": {"found": found, "level": levels[int(ranked.level[0])]},
+            "trace": {"found": found, "level": level},
         }
 
 

@@ -30,7 +30,7 @@ class SequentialModel(MetaArchitecture):
 
     Args:
         sequential: the working resolution, the number of steps, and how a sequence becomes masks.
-        shared: arguments of ``MetaArchitecture``.
+        shared: arguments of ``MetaArchitecture``, passed on.
     """
 
     ordered = True
@@ -40,6 +40,7 @@ class SequentialModel(MetaArchitecture):
         self.image_size = sequential.image_size
         self.steps = sequential.steps
         self.recompute_steps = sequential.recompute_steps
+        self.max_objects = sequential.kept_objects
         self.step_limit = self.steps  # objects to predict in training; a curriculum may lower it
         self.iteration = 0  # of training; the trainer keeps it up to date
         self.test_options = sequential.test
@@ -56,9 +57,10 @@ class SequentialModel(MetaArchitecture):
         """Normalised images to a sequence.
 
         Args:
-            images: (B, channels, H, W).
-            steps: to run.
-            stop_threshold: where given, steps may end once each image had one scored below it.
+            images: (B, channels, H, W) normalised images at the working resolution.
+            steps: number of steps to run at most.
+            stop_threshold: where given, steps may end once every image had one scored below it, in
+                [0, 1].
         """
         raise TypeError(f"{type(self).__name__} has to define run_sequence.")
 
@@ -68,10 +70,11 @@ class SequentialModel(MetaArchitecture):
         """The sequence that losses are computed of.
 
         Args:
-            images: (B, channels, H, W).
+            images: (B, channels, H, W) normalised images at the working resolution.
             lengths: steps that each image needs, the longest first; what an image's later steps
                 hold is not looked at.
-            targets: of the same images, for models that are fed back what they should have found.
+            targets: the true objects of the same images, for models that are fed back what they
+                should have found.
         """
         return self.run_sequence(images, lengths[0])
 
@@ -148,7 +151,7 @@ class SequentialModel(MetaArchitecture):
         instances = [x["instances"].to(self.device) for x in batched_inputs]
         masks = [mask_tensor(i, self.image_size) for i in instances]
         classes = [i.gt_classes for i in instances]
-        return build_targets(masks, classes, self.image_size, max_objects=self.steps)
+        return build_targets(masks, classes, self.image_size, max_objects=self.max_objects)
 
     def instances(self, sequence: InstanceSequence, image: int, dict_: dict[str, Any]) -> Instances:
         """Predictions for one image of a batch, at the size that its dict asks for."""
@@ -160,8 +163,8 @@ def freeze_heads_without_loss(network: nn.Module, weights: dict[str, float]) -> 
     """Freeze heads that no loss trains: distributed training waits for every other gradient.
 
     Args:
-        network: has the heads, or lacks some of them.
-        weights: of each head's loss, by the head's name.
+        network: the module whose attributes the heads are; some of them may be missing.
+        weights: factor of each head's loss, by the head's name.
     """
     for name, weight in weights.items():
         head = getattr(network, name, None)

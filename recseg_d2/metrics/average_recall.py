@@ -43,7 +43,7 @@ class ImageRecall:
         counts: (A,) int64, objects in each range of size.
         best: (L, n) float64, the best overlap of each of the n objects that are no crowd regions
             with any of the first proposals.
-        areas: (n,) float64, their sizes in pixels.
+        areas: (n,) float64, areas of the objects in pixels.
     """
 
     matched: np.ndarray
@@ -56,8 +56,8 @@ class AverageRecall:
     """Recall over the images of a data set, additive over processes.
 
     Args:
-        limits: numbers N of proposals, increasing.
-        thresholds: (T,) IoU of COCO's definition.
+        limits: numbers N of proposals that recall is computed for, increasing.
+        thresholds: (T,) IoUs that recall is averaged over in COCO's definition, in (0, 1].
         images: what ``measure`` returned of images, by their ids, to begin with.
 
     Example:
@@ -86,8 +86,8 @@ class AverageRecall:
         Args:
             ious: (P, N) overlaps of its proposals, the best one first, with its objects; with a
                 crowd region, the share of the proposal that lies in it.
-            crowd: (N,) bool, objects that are crowd regions.
-            areas: (N,) their sizes in pixels.
+            crowd: (N,) bool, which objects are crowd regions.
+            areas: (N,) areas of the objects in pixels.
 
         Raises:
             ValueError: the shapes do not fit.
@@ -151,7 +151,7 @@ class AverageRecall:
         """The averages in [0, 100]; NaN where there is no object.
 
         Args:
-            continuous: by the continuous definition instead of COCO's.
+            continuous: whether to average by the continuous definition instead of COCO's.
 
         Returns:
             {"AR@10": .., "AR@10-small": .., ..} for each limit and size.
@@ -184,10 +184,10 @@ def match_proposals(
     ignored object, which it then does not find; a crowd region is never used up.
 
     Args:
-        ious: (P, N), the best proposal first.
-        crowd: (N,) bool.
+        ious: (P, N) in [0, 1], IoU of each proposal with each object, the best proposal first.
+        crowd: (N,) bool, which objects are crowd regions.
         ignored: (A, N) bool, crowd regions and objects outside of each range of size.
-        thresholds: (T,).
+        thresholds: (T,) IoUs from which an object counts as found.
 
     Returns:
         (P, A, T) bool.

@@ -39,9 +39,9 @@ class ObjectRange:
     """Which instances are objects.
 
     Attributes:
-        min_pixels: at least as many.
-        max_distance: median distance in metres.
-        min_density: share of pixels of which the distance is known.
+        min_pixels: least number of pixels of an object.
+        max_distance: greatest median distance of an object in metres.
+        min_density: least share of an object's pixels of which the distance is known.
     """
 
     min_pixels: int
@@ -83,9 +83,9 @@ def average_precision(
     not overlap, so each prediction needs to be compared with its best segment alone.
 
     Args:
-        images: in any order; ties between scores do not matter.
-        label_id: the class.
-        objects: the range.
+        images: matches of the images, in any order; ties between scores do not matter.
+        label_id: Cityscapes' label id of the class.
+        objects: the range of sizes and distances of the objects that count.
 
     Returns:
         (10,) float64 in [0, 1], or all NaN.
@@ -103,8 +103,8 @@ def summarize(
     """The benchmark's numbers of each class and their means.
 
     Args:
-        images: matches of all images.
-        classes: label id by name.
+        images: matches of predictions and ground truth, of all images.
+        classes: label id of each class by its name.
 
     Returns:
         {class or "average": {"AP": .., "AP50%": .., "AP100m": .., "AP50m": .., "AP50%50m": ..}};

@@ -31,7 +31,7 @@ class Crop:
 
     Attributes:
         top: row of the crop's first row in the image.
-        left: column of its first column.
+        left: column of the image that the crop begins with.
         mask: (h, w) bool; without pixels it is (0, 0).
     """
 
@@ -46,9 +46,9 @@ class TrueScene:
 
     Attributes:
         codes: (H, W) uint16, k + 1 in the k-th segment, G + 1 in void, 0 elsewhere.
-        ids: (G,) int64, ascending.
-        pixels: (G,) int64.
-        distances: (G,) float64, median metres; infinite where unknown.
+        ids: (G,) int64, the instance id of each segment, ascending.
+        pixels: (G,) int64, area of each segment in pixels.
+        distances: (G,) float64, median distance of each segment in metres; infinite if unknown.
         densities: (G,) float64, share of pixels of which the distance is known.
         has_distances: whether distances were given.
     """
@@ -66,11 +66,12 @@ class SceneMatches:
     """A ``TrueScene`` without its image, and the predictions in it that have any pixel.
 
     Attributes:
-        ids: (G,) int64; ``pixels``, ``distances``, ``densities``, ``has_distances``: see there.
+        ids: (G,) int64; this, ``pixels``, ``distances``, ``densities`` and ``has_distances`` are
+            those of ``TrueScene``.
         labels: (P,) int64, predicted label ids.
-        scores: (P,) float64.
+        scores: (P,) float64, the greater the more certain.
         areas: (P,) int64, pixels of each prediction.
-        void: (P,) int64, those of them in void.
+        void: (P,) int64, pixels of each prediction that lie in void.
         intersections: (P, G) int64, those of them in each segment.
     """
 
@@ -143,8 +144,8 @@ def match_scene(
     Predictions may overlap each other. Those without a pixel are left out.
 
     Args:
-        scene: the ground truth.
-        labels: (P,) label id of each prediction.
+        scene: the ground truth of the image.
+        labels: (P,) Cityscapes' label id of each prediction.
         scores: (P,) finite, higher is more certain.
         crops: (P,) their masks; one is held at a time.
     """

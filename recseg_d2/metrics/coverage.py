@@ -25,7 +25,7 @@ def mean_weighted_coverage(table: Overlap, no_truth: float = math.nan) -> float:
     .. math:: MWCov = \sum_j \frac{|G_j|}{\sum_k |G_k|} \max_i J_{ij}
 
     Args:
-        table: of prediction and truth.
+        table: the overlaps of a predicted label map with the true one.
         no_truth: the value of 0/0, an image without any true object; NaN leaves it out of means.
             The authors' public code averages a 0 in for it.
 

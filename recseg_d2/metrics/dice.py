@@ -38,7 +38,7 @@ def symmetric_best_dice(table: Overlap, both_empty: float = 0.0) -> float:
     .. math:: SBD = \min(BD(prediction, truth), BD(truth, prediction))
 
     Args:
-        table: of prediction and truth.
+        table: the overlaps of a predicted label map with the true one.
         both_empty: the value where neither side has an object; 0 is the challenge's rule.
 
     Returns:
@@ -65,7 +65,7 @@ def foreground_dice(table: Overlap, both_empty: float = math.nan) -> float:
     .. math:: FGBGDice = \frac{2 |P \cap G|}{|P| + |G|}
 
     Args:
-        table: of prediction and truth.
+        table: the overlaps of a predicted label map with the true one.
         both_empty: the value of 0/0, where neither side has an object; NaN is the challenge's rule,
             and such images are left out of means.
 

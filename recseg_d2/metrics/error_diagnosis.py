@@ -57,10 +57,10 @@ def diagnose(
     of its class, not yet taken, with which its IoU is highest, if that is ``threshold`` or more.
 
     Args:
-        iou: (K, N) in [0, 1].
-        scores: (K,) float.
-        classes: (K,) integers.
-        true_classes: (N,) integers.
+        iou: (K, N) in [0, 1], IoU of each predicted mask with each true one.
+        scores: (K,) float, the greater the more certain.
+        classes: (K,) integers, the class of each prediction.
+        true_classes: (N,) integers, the class of each true object.
         ignored: (K,) share of each prediction's area within ignored regions; None is none.
         threshold: IoU from which an object counts as found.
     """
@@ -99,11 +99,11 @@ class ErrorCounts:
     """Kinds of predictions and missed objects by class; additive.
 
     Args:
-        num_classes: C.
+        num_classes: C, number of classes.
 
     Attributes:
         kinds: (C, 7) int64, predictions by their class and ``KINDS``.
-        objects: (C,) int64, true objects.
+        objects: (C,) int64, number of true objects of each class.
         missed: (C,) int64, those that no true positive found.
     """
 

@@ -59,7 +59,7 @@ def strategy_values(centers: np.ndarray, areas: np.ndarray) -> dict[str, np.ndar
 
     Args:
         centers: (N, 2) float, y and x of the centres of mass, y downwards.
-        areas: (N,) pixels.
+        areas: (N,) areas of the objects in pixels.
     """
     return {"r2l": centers[:, 1], "b2t": centers[:, 0], "l2s": np.asarray(areas)}
 
@@ -124,9 +124,9 @@ def pair_patterns(
     that the rule means the same for small and for large objects.
 
     Args:
-        centers: (N, 2) float, y and x, pixels.
-        areas: (N,) pixels, above 0.
-        image_size: height and width, pixels.
+        centers: (N, 2) float, y and x of each object's centre in pixels.
+        areas: (N,) areas of the objects in pixels, above 0.
+        image_size: height and width of the image in pixels.
         min_shift: a share.
 
     Returns:
@@ -146,7 +146,7 @@ class PairCounts:
     The two categories are taken without order, as the paper's "horse + person" is.
 
     Args:
-        num_classes: C.
+        num_classes: C, number of classes.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -159,7 +159,7 @@ class PairCounts:
 
         Args:
             classes: (N,) in [0, C), in the order of discovery.
-            patterns: of ``pair_patterns``.
+            patterns: what ``pair_patterns`` gave for the image.
         """
         classes = np.asarray(classes, dtype=np.int64)
         low = np.minimum(classes[:-1], classes[1:])

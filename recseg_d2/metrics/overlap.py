@@ -98,7 +98,7 @@ def count_overlap(a: np.ndarray, b: np.ndarray) -> Overlap:
 
     Args:
         a: (H, W) integer label map, 0 is background.
-        b: label map of the same size.
+        b: (H, W) integers, the other label map, of the same size.
 
     Returns:
         The joint histogram.

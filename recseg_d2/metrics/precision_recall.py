@@ -24,8 +24,8 @@ def object_hits(table: Overlap, iou_threshold: float = IOU_THRESHOLD) -> np.ndar
     the objects of a label map, which never overlap, allow that at exactly 0.5 only.
 
     Args:
-        table: of prediction and truth.
-        iou_threshold: in (0, 1]; an IoU equal to it is a hit.
+        table: the overlaps of a predicted label map with the true one.
+        iou_threshold: IoU from which a prediction is a hit, in (0, 1]; an equal one is.
 
     Returns:
         (4,), see the module.

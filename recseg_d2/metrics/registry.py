@@ -40,7 +40,7 @@ class Metric:
 
     Attributes:
         name: what it is chosen by; the numbers of a name are reported together.
-        key: of the number, in tables and results.
+        key: name of the number in tables and results.
         function: from an image's ``Overlap``, or from the ``sums`` of several images, to the
             number; NaN where it is not defined.
         higher_is_better: False where lower is better; None where 0 is, from either side.

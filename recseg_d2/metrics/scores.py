@@ -32,7 +32,7 @@ class ImageScores:
     of a whole data set have no statistics over images but one number of all of them.
 
     Args:
-        names: of metrics, in ``registry.METRICS``.
+        names: names of metrics, keys of ``registry.METRICS``.
         images: what ``measure`` returned of each image, to begin with.
 
     Raises:
@@ -58,7 +58,7 @@ class ImageScores:
 
         Args:
             prediction: (H, W) integer label map, 0 is background.
-            truth: label map of the same size.
+            truth: (H, W) integers, the true label map, of the same size.
 
         Raises:
             ValueError: the sizes differ, or one of the two is not a label map.

@@ -16,9 +16,9 @@ def distances_from_disparity(disparity: np.ndarray, baseline: float, focal: floa
     """Distance of each pixel along the optical axis.
 
     Args:
-        disparity: (H, W) uint16, as in the files.
-        baseline: between the cameras, metres.
-        focal: length in pixels, horizontally.
+        disparity: (H, W) uint16, as Cityscapes' files have it.
+        baseline: distance between the two cameras in metres.
+        focal: focal length along x in pixels.
 
     Returns:
         (H, W) float64 metres; infinite at no disparity, NaN where none was measured.
@@ -36,7 +36,7 @@ def distance_of_segments(
     Args:
         codes: (H, W) integers, 1..count in the segments and 0 elsewhere.
         count: number of segments; each has at least one pixel.
-        distances: (H, W) metres, NaN where unknown.
+        distances: (H, W) distance of each pixel in metres, NaN where unknown.
 
     Returns:
         median, (count,) float64 metres over the pixels that were measured, infinite where none was;

@@ -39,8 +39,8 @@ class ImageDetections:
         classes: (P,) int, predicted class.
         overlaps: (P, G) float, IoU of the masks.
         ignored_shares: (P,) float, share of each detection's area in regions that do not count.
-        true_classes: (G,) int.
-        difficult: (G,) bool.
+        true_classes: (G,) int, the class of each true object.
+        difficult: (G,) bool, which true objects are marked as difficult, and not counted.
     """
 
     scores: np.ndarray
@@ -70,9 +70,9 @@ class Curve:
     """Precision and recall after each detection of a class that counts, by descending score.
 
     Attributes:
-        precision: (n,) float.
+        precision: (n,) float in [0, 1], precision after each of n detections.
         recall: (n,) float, ascending; NaN where there is no object.
-        num_true: objects to be found.
+        num_true: number of objects to be found.
     """
 
     precision: np.ndarray
@@ -86,10 +86,11 @@ def precision_recall_curve(
     """Pool a class over images.
 
     Args:
-        images: in an order that does not change, as it breaks ties between scores.
-        index: the class.
-        threshold: of the IoU, in (0, 1].
-        rule: one of ``RULES``.
+        images: detections of the images, in an order that does not change, as it breaks ties
+            between scores.
+        index: number of the class, from 0.
+        threshold: IoU from which an object counts as found, in (0, 1].
+        rule: how detections are assigned to objects, one of ``RULES``.
 
     Raises:
         ValueError: an unknown rule.

@@ -40,7 +40,7 @@ class MergedInstances:
     Attributes:
         masks: (K, H, W) bool.
         scores: (K,) float in [0, 1].
-        classes: (K,) int64.
+        classes: (K,) int64, the class of each from 0.
         proposal: (K,) int64, index of the proposal that each was made of.
     """
 
@@ -60,11 +60,11 @@ def merge_proposals(
     """Suppress within each class, keep the best of all classes, and make their masks.
 
     Args:
-        masks: (P, H, W) bool.
+        masks: (P, H, W) bool, the mask of each proposal.
         probabilities: (P, C) of the classes, background left out.
         overlap: (P, P) IoU of the proposals, of their masks or boxes.
         options: the thresholds, and how masks are made.
-        max_instances: K, at most.
+        max_instances: most instances to return.
     """
     kept = suppress_by_class(probabilities, overlap, options)
     proposal, classes = kept.nonzero(as_tuple=True)
@@ -88,9 +88,9 @@ def suppress_by_class(
     Of equal scores the first proposal is the better.
 
     Args:
-        probabilities: (P, C).
-        overlap: (P, P).
-        options: the two thresholds.
+        probabilities: (P, C) in [0, 1], of each proposal for each class.
+        overlap: (P, P) in [0, 1], IoU of each two proposals.
+        options: the thresholds of score and of overlap.
 
     Returns:
         (P, C) bool.
@@ -115,10 +115,10 @@ def vote(masks: torch.Tensor, weights: torch.Tensor, threshold: float) -> torch.
     """Weighted means of masks, cut at a threshold.
 
     Args:
-        masks: (P, H, W) bool.
+        masks: (P, H, W) bool, the mask of each proposal.
         weights: (K, P), at least 0; each row is normalised to the sum 1. A row of zeros makes an
             empty mask.
-        threshold: in (0, 1].
+        threshold: share of the weight from which a pixel belongs to the result, in (0, 1].
 
     Returns:
         (K, H, W) bool, where the mean is at least the threshold.

@@ -15,7 +15,7 @@ def semantic_shares(masks: torch.Tensor, semantic: torch.Tensor) -> torch.Tensor
     """What a segmentation says of each instance, as a mean over its pixels.
 
     Args:
-        masks: (K, H, W) bool.
+        masks: (K, H, W) bool, the mask of each instance.
         semantic: (C + 1, H, W) float, shares that sum to 1 at each pixel, the background first.
 
     Returns:
@@ -33,7 +33,7 @@ def vote_classes(masks: torch.Tensor, semantic: torch.Tensor) -> tuple[torch.Ten
     """The class with the largest share of each instance, the background aside.
 
     Args:
-        masks: (K, H, W) bool.
+        masks: (K, H, W) bool, the mask of each instance.
         semantic: (C + 1, H, W) float, as for ``semantic_shares``; C at least 1.
 
     Returns:

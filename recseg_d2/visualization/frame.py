@@ -18,7 +18,7 @@ class Frame:
 
     Attributes:
         image: (h, w, 3) uint8 RGB.
-        given: H and W of the image before.
+        given: H and W, height and width of the image before in pixels.
     """
 
     image: np.ndarray
@@ -41,7 +41,7 @@ class Frame:
 
     @property
     def size(self) -> tuple[int, int]:
-        """H and w."""
+        """H and w, height and width of the panel in pixels."""
         return self.image.shape[0], self.image.shape[1]
 
     def fit(self, instances: Any) -> np.ndarray:

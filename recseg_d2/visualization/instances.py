@@ -23,7 +23,7 @@ def each_mask(instances: Any, size: tuple[int, int]) -> Iterator[np.ndarray]:
     """Each mask as (H, W) bool.
 
     Args:
-        instances: see the module.
+        instances: masks or a label map in any of the forms that the module's docstring lists.
         size: H and W of the image that they belong to.
 
     Raises:
@@ -58,9 +58,9 @@ def fit_masks(instances: Any, given: tuple[int, int], size: tuple[int, int]) -> 
     of no pixel keeps the pixel that it covers most.
 
     Args:
-        instances: see the module.
-        given: H and W, their size.
-        size: h and w.
+        instances: masks or a label map in any of the forms that the module's docstring lists.
+        given: H and W, height and width of the masks in pixels.
+        size: h and w, height and width that are drawn in pixels.
 
     Returns:
         (K, h, w) bool.
@@ -79,7 +79,7 @@ def matching_colors(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     objects that are left get colours that no predicted object has.
 
     Args:
-        truth: (N, h, w) bool.
+        truth: (N, h, w) bool, the true masks.
         found: (K, h, w) bool, coloured by the palette in the given order.
 
     Returns:

@@ -30,7 +30,7 @@ def draw_heat(image: np.ndarray, values: np.ndarray, top: float | None = None) -
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        values: (h, w), 0 or more.
+        values: (h, w), the map, 0 or more; it is resized to the image.
         top: the value of the full colour; None takes the map's largest.
 
     Returns:
@@ -70,7 +70,7 @@ def draw_foreground(foreground: np.ndarray, size: tuple[int, int]) -> np.ndarray
 
     Args:
         foreground: (F, h, w) probabilities.
-        size: (H, W) of the result.
+        size: height and width of the result in pixels.
 
     Returns:
         (H, W, 3) uint8.
@@ -87,7 +87,7 @@ def draw_angles(angles: np.ndarray, foreground: np.ndarray, size: tuple[int, int
     Args:
         angles: (8, h, w) probabilities.
         foreground: (F, h, w) probabilities; one channel, or the background first.
-        size: (H, W) of the result.
+        size: height and width of the result in pixels.
 
     Returns:
         (H, W, 3) uint8.

@@ -49,9 +49,9 @@ def draw_montage(
     any.
 
     Args:
-        entries: one or more.
+        entries: the images with their masks, one or more.
         side: longest side of a panel in pixels.
-        per_row: entries that stand side by side.
+        per_row: number of entries side by side.
 
     Raises:
         ValueError: there is no entry, or masks do not fit their image.

@@ -114,8 +114,8 @@ def wrap_columns(
     """Rows of a figure made of columns, in bands of ``per_row`` columns below each other.
 
     Args:
-        columns: from top to bottom each; the first one stands in the first band only, and later
-            bands leave its place empty. Columns may differ in height.
+        columns: columns of panels, each from top to bottom; the first one stands in the first band
+            only, and later bands leave its place empty. Columns may differ in height.
         per_row: columns in a band, the first one included.
 
     Raises:

@@ -52,14 +52,15 @@ def draw_pictures(
     proposals_<image>.png of InstanceFCN.
 
     Args:
-        model: that the outputs are of.
+        model: the model that gave the outputs.
         dicts: Detectron2's standard dicts; one without "annotations" has no ground truth.
-        outputs: of each, in the same order, see ``traced_inference`` of the meta-architectures;
-            "instances" are at the image's own size. One is needed at a time.
+        outputs: what the model gave for each, in the same order, see ``traced_inference`` of the
+            meta-architectures; "instances" are at the image's own size. One is needed at a time.
         output_dir: made where it is missing; figures of the same name are overwritten.
         side: longest side of a panel in pixels.
-        per_row: images side by side in the montage.
-        all_glimpses: in the figures of attention, a row for every glimpse instead of the last.
+        per_row: number of images side by side in the montage.
+        all_glimpses: whether figures of attention have a row for every glimpse, not for the last
+            alone.
 
     Returns:
         the files, the montage first; none where there is no image.

@@ -46,8 +46,8 @@ def save_plot(path: str | Path, draw: Draw) -> Path:
     """Write a plot as PNG.
 
     Args:
-        path: of the file; its folder is made.
-        draw: draws into an empty figure.
+        path: the file to write; its folder is made where it is missing.
+        draw: function that draws into an empty figure.
 
     Returns:
         the path.
@@ -76,8 +76,8 @@ def grouped_bars(
     """Bars side by side: a group on the axis, a bar in it for each of the series.
 
     Args:
-        axes: drawn into.
-        groups: names under the axis.
+        axes: the axes that are drawn into.
+        groups: names of the groups of bars, under the axis.
         series: heights by name, one for each group; NaN leaves a gap.
         errors: half the length of the error bars, like ``series``.
     """
@@ -99,10 +99,10 @@ def draw_recall_curves(
 
     Args:
         ious: (M,) thresholds along the x axis.
-        curves: by the panel's title, a number of proposals, then by the line's label, a method or
-            size of object: (M,) recall in [0, 1]; a line that is NaN throughout (no such object) is
-            left out.
-        figure: drawn into.
+        curves: recalls by the panel's title, a number of proposals, then by the line's label, a
+            method or size of object: (M,) recall in [0, 1]; a line that is NaN throughout (no such
+            object) is left out.
+        figure: an empty figure, which is drawn into.
     """
     width, height = PANEL_INCHES
     figure.set_size_inches(width * len(curves), height)

@@ -36,7 +36,7 @@ def draw_samples(
         dicts: Detectron2's standard dicts, one or more.
         classes: their names, in the order of the category ids.
         side: longest side of a picture in pixels.
-        per_row: pictures in a row.
+        per_row: number of pictures side by side.
 
     Raises:
         ValueError: there is no image.

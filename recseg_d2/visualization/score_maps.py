@@ -36,7 +36,7 @@ class ProposalTrace:
 
     Attributes:
         masks: (P, H, W) bool, all proposals, the best first.
-        objectness: (h, w) probabilities at the drawn scale.
+        objectness: (h, w) in [0, 1], of the windows around each cell at the drawn scale.
         extent: height and width of the maps as multiples of the image's, 1 or more: they cover its
             padding to whole cells too.
         instances: (K, H, W) bool, drawn one by one.
@@ -64,7 +64,7 @@ def draw_proposals(
 
     Args:
         image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8.
-        trace: of that image.
+        trace: how the model came by its proposals for the image.
         ground_truth: masks (N, H, W) bool or a label map (H, W); None leaves its panels out.
         side: longest side of a panel in pixels.
     """

@@ -49,8 +49,8 @@ class AttentionTrace:
     """What a model did with one image; what it does not have is None, and left out.
 
     Attributes:
-        masks: (T, H, W) probabilities.
-        scores: (T,) in [0, 1].
+        masks: (T, H, W) in [0, 1], the mask of each step.
+        scores: (T,) in [0, 1], the score of each step.
         glimpses: (T, G, h, w) attention, summing to 1 over h w.
         box_maps: (T, H, W) probabilities of the Gaussian boxes.
         box_params: (T, 4) y, x of the box's centre, height and width, in pixels of H W, from the
@@ -124,14 +124,14 @@ def draw_attention(
     be seen what the model refused; it is not among the masks so far.
 
     Args:
-        image: see ``draw_sequence``, as for the ground truth, the side and the columns.
-        trace: of that image.
-        ground_truth: see there.
-        score_threshold: of the stop.
+        image: (H', W'), (H', W', 1), (H', W', 3) or (H', W', 4) uint8, of any size.
+        trace: how the model came by its sequence for the image.
+        ground_truth: (H, W) label map or (N, H, W) masks; None where there is none.
+        score_threshold: score in [0, 1] below which the sequence ends.
         mask_threshold: probability above which a pixel belongs to a mask.
         all_glimpses: a row for every glimpse instead of one for the last.
-        side: see there.
-        columns: see there.
+        side: longest side of a panel in pixels.
+        columns: most panels in a row.
     """
     frame = Frame.of(image, side)
     height, width = trace.masks.shape[1:]

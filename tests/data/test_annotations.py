@@ -117,9 +117,11 @@ def test_a_check_finds_what_decoding_would_refuse():
 @pytest.mark.parametrize(
     ("segmentation", "message"),
     [
-        (None, "NoneType"),
-        ([], "list"),
+        (None, "its segmentation is None"),
+        ("polygon", "whose segmentation is 'str'"),
+        ([], "boxes alone cannot train masks"),
         ([[0.0, 0.0, 1.0, 1.0]], "at least 3 points"),
+        ([[0.0, 0.0, 1.0, 1.0, 4.0, 4.0, 3.0]], "polygon of 7 numbers"),
         (np.zeros((5, 8)), "mask of 8x5 pixels.*8x6"),
     ],
 )
@@ -163,9 +165,12 @@ def test_every_form_of_a_segmentation_gives_the_same_rle():
     ("form", "expected"),
     [
         (np.zeros((5, 8)), "a.png: found a mask of 8x5 pixels, expected the image's 8x6"),
-        ({"size": [8, 6], "counts": [48]}, "found a mask of 6x8 pixels"),
+        (
+            {"size": [8, 6], "counts": [48]},
+            r"found an RLE of size .8, 6., which is .width, height.",
+        ),
         ({"size": [6, 8], "counts": [40, 4]}, "found an RLE of 44 pixels in all, expected the 48"),
-        (None, "segmentation is 'NoneType'"),
+        (None, "its segmentation is None"),
     ],
 )
 def test_rles_that_do_not_fit_are_refused(form, expected):

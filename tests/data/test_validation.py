@@ -99,7 +99,8 @@ def test_no_annotations_and_no_objects_are_fine(record):
         (
             {"segmentation": {"size": [HEIGHT, WIDTH], "counts": [3, 2]}},
             "annotation 1: segmentation: found an RLE of 5 pixels in all, expected the 80 of 10x8; "
-            "its counts are damaged.",
+            "its counts are damaged, or no alternating lengths of background and object (pairs of "
+            "start and length are none).",
         ),
     ],
 )
@@ -146,7 +147,6 @@ def test_images_that_are_missing_damaged_or_of_another_size(record, tmp_path):
     assert problems[0].message == "no such image file."
     assert "cannot be read as an image" in problems[1].message
     assert problems[2].message == "found an image of 10x8 pixels, its dict says 11x8."
-    assert validate_dicts(dicts, ("thing",), open_images=False).problems == []
 
 
 def test_an_image_id_that_occurs_twice(record):
@@ -217,7 +217,7 @@ def test_records_that_contradict_the_files_are_refused(dicts, change, message):
         ({"category_id": 1}, "found category_id 1, expected 0 to 0"),
         ({"category_id": -1}, "found category_id -1"),
         ({"segmentation": {"size": [48, 48], "counts": [9]}}, "found an RLE of 9 pixels in all"),
-        ({"segmentation": None}, "segmentation is 'NoneType'"),
+        ({"segmentation": None}, "its segmentation is None"),
         ({"segmentation": []}, "boxes alone cannot train masks"),
     ],
 )

@@ -13,6 +13,7 @@ from torch import nn
 
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.engine.predictor import Predictor
+from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
 
 ARCHITECTURE = "BrightChannels"
@@ -144,8 +145,15 @@ def test_damaged_weights_are_refused(cfg, content):
 @pytest.mark.parametrize("state", [{"other": torch.zeros(1)}, {"threshold": torch.zeros(2)}])
 def test_weights_of_another_model_are_refused(cfg, state):
     torch.save({"model": state}, cfg.MODEL.WEIGHTS)
-    with pytest.raises(UserError, match=r"1 parameters of the model \(threshold\)"):
+    with pytest.raises(UserError, match=r"none of its 1 weights \(.*fits the model"):
         Predictor(cfg)
+
+
+def test_weights_of_a_part_of_the_model_are_refused(cfg):
+    model = Predictor(cfg).model
+    model.other = torch.nn.Parameter(torch.zeros(1))
+    with pytest.raises(UserError, match=r"no fitting value for 1 parameters of the model \(other"):
+        load_weights(model, cfg.MODEL.WEIGHTS)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ from detectron2.engine import DefaultPredictor
 from detectron2.modeling import build_model
 from torch import nn
 
-from recseg_d2.backbones.single import SmallPyramidBackbone
+from recseg_d2.backbones.single import SmallFPNBackbone
 from recseg_d2.config import get_recseg_cfg, load_config, read_options
 from recseg_d2.config.options import ModelOptions
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 from recseg_d2.layers.boxes import box_iou, masks_to_boxes
-from recseg_d2.layers.small_pyramid import SmallPyramidOptions
+from recseg_d2.layers.small_fpn import SmallFPNOptions
 from recseg_d2.meta_arch import InstanceFCNProposal
 from recseg_d2.meta_arch.instance_fcn_proposal import to_instances
 from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
@@ -24,7 +24,7 @@ from recseg_d2.models.instance_fcn.options import HeadOptions, InstanceFCNOption
 
 STRIDE, CELLS = 4, 15
 TINY = [
-    *("MODEL.BACKBONE.NAME", "build_small_pyramid_backbone"),
+    *("MODEL.BACKBONE.NAME", "build_small_fpn_backbone"),
     *("MODEL.INSTANCE_FCN.HEAD.BRANCH_WIDTH", "8", "MODEL.DEVICE", "cpu"),
     *("MODEL.INSTANCE_FCN.TEST.SCALES", "(24, 40)", "MODEL.INSTANCE_FCN.TEST.TOPK", "30"),
 ]
@@ -47,7 +47,7 @@ class BrightThings(InstanceFCN):
 def infer(image, size, **options):
     """What the model returns for an image in 0..1, at a size."""
     model = InstanceFCNProposal(
-        backbone=SmallPyramidBackbone(SmallPyramidOptions()),
+        backbone=SmallFPNBackbone(SmallFPNOptions()),
         options=InstanceFCNOptions(test=ProposalOptions(**options)),
         model_options=ModelOptions(),
         pixel_mean=[0.0] * 3,

@@ -12,10 +12,10 @@ def tiny_cfg(**options):
     cfg = get_recseg_cfg()
     cfg.MODEL.META_ARCHITECTURE = "InstanceFCNProposal"
     cfg.MODEL.DEVICE = "cpu"
-    cfg.MODEL.BACKBONE.NAME = "build_small_pyramid_backbone"
-    cfg.MODEL.SMALL_PYRAMID.WIDTHS = (8, 8, 16)
-    cfg.MODEL.SMALL_PYRAMID.BLOCKS = (0, 0, 1)
-    cfg.MODEL.SMALL_PYRAMID.OUT_WIDTH = 16
+    cfg.MODEL.BACKBONE.NAME = "build_small_fpn_backbone"
+    cfg.MODEL.SMALL_FPN.WIDTHS = (8, 8, 16)
+    cfg.MODEL.SMALL_FPN.BLOCKS = (0, 0, 1)
+    cfg.MODEL.SMALL_FPN.OUT_WIDTH = 16
     cfg.MODEL.INSTANCE_FCN.HEAD.BRANCH_WIDTH = 8
     cfg.MODEL.INSTANCE_FCN.HEAD.WINDOW = 7
     cfg.MODEL.INSTANCE_FCN.HEAD.PARTS = 3

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.metrics import SceneFiles, official_results
-from recseg_d2.data.sources.instance_ids import CLASSES, LABEL_IDS
+from recseg_d2.data.sources.instance_ids import LABEL_IDS, STREET_CLASSES
 from recseg_d2.evaluation.cityscapes_results import write_submission
 from recseg_d2.metrics.cityscapes_ap import (
     ALL,
@@ -24,7 +24,7 @@ from recseg_d2.metrics.cityscapes_matching import (
 )
 
 ROAD, VOID, CARAVAN, CAR, BUS = 7, 3, 29, 26, 28
-BY_NAME = dict(zip(CLASSES, LABEL_IDS, strict=True))
+BY_NAME = dict(zip(STREET_CLASSES, LABEL_IDS, strict=True))
 SHAPE = (60, 80)
 OFFICIAL_KEYS = {
     "AP": ("ap", "allAp"),

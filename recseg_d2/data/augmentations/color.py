@@ -22,11 +22,11 @@ class ColorTransform(Transform):
         return np.clip(np.rint(moved), 0, 255).astype(img.dtype)
 
     def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
-        """Nothing moves."""
+        """Points and objects stay where they are."""
         return segmentation
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
-        """Nothing moves."""
+        """Points and objects stay where they are."""
         return coords
 
 

@@ -1,7 +1,7 @@
 """Label maps: one integer a pixel, 0 is background.
 
 A label map on disk is any of
-    8- or 16-bit grey (PNG, TIFF; also 32-bit integer TIFF): the value is the label;
+    grey (PNG of 8 or 16 bits, TIFF of any whole numbers, .npy): the value is the label;
     palette PNG: the index is the label, whatever colour the palette gives it;
     RGB or RGBA, one colour per instance: black (or fully transparent) is background, the other
     colours become 1, 2, ... in the order of their value 65536 R + 256 G + B. A grey image that was
@@ -10,35 +10,39 @@ A label map on disk is any of
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from recseg_d2.data.io.images import open_image
+from recseg_d2.data.io.images import is_deep_or_tiff, open_image, read_stack
 from recseg_d2.errors import UserError
+from recseg_d2.safe_pickle import load_npy
 
-LABEL_EXTENSIONS = (".png", ".tif", ".tiff", ".bmp")  # lossless formats only
+LABEL_EXTENSIONS = (".png", ".tif", ".tiff", ".bmp", ".npy")  # lossless formats only
 LARGEST_LABEL = 65535  # what a 16-bit image can hold
 
 _GREY_MODES = ("L", "I", "I;16", "I;16L", "I;16B")
 _COLOUR_MODES = ("P", "RGB", "RGBA")
 _EXPECTED = (
-    "a label map: one page of 8- or 16-bit grey, palette indices, or one RGB colour per instance. "
-    "(Types '1' and 'F' are one bit and floating point: convert them to integers, one value per "
-    "instance.)"
+    "a label map: one page of whole numbers, palette indices, or one RGB colour per instance. "
+    "(Type '1' is one bit: convert it to integers, one value per instance.)"
 )
 _EXPECTED_GREY = (
     "one page of 16-bit grey, class and instance in one number; colour files are for looking at."
 )
 
 
-def read_label_map(path: str | Path, colours: bool = True) -> np.ndarray:
+def read_label_map(
+    path: str | Path, colours: bool = True, background: Collection[int] = ()
+) -> np.ndarray:
     """Read a label map.
 
     Args:
-        path: an image file, see the module's docstring for the forms.
+        path: a file, see the module's docstring for the forms.
         colours: whether palettes and colours are label maps too, or grey alone.
+        background: values that are background besides 0; of a colour 65536 R + 256 G + B.
 
     Returns:
         (H, W) int32, labels >= 0, not necessarily consecutive.
@@ -46,30 +50,103 @@ def read_label_map(path: str | Path, colours: bool = True) -> np.ndarray:
     Raises:
         UserError: the file is missing, unreadable, truncated, or no label map.
     """
-    with open_image(path) as image:
-        mode, pages = image.mode, getattr(image, "n_frames", 1)
-        pixels = np.asarray(image)
-    if pages > 1 or mode not in _GREY_MODES + (_COLOUR_MODES if colours else ()):
+    values, is_colour = _read_values(path, colours)
+    if len(background):
+        values = np.where(np.isin(values, list(background)), 0, values)
+    if not is_colour:
+        return values.astype(np.int32)
+    found, labels = np.unique(values, return_inverse=True)
+    offset = 0 if found[0] == 0 else 1
+    return (labels.reshape(values.shape) + offset).astype(np.int32)
+
+
+def stored_value(path: str | Path, label: int, background: Collection[int] = ()) -> str:
+    """What a label of ``read_label_map`` is in the file: its value, or its colour as 0xRRGGBB."""
+    where = read_label_map(path, background=background) == label
+    values, is_colour = _read_values(path, colours=True)
+    value = int(values[where][0])
+    return f"0x{value:06x}" if is_colour else str(value)
+
+
+def _read_values(path: str | Path, colours: bool) -> tuple[np.ndarray, bool]:
+    """(H, W) int64 values, which are those of colours or not."""
+    pixels = _read_stored(path, colours)
+    if pixels.ndim == 2:
+        return _whole_numbers(path, pixels), False
+    if not colours or pixels.shape[2] not in (3, 4) or pixels.dtype.kind != "u":
+        raise _wrong(path, f"{pixels.shape[2]} channels of {pixels.dtype}", colours)
+    rgb = pixels[..., :3].astype(np.int64)
+    if pixels.shape[2] == 4:
+        rgb[pixels[..., 3] == 0] = 0
+    if (rgb == rgb[..., :1]).all():
+        return rgb[..., 0], False
+    bits = 8 * pixels.dtype.itemsize
+    return (rgb[..., 0] << 2 * bits) | (rgb[..., 1] << bits) | rgb[..., 2], True
+
+
+def _read_stored(path: str | Path, colours: bool) -> np.ndarray:
+    """(H, W) numbers, or (H, W, C) colours, as they are stored."""
+    if str(path).lower().endswith(".npy"):
+        pages = _read_npy(path, colours)
+    elif is_deep_or_tiff(path):
+        pages = read_stack(path)
+    else:
+        with open_image(path) as image:
+            if image.mode not in _GREY_MODES + (_COLOUR_MODES if colours else ()):
+                raise _wrong(path, f"pixel type {image.mode!r}", colours)
+            pages = np.asarray(image)[None]
+            if getattr(image, "n_frames", 1) > 1:
+                raise _wrong(path, f"{image.n_frames} pages", colours)  # type: ignore[attr-defined]
+            return pages[0]
+    if len(pages) > 1:
+        raise _wrong(path, f"{len(pages)} pages", colours)
+    return pages[0, ..., 0] if pages.shape[3] == 1 else pages[0]
+
+
+def _read_npy(path: str | Path, colours: bool) -> np.ndarray:
+    """(1, H, W, 1) of a file of one array, or of Cellpose's dict with "masks"."""
+    try:
+        found = load_npy(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; check the path.") from error
+    except UserError:
+        raise
+    except Exception as error:  # whatever a damaged file makes of the reader
+        raise UserError(f"{path}: no readable array ({error}); save it again.") from error
+    if isinstance(found, dict):
+        found = found.get("masks")
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind not in "iuf":
+        what = getattr(found, "shape", type(found).__name__)
+        raise _wrong(path, f"an array of {what}, {getattr(found, 'dtype', 'object')}", colours)
+    return found[None, ..., None]
+
+
+def _whole_numbers(path: str | Path, pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype.kind not in "iuf":
+        raise _wrong(path, f"pixels of type {pixels.dtype}", colours=True)
+    if pixels.dtype.kind == "f" and not (pixels == np.round(pixels)).all():
         raise UserError(
-            f"{path}: found {f'{pages} pages' if pages > 1 else f'pixel type {mode!r}'}, expected "
-            f"{_EXPECTED if colours else _EXPECTED_GREY}"
+            f"{path}: found fractions ({pixels.dtype.name}), expected a label map of whole "
+            "numbers; so looks a smoothed or normalised one, or a map of probabilities."
         )
-    if pixels.ndim == 3:
-        return _colours_to_labels(pixels)
-    labels = pixels.astype(np.int64)
-    if labels.min(initial=0) < 0 or labels.max(initial=0) > np.iinfo(np.int32).max:
+    low, high = pixels.min(initial=0), pixels.max(initial=0)
+    if low < 0 or high > np.iinfo(np.int32).max:
         raise UserError(
-            f"{path}: found labels from {labels.min()} to {labels.max()}, expected 0 or more; "
+            f"{path}: found labels from {pixels.min()} to {high}, expected 0 or more; "
             "save background as 0 and the objects as 1, 2, ..."
         )
-    return labels.astype(np.int32)
+    return pixels.astype(np.int64)
+
+
+def _wrong(path: str | Path, found: str, colours: bool) -> UserError:
+    return UserError(f"{path}: found {found}, expected {_EXPECTED if colours else _EXPECTED_GREY}")
 
 
 def write_label_map(path: str | Path, labels: np.ndarray) -> None:
     """Write a label map as 8-bit grey if all labels fit into it, else as 16-bit grey.
 
     Args:
-        path: ends in .png, .tif, .tiff or .bmp; its folder exists.
+        path: ends in .png, .tif, .tiff, .bmp or .npy; its folder exists.
         labels: (H, W) integers or bool in [0, 65535].
 
     Raises:
@@ -92,7 +169,10 @@ def write_label_map(path: str | Path, labels: np.ndarray) -> None:
             "relabel them consecutively first."
         )
     bits = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
-    Image.fromarray(labels.astype(bits)).save(path)
+    if path.suffix.lower() == ".npy":
+        np.save(path, labels.astype(bits))
+    else:
+        Image.fromarray(labels.astype(bits)).save(path)
 
 
 def resize_label_map(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -101,16 +181,3 @@ def resize_label_map(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return labels
     image = Image.fromarray(labels)
     return np.asarray(image.resize((size[1], size[0]), Image.Resampling.NEAREST))
-
-
-def _colours_to_labels(pixels: np.ndarray) -> np.ndarray:
-    """(H, W, 3 or 4) uint8 to (H, W) int32: consecutive labels in the order of the colours."""
-    rgb = pixels[..., :3].astype(np.int32)
-    if pixels.shape[2] == 4:
-        rgb[pixels[..., 3] == 0] = 0
-    if (rgb == rgb[..., :1]).all():
-        return rgb[..., 0]
-    codes = (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
-    colours, labels = np.unique(codes, return_inverse=True)
-    offset = 0 if colours[0] == 0 else 1
-    return (labels.reshape(codes.shape) + offset).astype(np.int32)

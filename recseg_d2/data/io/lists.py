@@ -14,7 +14,7 @@ def read_list(path: Path, advice: str, name_of: Callable[[str], str] = str) -> l
     """The images that a list names by the first word of each line.
 
     Args:
-        path: of the list.
+        path: a text file with one name in a line.
         advice: the end of the message where there is no such file, in whole sentences.
         name_of: makes an image's name out of that word; by default it is the name.
 

@@ -11,7 +11,8 @@ from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-LABEL_SUFFIX = "_label"
+# What the names of label maps have more than those of their images: CVPPP's, Cellpose's, others'.
+LABEL_SUFFIXES = ("_label", "_labels", "_mask", "_masks", "_cp_masks", "_seg")
 
 _LOSSY = tuple(set(IMAGE_EXTENSIONS) - set(LABEL_EXTENSIONS))
 _NAMES_IN_MESSAGE = 5
@@ -25,10 +26,11 @@ def find_pairs(
     """Match the images of a folder with label maps by what their stems have in common.
 
     Args:
-        image_dir: holds the images.
-        label_dir: holds the label maps; may be the same folder.
+        image_dir: holds the images, also in folders within it.
+        label_dir: holds the label maps, in folders of the same names; may be the same folder, where
+            folders within it are left alone.
         image_suffix: what an image's stem ends in beyond the common part, such as "_rgb".
-        label_suffix: the same for label maps, such as "_label".
+        label_suffix: what the names of label maps end with before the ending, such as "_label".
 
     Returns:
         (common stem, image, label map or None) in the order of the stems.
@@ -36,8 +38,11 @@ def find_pairs(
     Raises:
         UserError: a folder is missing, there is no image, or two files have the same stem.
     """
-    images = files_by_stem(image_dir, image_suffix, IMAGE_EXTENSIONS)
-    labels = files_by_stem(label_dir, label_suffix, LABEL_EXTENSIONS)
+    nested = image_dir != label_dir
+    images = files_by_stem(image_dir, image_suffix, IMAGE_EXTENSIONS, nested)
+    labels = files_by_stem(label_dir, label_suffix, LABEL_EXTENSIONS, nested)
+    if not nested:  # label maps are images, too
+        images = {stem: path for stem, path in images.items() if path not in labels.values()}
     if not images:
         raise UserError(
             f"{image_dir}: found no image *{image_suffix}.* (looked for "
@@ -53,25 +58,43 @@ def find_pairs(
 
 
 def find_label_maps(folder: str | Path) -> dict[str, Path]:
-    """Label maps of a folder by image name (the stem without ``_label``), sorted by name.
+    """Label maps of a folder by image name (the stem without one of ``LABEL_SUFFIXES``), sorted.
 
-    Where a folder has ``X_label``, other files of the same image (``X``, ``X_rgb``, ``X_fg``, as in
-    the CVPPP folders) are no label maps and are passed over.
+    Where a folder has ``X_label`` or the like, other files of the same image (``X``, ``X_rgb``,
+    ``X_fg``, as in the CVPPP folders) are no label maps and are passed over.
 
     Raises:
         UserError: there is no such folder, or two files have the same stem.
     """
     files = files_by_stem(Path(folder), "", LABEL_EXTENSIONS)
-    marked = {stem.removesuffix(LABEL_SUFFIX) for stem in files if stem.endswith(LABEL_SUFFIX)}
-    return {
-        stem.removesuffix(LABEL_SUFFIX): path
-        for stem, path in files.items()
-        if stem.endswith(LABEL_SUFFIX) or marked.isdisjoint((stem, stem.rpartition("_")[0]))
-    }
+    marked = {stem: _without_suffix(stem) for stem in files}
+    images = {image for stem, image in marked.items() if image != stem}
+    found: dict[str, Path] = {}
+    for stem, path in files.items():
+        image = marked[stem]
+        if image == stem and not images.isdisjoint((stem, stem.rpartition("_")[0])):
+            continue
+        if image in found:
+            raise UserError(
+                f"{path} and {found[image].name} are both of {image}; keep one of them."
+            )
+        found[image] = path
+    return found
 
 
-def files_by_stem(folder: Path, suffix: str, extensions: tuple[str, ...]) -> dict[str, Path]:
+def _without_suffix(stem: str) -> str:
+    longest_first = sorted(LABEL_SUFFIXES, key=len, reverse=True)
+    return next((stem.removesuffix(s) for s in longest_first if stem.endswith(s)), stem)
+
+
+def files_by_stem(
+    folder: Path, suffix: str, extensions: tuple[str, ...], nested: bool = False
+) -> dict[str, Path]:
     """The files of a folder by the part of their stems before ``suffix``, in sorted order.
+
+    With ``nested`` also those of folders within it, by "folder/stem".
+
+    Hidden files are none, such as the ``._*`` that macOS leaves beside files on other disks.
 
     Raises:
         UserError: the folder is missing, or two files have the same stem.
@@ -79,10 +102,14 @@ def files_by_stem(folder: Path, suffix: str, extensions: tuple[str, ...]) -> dic
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; check the path.")
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.rglob("*") if nested else folder.iterdir()):
         if path.suffix.lower() not in extensions or not path.stem.endswith(suffix):
             continue
-        stem = path.stem[: len(path.stem) - len(suffix)]
+        within = path.relative_to(folder)
+        if any(part.startswith(".") for part in within.parts):
+            continue
+        name = path.stem[: len(path.stem) - len(suffix)]
+        stem = "/".join((*within.parts[:-1], name))
         if stem in found:
             raise UserError(f"{path} and {found[stem].name} have the same stem; keep one of them.")
         found[stem] = path

@@ -38,7 +38,7 @@ class SemanticFolder:
         """The segmentation of an image.
 
         Args:
-            file_name: of the image; only its name and its folder's name count.
+            file_name: path of the image, of which the name and the folder's name count.
             size: H and W to bring it to (nearest pixel).
 
         Returns:

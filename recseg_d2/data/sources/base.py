@@ -24,6 +24,7 @@ from recseg_d2.errors import UserError
 logger = logging.getLogger(__name__)
 
 ONE_CLASS = "object"
+SIGNS = "signs"  # a key of dicts that only ``DataSource.suspicions`` sees
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class DataSource(ABC, Generic[Item]):
     ``find`` names an image and from which ``read`` makes its dict.
 
     Attributes:
-        name: for the catalogs.
+        name: name of the data set in ``DatasetCatalog`` and ``MetadataCatalog``.
         min_objects: images with fewer objects are left out; crowds are no objects.
         max_objects: images with more objects are left out; None for no limit.
         one_class: take all objects to be of one class, "object".
@@ -101,6 +102,21 @@ class DataSource(ABC, Generic[Item]):
         """``METADATA``, or what takes its place where it depends on the attributes."""
         return self.METADATA
 
+    def examine(self) -> tuple[Sequence[Item], list[Problem]]:
+        """The images, as ``find``, and what is wrong that is not one image's.
+
+        Raises:
+            UserError: as ``find``.
+        """
+        return self.find(), []
+
+    def suspicions(self, records: Sequence[Record]) -> list[Problem]:
+        """What looks wrong about good files, given all their dicts; they can be used all the same.
+
+        What ``read`` has put into a dict under ``SIGNS`` is for this alone.
+        """
+        return []
+
     def __call__(self) -> list[Record]:
         """The standard dicts; callers may change what they get, for files are read once.
 
@@ -110,13 +126,9 @@ class DataSource(ABC, Generic[Item]):
         return [_copy(record) for record in self._records]
 
     def survey(self) -> tuple[list[Record], list[Problem]]:
-        """The dicts of the good images, and what is wrong with the others."""
-        return self.survey_items(self.find())
-
-    def survey_items(self, items: Sequence[Item]) -> tuple[list[Record], list[Problem]]:
-        """``survey`` of what ``find`` has found."""
-        records, errors = self._read_all(items)
-        return self._selected(records), [Problem.of(self.file_of(i), e) for i, e in errors]
+        """The dicts of the good images, and what is wrong with the others, or looks so."""
+        records, problems = self._surveyed
+        return [_copy(record) for record in self._selected(records)], problems
 
     def register(self, **metadata: Any) -> None:
         """Register the data set under its name.
@@ -131,11 +143,12 @@ class DataSource(ABC, Generic[Item]):
 
     @cached_property
     def _records(self) -> list[Record]:
-        records, errors = self._read_all(self.find())
+        records, problems = self._surveyed
+        errors = [problem for problem in problems if not problem.warning]
         if errors:
-            count = f"{len(errors)} of {len(errors) + len(records)} images cannot be used"
+            count = f"{len(errors)} problems"
             hint = f" ({count}: `recseg check-dataset` names them all.)" if len(errors) > 1 else ""
-            raise UserError(f"{errors[0][1]}{hint}")
+            raise UserError(f"{errors[0]}{hint}")
         kept = self._selected(records)
         if not kept:
             raise UserError(f"{self.place}: {self._why_empty(records)}")
@@ -146,11 +159,18 @@ class DataSource(ABC, Generic[Item]):
         )  # fmt: skip
         return kept
 
-    def _read_all(self, items: Sequence[Item]) -> tuple[list[Record], list[tuple[Item, UserError]]]:
-        """The dicts of the good images, and the others with what is wrong with them."""
+    @cached_property
+    def _surveyed(self) -> tuple[list[Record], list[Problem]]:
+        """The dicts of the good images, before the limits, and all that is wrong."""
+        items, problems = self.examine()
         results = in_threads(self._attempt, items)
+        records = [result for result in results if not isinstance(result, UserError)]
         wrong = [(i, r) for i, r in zip(items, results, strict=True) if isinstance(r, UserError)]
-        return [r for r in results if not isinstance(r, UserError)], wrong
+        problems = [*problems, *(Problem.of(self.file_of(i), error) for i, error in wrong)]
+        problems += self.suspicions(records)
+        for record in records:
+            record.pop(SIGNS, None)
+        return records, problems
 
     def _attempt(self, item: Item) -> Record | UserError:
         try:
@@ -191,9 +211,9 @@ def check_choice(what: str, found: str, choices: Iterable[str]) -> None:
     """Refuse a split, or the like, that a data set does not have.
 
     Args:
-        what: it is one of, for the message, such as "Cityscapes split".
-        found: the choice.
-        choices: all that there are.
+        what: what was chosen, for the message, such as "Cityscapes split".
+        found: the value that was chosen.
+        choices: the values that may be chosen.
 
     Raises:
         UserError: it is none of them.

@@ -23,8 +23,8 @@ from typing import Any
 from recseg_d2.data.sources.base import DataSource, check_choice
 from recseg_d2.data.sources.instance_ids import (
     CITYSCAPES_DIVISOR,
-    CLASSES,
     LABEL_IDS,
+    STREET_CLASSES,
     InstanceIdRule,
     read_instance_ids,
 )
@@ -43,7 +43,7 @@ class Cityscapes(LabelledImages):
     """A split of Cityscapes, by city and name.
 
     Attributes:
-        root: has leftImg8bit/ and gtFine/.
+        root: the folder that has leftImg8bit/ and gtFine/.
         split: one of ``SPLITS``; "test" gives dicts without annotations.
     """
 
@@ -83,7 +83,7 @@ class Cityscapes(LabelledImages):
     def metadata(self) -> dict[str, Any]:
         """The eight classes and their label ids, scored as in the benchmark."""
         return {
-            "thing_classes": CLASSES,
+            "thing_classes": STREET_CLASSES,
             "label_ids": list(LABEL_IDS),
             "evaluator_type": "recseg_cityscapes",
             "image_root": str(self.place),

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -51,13 +51,12 @@ class Cvppp(LabelledImages):
     """A split of a folder of ``*_rgb.png`` and ``*_label.png``.
 
     Attributes:
-        folder: such as ".../A1".
+        folder: the folder of the plants' images, such as ".../A1".
         split: one of ``SPLITS``; with "test" there may be no label map at all.
     """
 
     folder: Path
     split: str = "trainval"
-    decode_images: bool = field(default=True, kw_only=True)
     METADATA: ClassVar = LEAVES
 
     def find(self) -> list[LabelledImage]:
@@ -74,9 +73,10 @@ class CvpppH5(DataSource[str]):
     """A split of a group of the HDF5 files, by the plants' names; images are never extracted.
 
     Attributes:
-        image_file: has ``<group>/<plant>/rgb``.
-        label_file: has ``<group>/<plant>/label``; None gives dicts without annotations.
-        group: "A1" to "A4".
+        image_file: HDF5 file that has ``<group>/<plant>/rgb``.
+        label_file: HDF5 file that has ``<group>/<plant>/label``; None gives dicts without
+            annotations.
+        group: the experiment that the plants are of, "A1" to "A4".
         split: one of ``SPLITS``.
     """
 

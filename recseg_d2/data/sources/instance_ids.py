@@ -21,7 +21,7 @@ from recseg_d2.data.sources.labelled_images import LabelMap
 from recseg_d2.errors import UserError
 
 # The classes with instances of the Cityscapes benchmark, in its order, and their label ids.
-CLASSES = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
+STREET_CLASSES = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
 LABEL_IDS = (24, 25, 26, 27, 28, 31, 32, 33)
 
 CITYSCAPES_DIVISOR, KITTI_DIVISOR = 1000, 256

@@ -43,7 +43,7 @@ class KittiCars(LabelledImages):
     """A split of the KITTI cars, in the order of its list.
 
     Attributes:
-        root: has images/, gt/, gt_man/ and the lists.
+        root: the folder that has images/, gt/, gt_man/ and the lists.
         split: one of ``SPLITS``.
     """
 

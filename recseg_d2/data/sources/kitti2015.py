@@ -20,9 +20,9 @@ from typing import Any
 
 from recseg_d2.data.sources.base import DataSource, check_choice
 from recseg_d2.data.sources.instance_ids import (
-    CLASSES,
     KITTI_DIVISOR,
     LABEL_IDS,
+    STREET_CLASSES,
     InstanceIdRule,
     read_instance_ids,
 )
@@ -34,7 +34,7 @@ SPLITS = ("train", "val", "trainval", "test")
 
 _VAL_EVERY = 5
 _ALL = InstanceIdRule(LABEL_IDS, KITTI_DIVISOR)
-_CARS = InstanceIdRule([LABEL_IDS[CLASSES.index("car")]], KITTI_DIVISOR)
+_CARS = InstanceIdRule([LABEL_IDS[STREET_CLASSES.index("car")]], KITTI_DIVISOR)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Kitti2015(LabelledImages):
     """A split of the training images, or the test images, by name.
 
     Attributes:
-        root: has training/ and testing/.
+        root: the folder that has training/ and testing/.
         split: one of ``SPLITS``; "test" gives dicts without annotations.
         cars_only: keep the cars, scored as ``KittiCars``; else the eight classes of Cityscapes,
             with COCO's scores.
@@ -91,7 +91,7 @@ class Kitti2015(LabelledImages):
 
     def metadata(self) -> dict[str, Any]:
         """Cars as in ``kitti``, or the eight classes."""
-        every = {"thing_classes": CLASSES, "evaluator_type": "coco"}
+        every = {"thing_classes": STREET_CLASSES, "evaluator_type": "coco"}
         return CAR_METADATA if self.cars_only else every
 
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from recseg_d2.data.io.label_maps import read_label_map, stored_value
 from recseg_d2.data.io.pairing import find_pairs
+from recseg_d2.data.label_signs import LabelSigns, count_smoothed, find_signs, split_regions
+from recseg_d2.data.problems import Problem, Record
+from recseg_d2.data.sources.base import SIGNS
 from recseg_d2.data.sources.labelled_images import LabelledImage, LabelledImages, LabelMap
 from recseg_d2.errors import UserError
+
+_USUAL = 0.5  # share of the label maps, from which on a sign is one of the data set
+_HIDDEN = 0.1  # share of objects that may be in parts since something hides their middle
+_VALUES = {
+    "background": "surrounds the others where 0 should",
+    "outline": "outlines the others",
+}
 
 
 @dataclass(frozen=True)
@@ -26,11 +37,12 @@ class LabelMaps(LabelledImages):
         label_dir: holds the label maps, see ``io.label_maps``; may be the same folder.
         classes: names of the classes.
         image_suffix: what an image's stem ends in beyond the common part, such as "_rgb".
-        label_suffix: the same for label maps, such as "_label".
+        label_suffix: what the names of label maps end with before the ending, such as "_label".
         label_divisor: with several classes, ``label // label_divisor`` tells the class of an
             object (1000 in Cityscapes); labels under it are background.
         class_ids: that quotient for each of ``classes``; None means 1, 2, ...
-        decode_images: see ``LabelledImages``.
+        components: take each connected region of a label as an object, as in binary masks.
+        background: values that are background besides 0, see ``io.label_maps``.
     """
 
     image_dir: str | Path
@@ -40,7 +52,8 @@ class LabelMaps(LabelledImages):
     label_suffix: str = ""
     label_divisor: int = 0
     class_ids: Sequence[int] | None = None
-    decode_images: bool = field(default=True, kw_only=True)
+    components: bool = field(default=False, kw_only=True)
+    background: Collection[int] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.classes) > 1 and self.label_divisor <= 0:
@@ -65,8 +78,58 @@ class LabelMaps(LabelledImages):
 
     def read_labels(self, path: Path) -> LabelMap:
         """Read a label map; with several classes, the quotient of a label tells its class."""
-        found = super().read_labels(path)
-        return found._replace(classes=self._categories(found.labels, path))
+        labels = read_label_map(path, background=self.background)
+        classes = self._categories(labels, path)
+        return LabelMap(split_regions(labels) if self.components else labels, classes)
+
+    def signs(self, found: LabelMap, path: Path) -> tuple[Path, LabelSigns]:
+        """The file and what it shows; a map that was smoothed is refused."""
+        _check_not_smoothed(found.labels, path)
+        return path, find_signs(found.labels)
+
+    def suspicions(self, records: Sequence[Record]) -> list[Problem]:
+        """Binary masks, another background than 0, outlines, ids on far apart regions."""
+        found = [record[SIGNS] for record in records if record.get("annotations")]
+        messages = [
+            self._about_regions(found),
+            *(self._about_value(found, sign, what) for sign, what in _VALUES.items()),
+            self._about_far_apart(found, sum(len(r["annotations"]) for r in records)),
+        ]
+        place = str(self.label_dir)
+        return [Problem(place, message, warning=True) for message in messages if message]
+
+    def _about_regions(self, found: Sequence[tuple[Path, LabelSigns]]) -> str:
+        seen = [(path, signs.regions) for path, signs in found if signs.regions]
+        if not _is_usual(seen, found):
+            return ""
+        path, regions = seen[0]
+        return (
+            f"{len(seen)} of {len(found)} label maps have one value on several regions, such as "
+            f"{path.name} on {regions}: binary masks? Objects need a value each; --components "
+            "takes each connected region as an object."
+        )
+
+    def _about_value(self, found: Sequence[tuple[Path, LabelSigns]], sign: str, what: str) -> str:
+        seen = [(path, getattr(signs, sign)) for path, signs in found if getattr(signs, sign)]
+        if not _is_usual(seen, found):
+            return ""
+        value = stored_value(*seen[0], background=self.background)
+        return (
+            f"{len(seen)} of {len(found)} label maps have a value that {what}, such as "
+            f"{seen[0][0].name} {value}, which is taken as an object; if it is background, give "
+            f"--background {value}."
+        )
+
+    def _about_far_apart(self, found: Sequence[tuple[Path, LabelSigns]], labels: int) -> str:
+        seen = [(path, signs.far_apart) for path, signs in found if signs.far_apart]
+        count = sum(number for _, number in seen)
+        if count <= _HIDDEN * labels:
+            return ""
+        return (
+            f"{count} labels in {len(seen)} of {len(found)} label maps "
+            f"are on regions far from each other, such as in {seen[0][0].name}: numbers given "
+            "twice? --components takes each connected region as an object."
+        )
 
     def metadata(self) -> dict[str, Any]:
         """The given classes, scored by the metrics of leaf segmentation."""
@@ -93,6 +156,11 @@ class LabelMaps(LabelledImages):
         return {value: ids.index(value // self.label_divisor) for value in values}
 
 
+def _is_usual(seen: Sequence[Any], found: Sequence[Any]) -> bool:
+    """Whether a sign is one of the whole data set, rather than of a few images."""
+    return len(seen) > _USUAL * len(found)
+
+
 def pair_folder(
     image_dir: Path, label_dir: Path, image_suffix: str, label_suffix: str
 ) -> list[LabelledImage]:
@@ -105,3 +173,14 @@ def pair_folder(
         LabelledImage(stem, image, labels or label_dir / f"{stem}{label_suffix}.png")
         for stem, image, labels in pairs
     ]
+
+
+def _check_not_smoothed(labels: np.ndarray, path: Path) -> None:
+    """Refuse what lossy compression or smoothing leaves of a label map."""
+    found = count_smoothed(labels)
+    if found:
+        raise UserError(
+            f"{path}: found {found} labels, most of them narrow bands along the edges of others; "
+            "so looks a label map after JPEG compression or smoothing. Export it again as PNG, and "
+            "resize label maps by nearest neighbour only."
+        )

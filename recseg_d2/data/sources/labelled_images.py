@@ -13,17 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recseg_d2 import rle
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.io.images import probe_image
 from recseg_d2.data.io.label_maps import read_label_map
 from recseg_d2.data.io.pairing import lossy_hint
 from recseg_d2.data.problems import Record
-from recseg_d2.data.sources.base import DataSource
+from recseg_d2.data.sources.base import SIGNS, DataSource
 from recseg_d2.errors import UserError
-
-# A label map of so many objects, half of them on no more pixels than that, is none.
-MANY_OBJECTS, SPECK_AREA = 32, 2
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class LabelledImage:
     """The files of an image.
 
     Attributes:
-        image_id: goes into the standard dict.
+        image_id: id of the image in Detectron2's standard dict.
         image: the image file.
         labels: its label file, there or not; None where there is to be none, as in test sets.
         files: more entries of the standard dict, paths by key, such as "disparity_file".
@@ -60,13 +56,7 @@ class LabelMap(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelledImages(DataSource[LabelledImage]):
-    """A data set of images with label files; a subclass has ``find``, ``place`` and ``metadata``.
-
-    Attributes:
-        decode_images: decode every image once, which finds truncated ones before training starts.
-    """
-
-    decode_images: bool = field(default=False, kw_only=True)
+    """Images with label files; a subclass has ``find``, ``place`` and ``metadata``."""
 
     def advice(self, item: LabelledImage) -> str:
         """What to do about an image of which a file is missing."""
@@ -81,6 +71,14 @@ class LabelledImages(DataSource[LabelledImage]):
         """
         return LabelMap(read_label_map(path))
 
+    def signs(self, found: LabelMap, path: Path) -> Any:
+        """What ``suspicions`` wants to know of a label map; None is nothing.
+
+        Raises:
+            UserError: it cannot be one.
+        """
+        return None
+
     def read(self, item: LabelledImage) -> Record:
         """The standard dict; a label file has to have its image's size."""
         for path in (item.image, item.labels):
@@ -88,7 +86,7 @@ class LabelledImages(DataSource[LabelledImage]):
                 raise UserError(
                     f"{path}: no such file, expected one for each image. {self.advice(item)}"
                 )
-        height, width = probe_image(item.image, decode=self.decode_images)
+        height, width = probe_image(item.image, decode=False).size
         record: dict[str, Any] = {
             "file_name": str(item.image),
             "height": height,
@@ -104,21 +102,10 @@ class LabelledImages(DataSource[LabelledImage]):
                 f"{item.labels}: found {found.labels.shape[1]}x{found.labels.shape[0]} pixels, "
                 f"expected the {width}x{height} of {item.image}; a label file has its image's size."
             )
-        annotations = label_map_to_annotations(*found)
-        _check_specks(annotations, item.labels)
-        return {**record, "annotations": annotations}
+        record["annotations"] = label_map_to_annotations(*found)
+        signs = self.signs(found, item.labels)
+        return record if signs is None else {**record, SIGNS: signs}
 
     def file_of(self, item: LabelledImage) -> str:
-        """The image."""
+        """Path of the image file."""
         return str(item.image)
-
-
-def _check_specks(annotations: list[dict[str, Any]], path: Path) -> None:
-    """Refuse what lossy compression or smoothing leaves of a label map."""
-    areas = rle.areas([a["segmentation"] for a in annotations])
-    if len(areas) >= MANY_OBJECTS and np.median(areas) <= SPECK_AREA:
-        raise UserError(
-            f"{path}: found {len(areas)} labels, half of them on at most {SPECK_AREA} pixels; so "
-            "looks a label map after JPEG compression or smoothing. Export it again as PNG, and "
-            "resize label maps by nearest neighbour only."
-        )

@@ -36,7 +36,7 @@ class Synthetic(DataSource[int]):
     """Drawn images, one for each seed of a range.
 
     Attributes:
-        num_images: how many.
+        num_images: number of images.
         first_seed: keep the ranges of a training and a test set apart.
         size: side of the images in pixels.
     """
@@ -47,7 +47,7 @@ class Synthetic(DataSource[int]):
     drawing: ClassVar[str]  # one of ``synthetic.files.DRAWINGS``
 
     def find(self) -> range:
-        """The seeds."""
+        """The seeds that images are drawn from, an image each."""
         return range(self.first_seed, self.first_seed + self.num_images)
 
     def read(self, item: int) -> Record:
@@ -103,7 +103,7 @@ class Scenes(Synthetic):
     def metadata(self) -> dict[str, Any]:
         """The six classes, or one."""
         if self.with_classes:
-            return {"thing_classes": scenes.CLASSES, "evaluator_type": "voc_segm"}
+            return {"thing_classes": scenes.SHAPE_CLASSES, "evaluator_type": "voc_segm"}
         return {"thing_classes": ("object",), "evaluator_type": "segment_proposal"}
 
 

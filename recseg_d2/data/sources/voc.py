@@ -36,7 +36,7 @@ from recseg_d2.data.sources.base import DataSource, check_choice
 from recseg_d2.data.sources.labelled_images import LabelledImage, LabelledImages, LabelMap
 from recseg_d2.errors import UserError
 
-CLASSES = (
+VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),
     *("train", "tvmonitor"),
@@ -48,7 +48,7 @@ PARTS = ("train", "val")
 class VocImages(LabelledImages):
     """Images with masks of Pascal VOC, of SBD, or of both; a subclass lists them."""
 
-    METADATA: ClassVar = {"thing_classes": CLASSES, "evaluator_type": "voc_segm"}
+    METADATA: ClassVar = {"thing_classes": VOC_CLASSES, "evaluator_type": "voc_segm"}
 
     def advice(self, item: LabelledImage) -> str:
         """What to do about a missing file."""
@@ -64,8 +64,9 @@ class Voc(VocImages):
     """Images with Pascal VOC's masks.
 
     Attributes:
-        root: has JPEGImages, SegmentationObject and SegmentationClass.
-        image_set: see ``voc_splits.voc_images``; None takes every image that has masks.
+        root: the folder that has JPEGImages, SegmentationObject and SegmentationClass.
+        image_set: name of a list of images, see ``voc_splits.voc_images``; None takes every image
+            that has masks.
     """
 
     root: Path
@@ -95,7 +96,7 @@ class VocSbd(VocImages):
 
     Attributes:
         voc_root: the folder of VOC 2012.
-        sbd_root: SBD's folder.
+        sbd_root: the folder of SBD that has img/, cls/ and inst/.
         split: "sds" or "rsis", see ``voc_splits``.
         part: "train" or "val".
     """
@@ -174,8 +175,9 @@ def builtin(root: Path) -> Iterator[DataSource]:
 def _categories(numbers: dict[int, int], path: Path) -> dict[int, int]:
     """Category of each label from its class, 1 to 20, that ``path`` tells."""
     for label, number in numbers.items():
-        if not 1 <= number <= len(CLASSES):
+        if not 1 <= number <= len(VOC_CLASSES):
             raise UserError(
-                f"{path}: found class {number} for object {label}, expected 1 to {len(CLASSES)}."
+                f"{path}: found class {number} for object {label}, expected 1 to "
+                f"{len(VOC_CLASSES)}."
             )
     return {label: number - 1 for label, number in numbers.items()}

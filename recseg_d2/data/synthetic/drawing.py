@@ -14,7 +14,7 @@ def photograph(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     Args:
         canvas: (H, W, 3) float64 RGB, about 0 to 1.
-        rng: decides on light, blur and noise.
+        rng: the generator that light, blur and noise are drawn with.
 
     Returns:
         (H, W, 3) uint8.
@@ -41,11 +41,11 @@ def cast_shadow(
     """Darken what lies just below and right of something, in place.
 
     Args:
-        canvas: (S, S, 3) of a square image.
+        canvas: (S, S, 3) float, a square image, which is changed.
         window: rows and columns in which the thing lies.
         covered: (h, w) bool, its pixels there.
-        scale: of the scene; at 1 the shadow lies 1.5 pixels away, each way.
-        brightness: of what lies in the shadow, a share of its own.
+        scale: scale of the scene; at 1 the shadow is moved by 1.5 pixels along both axes.
+        brightness: factor that what lies in the shadow is darkened by, in (0, 1).
     """
     size, shift = canvas.shape[0], max(1, round(1.5 * scale))
     rows, columns = window
@@ -58,9 +58,9 @@ def smooth_noise(rng: np.random.Generator, size: int | tuple[int, int], cells: i
     """Noise of standard deviation about 0.7: a random grid, bilinearly enlarged.
 
     Args:
-        rng: draws the grid.
+        rng: the generator that the grid's values are drawn with.
         size: height and width, or the one side of a square, pixels.
-        cells: of the grid, each way.
+        cells: number of cells of the grid along each side.
 
     Returns:
         (H, W) float64.

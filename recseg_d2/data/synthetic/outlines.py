@@ -12,8 +12,8 @@ def inside(corners: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
 
     Args:
         corners: (P, 2) y, x, closed by itself.
-        y: (h, 1) of the grid's rows.
-        x: (1, w) of its columns.
+        y: (h, 1), the y coordinate of each row of the grid.
+        x: (1, w), the x coordinate of each column of the grid.
 
     Returns:
         (h, w) bool.

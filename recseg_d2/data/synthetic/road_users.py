@@ -22,11 +22,11 @@ class Shape:
     """What can be drawn of a class.
 
     Attributes:
-        label_id: of the class in Cityscapes.
-        widths: from the end and from the side, metres.
-        height: metres.
+        label_id: the label id that Cityscapes gives the class.
+        widths: width in metres as seen from the end and from the side.
+        height: height of the shape in metres.
         nearest: distance from the camera below which it is not drawn, metres.
-        outline: see the module's docstring.
+        outline: corners of the outline, see the module's docstring.
     """
 
     label_id: int

@@ -15,7 +15,7 @@ import numpy as np
 from recseg_d2.data.synthetic.drawing import cast_shadow, photograph, smooth_noise
 from recseg_d2.data.synthetic.outlines import OUTLINES, inside
 
-CLASSES = tuple(OUTLINES)
+SHAPE_CLASSES = tuple(OUTLINES)
 
 REFERENCE_SIZE = 128  # lengths below are in pixels of an image of this side, and scale with it
 MIN_SIZE = 48  # the smallest image in which shapes are still more than a few pixels
@@ -56,7 +56,7 @@ def draw_scene(
         image: (size, size, 3) uint8 RGB.
         labels: (size, size) uint8; 0 is background, k the visible part of the k-th shape from
             below.
-        classes: index in ``CLASSES`` of each shape, from below.
+        classes: index in ``SHAPE_CLASSES`` of each shape, from below.
     """
     placed, labels = _place_shapes(seed, size, objects)
     rng = np.random.default_rng((seed, _LOOK_STREAM))
@@ -107,8 +107,8 @@ def _all_visible(shapes: list[_Shape], labels: np.ndarray, least_area: float) ->
 
 def _make_shape(rng: np.random.Generator, size: int) -> _Shape:
     """A shape of random class, form, size, angle and place; its centre is in the image."""
-    category = int(rng.integers(len(CLASSES)))
-    outline = OUTLINES[CLASSES[category]](rng) * (rng.uniform(0.75, 1), 1)
+    category = int(rng.integers(len(SHAPE_CLASSES)))
+    outline = OUTLINES[SHAPE_CLASSES[category]](rng) * (rng.uniform(0.75, 1), 1)
     angle = rng.uniform(0, 2 * np.pi)
     cos, sin = np.cos(angle), np.sin(angle)
     turned = outline @ np.array([[cos, -sin], [sin, cos]])

@@ -52,7 +52,8 @@ class StreetScene:
         image: (H, W, 3) uint8 RGB.
         ids: (H, W) uint16, instance ids as in Cityscapes' files.
         disparity: (H, W) uint16, as in Cityscapes' files.
-        camera: as in Cityscapes' files, "extrinsic" (metres, radians) and "intrinsic" (pixels).
+        camera: the calibration, as in Cityscapes' files, "extrinsic" (metres, radians) and
+            "intrinsic" (pixels).
     """
 
     image: np.ndarray

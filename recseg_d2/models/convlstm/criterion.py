@@ -19,7 +19,7 @@ class SequenceCriterion(nn.Module):
     """Matches a sequence with its targets by soft IoU, then sums up the paper's four terms.
 
     Args:
-        weights: of the terms.
+        weights: factor of each term of the loss.
     """
 
     def __init__(self, weights: LossWeights) -> None:
@@ -32,8 +32,8 @@ class SequenceCriterion(nn.Module):
         """Weighted terms, ready to be summed.
 
         Args:
-            sequence: of a model.
-            targets: of the same images.
+            sequence: what a model predicted for a batch.
+            targets: the true objects of the same images.
 
         Returns:
             ``loss_mask``, ``loss_box``, ``loss_class``, ``loss_stop``: scalars; those whose weight

@@ -39,8 +39,9 @@ class ConvLSTMDecoder(nn.Module):
 
     Args:
         feature_widths: channels of the encoder's levels, deepest first; of as many as are used.
-        options: of the ConvLSTMs, their skips and heads; one hidden width D_i for each level.
-        num_classes: C; 1 has no class head.
+        options: MODEL.RSIS: the ConvLSTMs, their skips and heads; one hidden width D_i for each
+            level.
+        num_classes: C, number of classes; with 1 there is no class head.
 
     Raises:
         OptionError: not as many hidden widths as levels, or none.

@@ -17,8 +17,8 @@ def mask_loss(iou: torch.Tensor, assignment: torch.Tensor) -> torch.Tensor:
     """Eq. 3 as a mean: 1 - soft IoU over matched pairs.
 
     Args:
-        iou: (B, T, N) from ``layers.matching.soft_iou_matrix``.
-        assignment: (B, T) from ``layers.matching.assign``.
+        iou: (B, T, N) in [0, 1], soft IoUs from ``layers.matching.soft_iou_matrix``.
+        assignment: (B, T) int64 from ``layers.matching.assign``, the object of each step.
     """
     matched_iou = iou.gather(2, assignment.clamp(min=0)[..., None])[..., 0]
     return masked_mean(1 - matched_iou, assignment >= 0)
@@ -28,9 +28,9 @@ def box_loss(boxes: torch.Tensor, targets: torch.Tensor, matched: torch.Tensor) 
     """Mean squared error of the four normalised coordinates over matched pairs.
 
     Args:
-        boxes: (B, T, 4) in [0, 1].
+        boxes: (B, T, 4) in [0, 1], predicted boxes as shares of the image's sides.
         targets: (B, T, 4) in [0, 1], of the matched objects.
-        matched: (B, T) bool.
+        matched: (B, T) bool, whether the step is assigned to an object.
     """
     return masked_mean((boxes - targets).square().mean(-1), matched)
 
@@ -45,8 +45,8 @@ def stop_loss(
     weight of its own, or the head learns to go on for ever.
 
     Args:
-        score_logits: (B, T).
-        counts: (B,) int64, n of each image.
+        score_logits: (B, T), logit of the score of each step.
+        counts: (B,) int64, number of objects n of each image.
         stop_slot_weight: weight of step n + 1, the others' being 1.
     """
     step = torch.arange(score_logits.shape[1], device=score_logits.device)[None]

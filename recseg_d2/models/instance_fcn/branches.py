@@ -20,9 +20,9 @@ class AssemblingMaskBranch(nn.Module):
 
     Args:
         in_width: channels of the features.
-        width: of the first convolution; the paper's 512.
-        parts: k.
-        cells: m.
+        width: channels of the first convolution; 512 in the paper.
+        parts: k, parts of an object along each side.
+        cells: m, cells along a side of a window.
     """
 
     def __init__(self, in_width: int, width: int, parts: int, cells: int) -> None:
@@ -47,7 +47,7 @@ class ObjectnessBranch(nn.Module):
 
     Args:
         in_width: channels of the features.
-        width: of the first convolution; the paper's 512.
+        width: channels of the first convolution; 512 in the paper.
     """
 
     def __init__(self, in_width: int, width: int) -> None:
@@ -69,9 +69,9 @@ class DeepMaskBranch(nn.Module):
 
     Args:
         in_width: channels of the features.
-        width: of the convolution and of the first linear layer; 512.
-        cells: m; 14.
-        mask_side: s; 56.
+        width: output channels of the convolution and of the first linear layer; 512 in the paper.
+        cells: m, cells along a side of a window; 14 in the paper.
+        mask_side: s, values along a side of a mask; 56 in the paper.
     """
 
     def __init__(self, in_width: int, width: int, cells: int, mask_side: int) -> None:
@@ -107,9 +107,9 @@ class DeepMaskObjectnessBranch(nn.Module):
 
     Args:
         in_width: channels of the features.
-        width: 512.
-        score_width: 1024.
-        cells: m; even.
+        width: channels of the first convolution; 512 in the paper.
+        score_width: channels of the hidden layer before the score; 1024 in the paper.
+        cells: m, cells along a side of a window, even.
     """
 
     def __init__(self, in_width: int, width: int, score_width: int, cells: int) -> None:

@@ -17,8 +17,8 @@ class WindowGeometry:
     """The square windows of a network.
 
     Attributes:
-        stride: pixels a side of a cell.
-        cells: m, cells a side of a window.
+        stride: pixels along a side of a cell.
+        cells: m, cells along a side of a window.
     """
 
     stride: int

@@ -33,8 +33,8 @@ def label_windows(
     Args:
         boxes: (N, 4) x1 y1 x2 y2 in pixels, tight around the objects, not empty.
         grid: rows and columns of cells of the image.
-        geometry: of the windows.
-        rules: of centres and sizes.
+        geometry: where windows lie in the image.
+        rules: how far off in place and size a window may be for either label.
 
     Returns:
         (rows, columns) int64: the index of the object that a positive window is of, ``NEGATIVE`` or
@@ -101,9 +101,9 @@ def mask_targets(
     """Target masks of the positive windows of one image.
 
     Args:
-        masks: (N, H, W) bool, the image's objects.
-        sample: P of its windows are positive.
-        geometry: of the windows.
+        masks: (N, H, W) bool, the masks of the image's objects.
+        sample: the windows that were drawn, P of them positive.
+        geometry: where windows lie in the image.
         mask_side: s; the window's side in pixels is a multiple of it.
         soft: a mask pixel's target is the share of it that the object covers, instead of whether
             that is at least one half.

@@ -18,8 +18,8 @@ def objectness_loss(logits: torch.Tensor, positive: torch.Tensor) -> torch.Tenso
     """Mean logistic loss of windows.
 
     Args:
-        logits: (R,).
-        positive: (R,) bool.
+        logits: (R,), objectness of each window.
+        positive: (R,) bool, which windows hold an object.
     """
     entropy = F.binary_cross_entropy_with_logits(logits, positive.float(), reduction="none")
     return masked_mean(entropy, torch.ones_like(entropy))

@@ -45,8 +45,8 @@ class InstanceFCN(nn.Module):
     Args:
         backbone: (B, 3, H, W) -> features (B, in_width, H / stride, W / stride).
         in_width: channels of the features.
-        stride: pixels a side of a cell.
-        options: of the branches.
+        stride: pixels along a side of a cell.
+        options: kind and sizes of the two branches.
 
     Raises:
         OptionError: mask pixels would be no whole pixels.

@@ -27,7 +27,7 @@ def paste_masks(
     Args:
         mask_logits: (P, s, s) float.
         windows: (P, 4) float, x1 y1 x2 y2 in pixels of the image, beyond it too.
-        size: H and W.
+        size: H and W, height and width of the image in pixels.
         threshold: probability above which a pixel belongs to the mask, between 0 and 1.
 
     Returns:
@@ -79,8 +79,8 @@ def _axis_weights(
     Args:
         low: (P,) where the windows begin.
         high: (P,) where they end.
-        length: pixels of the image.
-        pixels: of the patch.
+        length: length of the image along the axis in pixels.
+        pixels: length of the patch along the axis in pixels.
         logits: (P, s, s), for s and the type.
 
     Returns:

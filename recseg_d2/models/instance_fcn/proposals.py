@@ -35,7 +35,7 @@ class PyramidLevel:
     """One scale of an image.
 
     Attributes:
-        maps: of the network, for a batch of one.
+        maps: what the network gave, for a batch of one.
         size: h and w, without the padding to whole cells.
     """
 
@@ -48,8 +48,8 @@ class RankedWindows:
     """Windows of all scales in decreasing order of objectness.
 
     Attributes:
-        objectness: (P,) logits.
-        level: (P,) int64, index of the scale.
+        objectness: (P,) logits of the windows' objectness, decreasing.
+        level: (P,) int64, index of the scale that each window is of.
         windows: (P, 3) int64, image 0, row and column of the centre cell.
     """
 
@@ -64,17 +64,18 @@ class RankedWindows:
 
 def propose(
     network: InstanceFCN, image: torch.Tensor, size: tuple[int, int], options: ProposalOptions
-) -> MaskProposals:
-    """Ranked proposals of an image.
+) -> tuple[MaskProposals, PyramidLevel]:
+    """Ranked proposals of an image, and the scale that the best window is of.
 
     Args:
-        network: in evaluation mode.
-        image: (3, h, w) normalised, of any size.
+        network: an InstanceFCN in evaluation mode.
+        image: (3, h, w), the normalised image, of any size.
         size: H and W, the pixels that proposals are given in.
-        options: of the pyramid, the suppression, and the number of proposals.
+        options: the scales of the pyramid, the suppression, and the number of proposals.
     """
     levels = build_pyramid(network, image, options)
-    return select(network, levels, rank_windows(levels, options.pre_nms_topk), size, options)
+    ranked = rank_windows(levels, options.pre_nms_topk)
+    return select(network, levels, ranked, size, options), levels[int(ranked.level[0])]
 
 
 def build_pyramid(
@@ -83,12 +84,14 @@ def build_pyramid(
     """The network's maps of an image at each scale.
 
     Args:
-        network: in evaluation mode.
-        image: (3, h, w) normalised.
-        options: of them, ``scales`` and ``max_side``.
+        network: an InstanceFCN in evaluation mode.
+        image: (3, h, w), the normalised image.
+        options: of them, ``scales``, their unit, and ``max_side`` are read.
     """
+    unit = 1 if options.scale_unit == "shorter_side" else min(image.shape[1:])
     levels = []
     for scale in options.scales:
+        scale = scale * unit
         resized = resize_image(image, scaled_size(image.shape[1:], scale, options.max_side))
         maps = network(pad_to_cells(resized, network.stride)[None])
         levels.append(level_of(maps, (resized.shape[1], resized.shape[2])))
@@ -123,8 +126,8 @@ def rank_windows(levels: list[PyramidLevel], pre_top: int) -> RankedWindows:
     """The best windows of each scale, in decreasing order; of equal ones the first scale's first.
 
     Args:
-        levels: of the pyramid.
-        pre_top: most windows of a scale; 0 takes all.
+        levels: the score maps at each scale of the image.
+        pre_top: most windows that are taken of a scale; 0 takes all.
     """
     parts = []
     for index, level in enumerate(levels):
@@ -186,7 +189,7 @@ def tight_boxes(
     """Boxes around the binary masks, each value a rectangle of its window.
 
     Args:
-        mask_logits: (P, s, s).
+        mask_logits: (P, s, s), the mask of each proposal in its window.
         windows: (P, 4) x1 y1 x2 y2 in pixels of the image.
         size: H and W of the image; what lies outside of it does not count.
         threshold: probability above which a value belongs to the mask.

@@ -44,11 +44,11 @@ def proposal_losses(
     """Weighted losses of a batch, whose images may differ in size: those of one size run together.
 
     Args:
-        model: in training mode or not.
+        model: an InstanceFCN, in training mode or not.
         images: (3, H, W) each, normalised, and padded with 0 below and to the right so that H and W
             are multiples of the stride.
-        masks: of each image's objects, (N, height, width) bool; height and width are the image's
-            before padding. Empty masks are left out.
+        masks: (N, height, width) bool for each image, the masks of its objects; height and width
+            are the image's before padding. Empty masks are left out.
         options: which windows are positive and drawn, and the weights of the losses.
 
     Returns:
@@ -85,8 +85,8 @@ def crop_windows(
     Args:
         images: (B, 3, H, W); pixels outside of them are 0, the mean colour.
         windows: (R, 3) int64.
-        stride: pixels a side of a cell.
-        cells: of a crop, a side; its cell ``cells // 2`` is the window's centre cell.
+        stride: pixels along a side of a cell.
+        cells: cells along a side of a crop; its cell ``cells // 2`` is the window's centre cell.
 
     Returns:
         (R, 3, cells * stride, cells * stride).

@@ -20,7 +20,7 @@ def label_proposals(
     Args:
         iou: (P, N) with the objects; N may be 0.
         classes: (N,) int64 of the objects, in [0, C).
-        num_classes: C, which is the background's label.
+        num_classes: C, number of classes, which is also the label of the background.
         options: the IoUs of foreground and background.
 
     Returns:
@@ -48,8 +48,8 @@ def sample_proposals(
     """Draw proposals to train on.
 
     Args:
-        labels: (P,) from ``label_proposals``.
-        num_classes: C.
+        labels: (P,) int64 from ``label_proposals``.
+        num_classes: C, number of classes, which is also the label of the background.
         options: so many of them, foreground first; what foreground lacks, background fills up.
         generator: on the CPU; None takes PyTorch's global one.
 

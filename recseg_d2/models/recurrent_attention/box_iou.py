@@ -46,11 +46,19 @@ class BoxIoU:
         """The boxes that predictions are compared with."""
         height, width = targets.masks.shape[2:]
         scale = targets.boxes.new_tensor([width, height, width, height])
-        corners = pad_corners(
-            targets.boxes * scale, self.options.padding_ratio, self.options.min_padding
-        )
+        corners = self.grow(targets.boxes * scale)
         maps = fill_corners(corners, (height, width)) * targets.valid[..., None, None]
         return PaddedBoxes(corners, maps)
+
+    def grow(self, corners: torch.Tensor, more: float | torch.Tensor = 0.0) -> torch.Tensor:
+        """Eq. 26's Pad, of boxes to compare with and of those that are fed as windows alike.
+
+        Args:
+            corners: (..., 4) x1 y1 x2 y2 in pixels, tight.
+            more: added to the padding ratio; (..., 1) for each box its own.
+        """
+        ratio = self.options.padding_ratio + more
+        return pad_corners(corners, ratio, self.options.min_padding)
 
     def matrix(
         self, box_logits: torch.Tensor, corners: torch.Tensor, padded: PaddedBoxes
@@ -60,7 +68,7 @@ class BoxIoU:
         Args:
             box_logits: (B, T, H, W), eq. 25 before the sigmoid.
             corners: (B, T, 4) of the same boxes, x1 y1 x2 y2 in pixels.
-            padded: from ``pad``.
+            padded: the padded boxes of the targets, from ``pad``.
 
         Returns:
             (B, T, N) in [0, 1], differentiable in what the measure looks at.
@@ -85,7 +93,7 @@ def wasserstein_matrix(
     Args:
         predicted: (B, T, 4) x1 y1 x2 y2.
         targets: (B, N, 4), in the same units.
-        reach: in these units, above 0.
+        reach: distance in these units, above 0, at which the similarity is 1 / e.
 
     Returns:
         (B, T, N) in (0, 1], 1 for equal boxes.

@@ -26,7 +26,7 @@ class Glance:
 
     Attributes:
         raw: (B, num_outputs) of the linear layer of eq. 6.
-        state: of the LSTM after the last glimpse; its hidden part is z.
+        state: state of the LSTM after the last glimpse; its hidden part is z.
         attention: (B, G, h, w), alpha of eq. 5; each glimpse's weights sum to 1.
     """
 
@@ -41,10 +41,11 @@ class GlimpseLSTM(nn.Module):
     Glimpse 0 is uniform; where glimpse k looks follows from the hidden state after glimpse k - 1.
 
     Args:
-        feature_width: L.
-        map_size: h and w.
-        options: of them D, also the width of the hidden layer that the weights are computed with;
-            G; and whether weights also grow with the product of a feature and a query.
+        feature_width: L, channels of the features.
+        map_size: h and w, height and width of the features in cells.
+        options: MODEL.RIS.BOX; read are D, also the width of the hidden layer that the weights are
+            computed with; G; and whether weights also grow with the product of a feature and a
+            query.
     """
 
     def __init__(self, feature_width: int, map_size: tuple[int, int], options: BoxOptions) -> None:
@@ -91,11 +92,12 @@ class BoxNetwork(nn.Module):
 
     Args:
         in_width: channels of the image, or of what the pre-processor made of it.
-        canvas: whether the canvas is seen beside it.
-        image_size: H and W.
-        num_outputs: of the linear layer.
-        options: sizes.
-        make_norm: from channels to a norm that is called with the step.
+        canvas: whether the canvas is seen beside the image.
+        image_size: H and W, height and width of the image in pixels.
+        num_outputs: number of values that the linear layer puts out.
+        options: the sizes of the layers.
+        make_norm: function that makes a norm for a number of channels; the norm is called with the
+            step.
     """
 
     def __init__(
@@ -130,10 +132,10 @@ class BoxNetwork(nn.Module):
         """One step.
 
         Args:
-            prepared: from ``prepare``.
+            prepared: what ``prepare`` made of the image.
             canvas: (B, 1, H, W), or None where the network does not see one.
-            step: from 0.
-            state: of the LSTM to go on with; None begins anew.
+            step: number of the step, from 0.
+            state: state of the LSTM to go on with; None begins anew.
         """
         features = self.cnn(prepared, canvas, step)
         if self.coordinates:

@@ -18,10 +18,11 @@ class ConvStep(nn.Module):
     in, so that every image size works.
 
     Args:
-        in_width: channels in.
-        width: channels out.
-        pool: factor of the max-pooling; 1 is none.
-        make_norm: from channels to a norm that is called with the step.
+        in_width: number of input channels.
+        width: number of output channels.
+        pool: side of the max-pooling in cells; 1 is none.
+        make_norm: function that makes a norm for a number of channels; the norm is called with the
+            step.
     """
 
     def __init__(self, in_width: int, width: int, pool: int, make_norm: MakeNorm) -> None:
@@ -44,11 +45,12 @@ class DeconvStep(nn.Module):
     """3x3 transposed convolution, and batch norm and ReLU (table 9).
 
     Args:
-        in_width: channels in.
-        width: channels out.
+        in_width: number of input channels.
+        width: number of output channels.
         stride: 1, or the factor of the upsampling.
-        make_norm: from channels to a norm that is called with the step.
-        linear: leave out norm and ReLU.
+        make_norm: function that makes a norm for a number of channels; the norm is called with the
+            step.
+        linear: whether norm and ReLU are left out.
     """
 
     def __init__(
@@ -74,10 +76,11 @@ class SplitInputConv(nn.Module):
 
     Args:
         static_width: channels that all steps share.
-        changing_width: channels of each step; may be 0.
-        widths: channels of the layers.
-        pools: factor of the max-pooling after each.
-        make_norm: from channels to a norm that is called with the step.
+        changing_width: channels that change from step to step; may be 0.
+        widths: output channels of each layer.
+        pools: side of the max-pooling after each layer in cells; 1 is none.
+        make_norm: function that makes a norm for a number of channels; the norm is called with the
+            step.
     """
 
     def __init__(
@@ -106,9 +109,9 @@ class SplitInputConv(nn.Module):
         """Run the stack on one step's input.
 
         Args:
-            prepared: from ``prepare``.
+            prepared: what ``prepare`` made of the static channels.
             changing: (B, changing_width, H, W); None where that is 0.
-            step: which one it is, from 0.
+            step: number of the step, from 0.
         """
         x = prepared
         if changing is not None:
@@ -139,7 +142,7 @@ def draw_weights(module: nn.Module, std: float) -> None:
     """Truncated normal weights and biases, as the public code; LSTM forget gates start at 1.
 
     Args:
-        module: of which every convolution, linear layer and LSTM cell is redrawn.
+        module: a network, of which every convolution, linear layer and LSTM cell is redrawn.
         std: standard deviation; 0 keeps PyTorch's own, the forget gates excepted.
     """
     for part in module.modules():

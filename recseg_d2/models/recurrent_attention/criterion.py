@@ -21,7 +21,7 @@ class AttentionCriterion(nn.Module):
     """Masks and boxes are matched each by their own IoU; scores follow the masks' matching.
 
     Args:
-        weights: of the terms.
+        weights: factor of each term of the loss.
         box_iou: how boxes are compared.
         masks: whether the model segments. Where boxes stand for masks there is no mask term, and
             scores follow the boxes' matching.
@@ -39,8 +39,8 @@ class AttentionCriterion(nn.Module):
         """Weighted terms, ready to be summed.
 
         Args:
-            sequence: of the model.
-            targets: of the same images.
+            sequence: what the model predicted for a batch.
+            targets: the true objects of the same images.
 
         Returns:
             ``loss_mask``, ``loss_box``, ``loss_score``, ``loss_class``: scalars; those whose weight

@@ -20,7 +20,7 @@ def foreground_loss(logits: torch.Tensor, foreground: torch.Tensor) -> torch.Ten
 
     Args:
         logits: (B, 1, H, W), object or not; or (B, C + 1, H, W), background and classes.
-        foreground: (B, H, W) int64 of ``PixelTargets``.
+        foreground: (B, H, W) int64, the true class, from ``PixelTargets``.
     """
     if logits.shape[1] > 1:
         return F.cross_entropy(logits, foreground)
@@ -32,8 +32,8 @@ def angle_loss(logits: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
     """Cross entropy of the angle's class, a mean over the objects' pixels; 0 without objects.
 
     Args:
-        logits: (B, 8, H, W).
-        angle: (B, H, W) int64 of ``PixelTargets``.
+        logits: (B, 8, H, W), scores of the eight bins of the angle.
+        angle: (B, H, W) int64, the true bin, from ``PixelTargets``.
     """
     entropy = F.cross_entropy(logits, angle, ignore_index=NO_ANGLE, reduction="none")
     return masked_mean(entropy, angle != NO_ANGLE)

@@ -18,9 +18,9 @@ def matching_iou_loss(
     no gradient; the result is the mean over all images.
 
     Args:
-        iou: (B, T, N).
-        assignment: (B, T) int64 from ``layers.matching.assign``.
-        counts: (B,) int64, n of each image.
+        iou: (B, T, N) in [0, 1], soft IoU of each step's mask with each true one.
+        assignment: (B, T) int64 from ``layers.matching.assign``, the object of each step.
+        counts: (B,) int64, number of objects n of each image.
     """
     matched = iou.gather(2, assignment.clamp(min=0)[..., None])[..., 0]
     total = (matched * (assignment >= 0)).sum(dim=1)
@@ -30,13 +30,13 @@ def matching_iou_loss(
 def monotonic_score_loss(score_logits: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
     """Eq. 27: scores are to fall along the sequence.
 
-    A step that found an object answers for the lowest score up to it, a step that did not for the
-    highest from it on; each with cross entropy. The sigmoid is monotonic, so that running minimum
-    and maximum are taken of the logits, where nothing saturates.
+    A step that found an object pays the cross entropy, to 1, of the lowest score up to it; a step
+    that found none that of the highest score from it on, to 0. The sigmoid is monotonic, so that
+    running minimum and maximum are taken of the logits, where nothing saturates.
 
     Args:
-        score_logits: (B, T).
-        found: (B, T) bool, s* of the paper.
+        score_logits: (B, T), logit of the score of each step.
+        found: (B, T) bool, s* of the paper: whether the step is assigned to an object.
 
     Returns:
         The mean over steps and images.

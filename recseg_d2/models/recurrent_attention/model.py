@@ -41,9 +41,9 @@ class RecurrentAttention(nn.Module):
     the segmentation network boxes stand for masks: so the box network is trained alone.
 
     Args:
-        image_size: H and W.
-        steps: most steps that are run.
-        options: of the networks, the windows and the canvas; their stage is box or full.
+        image_size: H and W, the working resolution in pixels.
+        steps: number of steps that are run at most.
+        options: MODEL.RIS: the networks, the windows and the canvas; their stage is box or full.
         num_classes: C; with 1 there is no class head.
         image_width: channels of the image.
         map_width: channels that the pre-processor made of it; 0 is none.
@@ -114,8 +114,8 @@ class RecurrentAttention(nn.Module):
             steps: T, how many to run.
             stop_threshold: where given, stop as soon as every image of the batch has had a step
                 whose score lies under it. That step is in the result.
-            feeder: feeds ground truth back, in training.
-            with_trace: fill the sequence's trace.
+            feeder: gives ground truth in place of what was predicted, in training; None gives none.
+            with_trace: whether to keep what figures show in the sequence's ``trace``.
         """
         shared = self._prepare(image, maps)
         canvas = torch.zeros_like(image[:, 0]) if self.canvas else None

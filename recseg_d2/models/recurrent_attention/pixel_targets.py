@@ -67,7 +67,7 @@ def centroids(masks: torch.Tensor) -> torch.Tensor:
     """Mean position of each mask's pixels.
 
     Args:
-        masks: (B, N, H, W), 0 or 1.
+        masks: (B, N, H, W), 0 or 1, the masks of the true objects.
 
     Returns:
         (B, N, 2) float32, y and x in pixels, pixel centres at integers; 0 0 for an empty mask.

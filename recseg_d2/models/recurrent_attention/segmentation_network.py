@@ -21,9 +21,10 @@ class SegmentationNetwork(nn.Module):
     its resolution: the k-th last level joins the input of the decoder's layer k (table 9).
 
     Args:
-        in_width: C.
-        options: sizes.
-        make_norm: from channels to a norm that is called with the step.
+        in_width: C, channels of the patch.
+        options: the sizes of the layers.
+        make_norm: function that makes a norm for a number of channels; the norm is called with the
+            step.
     """
 
     def __init__(self, in_width: int, options: PatchOptions, make_norm: MakeNorm) -> None:

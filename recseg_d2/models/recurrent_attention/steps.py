@@ -47,11 +47,11 @@ class Step:
     """One step.
 
     Attributes:
-        mask_logits: (B, H, W).
+        mask_logits: (B, H, W), the mask of the step.
         features: (B, F), what scores and classes are read from.
         window: predicted, before any ground truth took its place.
-        box_logits: (B, H, W); None without box network.
-        glance: None without box network.
+        box_logits: (B, H, W), the Gaussian box of the step; None without box network.
+        glance: what the box network saw and decided; None without box network.
         heat: (B, P, Q), the segmentation network's heat map; None without that network.
     """
 
@@ -68,7 +68,7 @@ def trace_of(taken: Sequence[Step], windows: WindowDecoder) -> dict[str, torch.T
 
     Args:
         taken: the steps, in order.
-        windows: the model's.
+        windows: the model's decoder of windows.
 
     Returns:
         "glimpses" (B, T, G, h, w); "box_maps" (B, T, H, W); "box_params" (B, T, 4), centre y, x and

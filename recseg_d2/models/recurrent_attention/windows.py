@@ -26,9 +26,9 @@ class Window:
         centre: (B, 2) y, x in pixels.
         size: (B, 2) height, width in pixels, as eq. 9 and 10 give it.
         log_variance: (B, 2) of the filters, natural logarithm of square pixels.
-        patch_gain: (B,) factor of what is read.
-        mask_gain: (B,) gamma of eq. 19.
-        box_gain: (B,) gamma of eq. 25.
+        patch_gain: (B,) factor of the patch that is read from the image.
+        mask_gain: (B,) gamma of eq. 19, gain of the mask that is written.
+        box_gain: (B,) gamma of eq. 25, gain of the Gaussian box.
     """
 
     centre: torch.Tensor
@@ -43,9 +43,9 @@ class WindowDecoder(nn.Module):
     """Turns the linear layer's outputs into windows (eq. 6 to 10).
 
     Args:
-        image_size: H and W.
-        patch_size: P and Q.
-        options: see there.
+        image_size: H and W, height and width of the image in pixels.
+        patch_size: P and Q, rows and columns of the patch.
+        options: how outputs of the box network become windows, MODEL.RIS.WINDOW.
     """
 
     image_shape: torch.Tensor
@@ -62,9 +62,20 @@ class WindowDecoder(nn.Module):
         self.register_buffer("patch_shape", torch.tensor(patch_size).float(), persistent=False)
 
     @property
+    def predicted_gains(self) -> tuple[str, ...]:
+        """The gains that the network predicts, in their order: of "patch", "box" and "mask"."""
+        options = self.options
+        predicted = {
+            "patch": options.patch_gamma,
+            "box": options.box_gamma == "predicted",
+            "mask": options.gamma == "predicted",
+        }
+        return tuple(name for name, is_predicted in predicted.items() if is_predicted)
+
+    @property
     def num_gains(self) -> int:
         """How many gains the network predicts."""
-        return {"shared": 1, "separate": 3, "fixed": 0, "area": 0}[self.options.gamma]
+        return len(self.predicted_gains)
 
     @property
     def num_inputs(self) -> int:
@@ -86,7 +97,7 @@ class WindowDecoder(nn.Module):
 
         Args:
             log_gains: (num_gains,).
-            batch: B.
+            batch: B, number of images.
         """
         shape = self.image_shape.to(log_gains.dtype).expand(batch, 2)
         given = torch.log(shape / self.patch_shape.to(shape.dtype))
@@ -99,18 +110,24 @@ class WindowDecoder(nn.Module):
         """Put other boxes into a window; what was predicted beside the box stays.
 
         Args:
-            window: as predicted.
-            centre: (B, 2).
-            size: (B, 2).
+            window: the window that was predicted.
+            centre: (B, 2), y and x of the new centre in pixels.
+            size: (B, 2), the new height and width in pixels.
             where: (B,) bool, the images in which the box is replaced.
         """
         centre = torch.where(where[:, None], centre, window.centre)
         size = torch.where(where[:, None], size, window.size)
         given = window.log_variance if self.options.variance == "predicted" else None
-        if self.options.gamma == "area":
-            return self._complete(centre, size, given, ())
-        log_variance = self._log_variance(size, given)
-        return replace(window, centre=centre, size=size, log_variance=log_variance)
+        mask_gain = self._mask_gain(size, window.mask_gain)
+        shared = self.options.box_gamma == "shared"
+        return replace(
+            window,
+            centre=centre,
+            size=size,
+            log_variance=self._log_variance(size, given),
+            mask_gain=mask_gain,
+            box_gain=mask_gain if shared else window.box_gain,
+        )
 
     def filters(self, window: Window) -> GaussianFilters:
         """Eq. 11 to 14."""
@@ -139,18 +156,19 @@ class WindowDecoder(nn.Module):
         gains: tuple[torch.Tensor, ...],
     ) -> Window:
         one = torch.ones_like(centre[:, 0])
-        if self.options.gamma == "shared":
-            patch, mask, box = one, gains[0], gains[0]
-        elif self.options.gamma == "separate":
-            patch, mask, box = gains[0], gains[2], gains[1]
-        else:
-            gain = one * self.options.log_gamma
-            if self.options.gamma == "area":
-                ratio = (size + 1) / self.patch_shape.to(size.dtype)
-                gain = gain + torch.log(ratio).sum(1)
-            patch, mask, box = one, gain.exp(), gain.exp()
+        predicted = dict(zip(self.predicted_gains, gains, strict=True))
+        mask = self._mask_gain(size, predicted.get("mask", one))
         log_variance = self._log_variance(size, given_log_variance)
+        patch, box = predicted.get("patch", one), predicted.get("box", mask)
         return Window(centre, size, log_variance, patch, mask, box)
+
+    def _mask_gain(self, size: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
+        if self.options.gamma == "predicted":
+            return predicted
+        gain = torch.full_like(size[:, 0], self.options.log_gamma)
+        if self.options.gamma == "area":
+            gain = gain + torch.log((size + 1) / self.patch_shape.to(size.dtype)).sum(1)
+        return gain.exp()
 
     def _log_variance(self, size: torch.Tensor, given: torch.Tensor | None) -> torch.Tensor:
         if self.options.variance == "unit":

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from recseg_d2.data.io.label_maps import read_label_map, write_label_map
+from recseg_d2.data.io.label_maps import read_label_map, stored_value, write_label_map
 from recseg_d2.errors import UserError
 
 LABELS = np.array([[0, 1, 1], [0, 0, 7]])
@@ -71,12 +72,36 @@ def test_labels_above_16_bits_are_read_from_tiff(tmp_path):
     np.testing.assert_array_equal(read_label_map(tmp_path / "l.tif"), [[0, 100_000]])
 
 
-def test_one_bit_and_float_files_are_refused(tmp_path):
+def test_one_bit_files_and_fractions_are_refused(tmp_path):
     Image.fromarray(LABELS > 0).save(tmp_path / "b.png")
-    Image.fromarray(LABELS.astype(np.float32)).save(tmp_path / "f.tif")
-    for name, mode in (("b.png", "'1'"), ("f.tif", "'F'")):
-        with pytest.raises(UserError, match=rf"{name}.*found pixel type {mode}.*expected"):
-            read_label_map(tmp_path / name)
+    with pytest.raises(UserError, match=r"b\.png: found pixel type '1', expected a label map"):
+        read_label_map(tmp_path / "b.png")
+    Image.fromarray(LABELS.astype(np.float32) / 2).save(tmp_path / "f.tif")
+    with pytest.raises(UserError, match=r"f\.tif: found fractions \(float32\)"):
+        read_label_map(tmp_path / "f.tif")
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int8", "int16", "int64", "uint32", "uint64", "float32", "float64"]
+)
+def test_whole_numbers_of_every_type_are_labels(tmp_path, dtype):
+    tifffile.imwrite(tmp_path / "a.tif", LABELS.astype(dtype))
+    np.save(tmp_path / "a.npy", LABELS.astype(dtype))
+    for name in ("a.tif", "a.npy"):
+        np.testing.assert_array_equal(read_label_map(tmp_path / name), LABELS)
+
+
+def test_values_that_are_background_too(tmp_path):
+    write_label_map(tmp_path / "a.png", LABELS)
+    found = read_label_map(tmp_path / "a.png", background=(1, 9))
+    np.testing.assert_array_equal(found, np.where(LABELS == 1, 0, LABELS))
+    assert stored_value(tmp_path / "a.png", 7) == "7"
+    colours = np.full((2, 3, 3), 255, np.uint8)
+    colours[0, 0] = (200, 0, 0)
+    Image.fromarray(colours).save(tmp_path / "c.png")
+    assert stored_value(tmp_path / "c.png", 2) == "0xffffff"
+    found = read_label_map(tmp_path / "c.png", background=(0xFFFFFF,))
+    np.testing.assert_array_equal(found, [[1, 0, 0], [0, 0, 0]])
 
 
 def test_several_pages_and_negative_labels_are_refused(tmp_path):

@@ -52,7 +52,7 @@ def test_records_come_in_order_and_are_the_callers():
 def test_the_first_bad_image_is_named_and_the_others_counted():
     with pytest.raises(UserError, match=r"^image 6: is a multiple of 3\.$"):
         Numbers("one", (1, 6, 2), bad=3)()
-    with pytest.raises(UserError, match=r"^image 6: .*\(2 of 3 images cannot be used: `recseg"):
+    with pytest.raises(UserError, match=r"^image 6: .*\(2 problems: `recseg"):
         Numbers("two", (1, 6, 3), bad=3)()
 
 

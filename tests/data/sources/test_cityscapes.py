@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.data.mapper import InstanceMapper
 from recseg_d2.data.sources.cityscapes import Cityscapes
-from recseg_d2.data.sources.instance_ids import CLASSES, LABEL_IDS
+from recseg_d2.data.sources.instance_ids import LABEL_IDS, STREET_CLASSES
 from recseg_d2.data.synthetic.layouts import export_dataset
 from recseg_d2.data.synthetic.streets import draw_street
 from recseg_d2.data.validation import check_dataset_dicts
@@ -69,7 +69,7 @@ def seeds_by_city(seeds):
 @pytest.mark.parametrize(("split", "seeds"), [("train", TRAIN), ("val", VAL)])
 def test_annotations_are_what_was_drawn(root, new_name, split, seeds):
     records = load(new_name, root, split)
-    check_dataset_dicts(records, split, len(CLASSES))
+    check_dataset_dicts(records, split, len(STREET_CLASSES))
     for record, seed in zip(records, seeds_by_city(seeds), strict=True):
         street = draw_street(seed, SIZE)
         expected = drawn_objects(street.ids)
@@ -141,7 +141,7 @@ def test_builtin_names_and_metadata():
     for split in ("train", "val", "test"):
         metadata = MetadataCatalog.get(f"recseg_cityscapes_{split}")
         assert f"recseg_cityscapes_{split}" in DatasetCatalog.list()
-        assert metadata.thing_classes == list(CLASSES)
+        assert metadata.thing_classes == list(STREET_CLASSES)
         assert metadata.label_ids == list(LABEL_IDS)
         assert metadata.evaluator_type == "recseg_cityscapes"
 

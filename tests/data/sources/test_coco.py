@@ -116,7 +116,7 @@ def test_polygons_without_three_points_are_left_out(json_file, caplog):
 @pytest.mark.parametrize(
     ("segmentation", "message"),
     [
-        ({"size": [8, 6], "counts": [0, 6, 42]}, "found a mask of 6x8 pixels, expected the image"),
+        ({"size": [8, 6], "counts": [0, 6, 42]}, "found an RLE of size .8, 6., which is .width"),
         ({"size": [12, 16], "counts": [192]}, "found a mask of 16x12 pixels"),
         ({"size": [6, 8], "counts": [3, 3, 9, 3]}, "found an RLE of 18 pixels in all"),
         ({"size": [6, 8], "counts": "061:"}, "found an RLE of"),
@@ -237,7 +237,7 @@ def test_a_survey_names_annotations_that_are_left_out(json_file):
 
 
 @pytest.mark.parametrize(
-    ("entries", "key"), [("images", "height"), ("annotations", "bbox"), ("categories", "name")]
+    ("entries", "key"), [("images", "height"), ("annotations", "image_id"), ("categories", "name")]
 )
 def test_entries_without_a_key_are_refused(json_file, entries, key):
     contents = json.loads(json_file.read_text())

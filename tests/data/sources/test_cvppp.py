@@ -115,7 +115,7 @@ def test_labels_may_be_missing_in_the_test_set_only(folders, new_name):
     assert all("annotations" not in r for r in records)
     name = new_name()
     Cvppp(name, folders / "A1_test").register()
-    with pytest.raises(UserError, match=r"plant001_label\.png: no such file.*2 of 2 images"):
+    with pytest.raises(UserError, match=r"plant001_label\.png: no such file.*2 problems"):
         DatasetCatalog.get(name)
 
 

@@ -8,9 +8,9 @@ from pycocotools import mask as coco_mask
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.sources.instance_ids import (
     CITYSCAPES_DIVISOR,
-    CLASSES,
     KITTI_DIVISOR,
     LABEL_IDS,
+    STREET_CLASSES,
     InstanceIdRule,
     read_instance_ids,
 )
@@ -19,13 +19,13 @@ from recseg_d2.errors import UserError
 
 def summary(annotations):
     return [
-        (CLASSES[a["category_id"]], a["iscrowd"], coco_mask.area(a["segmentation"]))
+        (STREET_CLASSES[a["category_id"]], a["iscrowd"], coco_mask.area(a["segmentation"]))
         for a in annotations
     ]
 
 
 def test_classes_are_those_of_the_benchmark():
-    by_id = dict(zip(LABEL_IDS, CLASSES, strict=True))
+    by_id = dict(zip(LABEL_IDS, STREET_CLASSES, strict=True))
     assert by_id == {
         24: "person", 25: "rider", 26: "car", 27: "truck", 28: "bus", 31: "train",
         32: "motorcycle", 33: "bicycle",

@@ -11,7 +11,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from recseg_d2.config import get_recseg_cfg
-from recseg_d2.data.sources.instance_ids import CLASSES, LABEL_IDS
+from recseg_d2.data.sources.instance_ids import LABEL_IDS, STREET_CLASSES
 from recseg_d2.data.sources.kitti2015 import SPLITS, Kitti2015
 from recseg_d2.data.synthetic.layouts import export_dataset
 from recseg_d2.data.synthetic.streets import draw_street
@@ -110,7 +110,7 @@ def test_exact_predictions_score_full_marks(root, new_name, tmp_path, cars_only,
 def test_builtin_names_and_metadata():
     for split in SPLITS:
         metadata = MetadataCatalog.get(f"recseg_kitti2015_{split}")
-        assert (metadata.thing_classes, metadata.evaluator_type) == (list(CLASSES), "coco")
+        assert (metadata.thing_classes, metadata.evaluator_type) == (list(STREET_CLASSES), "coco")
         metadata = MetadataCatalog.get(f"recseg_kitti2015_car_{split}")
         assert (metadata.thing_classes, metadata.evaluator_type) == (["car"], "label_map")
         assert "mwcov" in metadata.metrics

@@ -146,7 +146,7 @@ def test_a_survey_names_each_image_without_a_label_map(folder):
     )
     assert "lossy" not in problems[0].message
     assert "c.jpg is of a lossy format" in problems[1].message
-    with pytest.raises(UserError, match=r"labels/a\.png: no such.*\(2 of 3 images cannot be used"):
+    with pytest.raises(UserError, match=r"labels/a\.png: no such.*\(2 problems"):
         source()
 
 
@@ -169,16 +169,6 @@ def test_size_mismatch_is_refused(load, folder):
     write_label_map(folder / "labels/b.png", TWO[:, :5])
     with pytest.raises(UserError, match=r"b\.png: found 5x6 pixels, expected the 9x6 of .*b\.png"):
         load()
-
-
-def test_truncated_images_are_refused_unless_not_verified(load, folder):
-    pixels = np.random.default_rng(0).integers(0, 255, (6, 9, 3), dtype=np.uint8)
-    path = folder / "images/b.png"
-    Image.fromarray(pixels).save(path)
-    path.write_bytes(path.read_bytes()[:80])
-    with pytest.raises(UserError, match=r"b\.png: cannot be read as an image"):
-        load()
-    assert len(load(decode_images=False)) == 3
 
 
 def test_wrong_pixel_type_of_a_label_map_is_refused(load, folder):

@@ -10,8 +10,9 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2.data.annotations import decode_segmentation
-from recseg_d2.data.sources.own_data import find_image_folder, open_own_data
-from recseg_d2.data.sources.voc import CLASSES
+from recseg_d2.data.io.image_folder import find_image_folder
+from recseg_d2.data.sources.own_data import open_own_data
+from recseg_d2.data.sources.voc import VOC_CLASSES
 from recseg_d2.data.synthetic.layouts import LAYOUTS
 from recseg_d2.data.validation import validate_dicts
 from recseg_d2.errors import UserError
@@ -78,8 +79,8 @@ def test_label_maps(tmp_path, load):
 
 def test_pascal_vocs_form_and_its_lists(voc, load):
     dicts, metadata = load(voc)
-    assert (metadata.evaluator_type, metadata.thing_classes) == ("voc_segm", list(CLASSES))
-    assert validate_dicts(dicts, CLASSES).problems == []
+    assert (metadata.evaluator_type, metadata.thing_classes) == ("voc_segm", list(VOC_CLASSES))
+    assert validate_dicts(dicts, VOC_CLASSES).problems == []
     lists = voc / "ImageSets" / "Segmentation"
     parts = [load(lists / f"{part}.txt")[0] for part in ("train", "val")]
     assert [r["image_id"] for part in parts for r in part] == [r["image_id"] for r in dicts]
@@ -170,13 +171,13 @@ def test_other_places_are_refused(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "list.txt").touch()
     for place, message in (
-        ("gone", "expected a folder with images/ and labels/.* found nothing there"),
+        ("gone", "expected .*a folder with images/ and labels/.* found nothing there"),
         ("a.zip", "found a .zip file"),
         ("list.txt", "found a .txt file"),
-        ("coco", "found a folder with .*val.json: name one of the files"),
+        ("coco", "found a folder with annotations/"),
         ("half", "found JPEGImages, expected SegmentationObject, SegmentationClass too"),
         ("broken.json", "no readable JSON"),
-        (".", "found a folder without them"),
+        (".", "found a folder with a.zip, coco/, half/, list.txt"),
     ):
         if place == ".":
             (tmp_path / "broken.json").unlink()

@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 from recseg_d2.data.sources.synthetic import PARTS, Rosettes, Scenes
 from recseg_d2.data.synthetic.files import synthetic_path
 from recseg_d2.data.synthetic.rosettes import draw_rosette
-from recseg_d2.data.synthetic.scenes import CLASSES, draw_scene
+from recseg_d2.data.synthetic.scenes import SHAPE_CLASSES, draw_scene
 from recseg_d2.errors import UserError
 
 
@@ -68,7 +68,7 @@ def test_scenes_builtin_names_and_metadata():
         assert plain.thing_classes == ["object"]
         assert plain.evaluator_type == "segment_proposal"
         classes = MetadataCatalog.get(f"synthetic_scenes_classes_{part}")
-        assert classes.thing_classes == list(CLASSES)
+        assert classes.thing_classes == list(SHAPE_CLASSES)
         assert classes.evaluator_type == "voc_segm"
 
 
@@ -82,7 +82,9 @@ def test_both_readings_have_the_same_images_and_masks():
         assert {a["category_id"] for a in one["annotations"]} == {0}
         masks = [[a["segmentation"]["counts"] for a in r["annotations"]] for r in (one, other)]
         assert masks[0] == masks[1]
-    assert {a["category_id"] for r in classes for a in r["annotations"]} == set(range(len(CLASSES)))
+    assert {a["category_id"] for r in classes for a in r["annotations"]} == set(
+        range(len(SHAPE_CLASSES))
+    )
 
 
 def test_scenes_dicts_agree_with_the_drawing():

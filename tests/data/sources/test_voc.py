@@ -13,7 +13,7 @@ from scipy.io import savemat
 from recseg_d2.data.io.lists import write_list
 from recseg_d2.data.sources import voc_splits
 from recseg_d2.data.sources.labelled_images import LabelledImage
-from recseg_d2.data.sources.voc import CLASSES, Sbd, Voc, VocImages, VocSbd, read_sbd
+from recseg_d2.data.sources.voc import VOC_CLASSES, Sbd, Voc, VocImages, VocSbd, read_sbd
 from recseg_d2.data.synthetic.layouts import export_dataset
 from recseg_d2.data.synthetic.layouts.drawn import numbered_scenes
 from recseg_d2.data.validation import validate_dicts
@@ -81,7 +81,7 @@ def test_a_pair_of_pngs_worked_by_hand(tmp_path):
     record = read_image(write_pair(tmp_path, objects, classes))
     assert (record["height"], record["width"], record["image_id"]) == (3, 4, "a")
     person, plane, void = record["annotations"]
-    assert [CLASSES[a["category_id"]] for a in (person, plane)] == ["person", "aeroplane"]
+    assert [VOC_CLASSES[a["category_id"]] for a in (person, plane)] == ["person", "aeroplane"]
     assert [a["iscrowd"] for a in (person, plane, void)] == [0, 0, 1]
     assert plane["bbox"] == [3, 0, 1, 3]
     assert plane["bbox_mode"] == BoxMode.XYWH_ABS
@@ -195,7 +195,7 @@ def test_rsis_split_is_a_permutation_by_seed(voc, sbd):
 def test_builtin_names_are_lazy_and_typed():
     for name in NAMES:
         assert isinstance(DatasetCatalog[name], VocImages)
-        assert MetadataCatalog.get(name).thing_classes == list(CLASSES)
+        assert MetadataCatalog.get(name).thing_classes == list(VOC_CLASSES)
         assert MetadataCatalog.get(name).evaluator_type == "voc_segm"
 
 
@@ -207,7 +207,7 @@ def test_every_way_to_register_passes_the_validator(voc, sbd, new_name):
     VocSbd(names[3], voc, sbd, "sds", "val").register()
     VocSbd(names[4], voc, sbd, "rsis", "train").register()
     for name, count in zip(names, (5, 7, 2, 2, 7), strict=True):
-        report = validate_dicts(DatasetCatalog.get(name), CLASSES)
+        report = validate_dicts(DatasetCatalog.get(name), VOC_CLASSES)
         assert report.problems == []
         assert report.summary.images == count
         assert report.summary.empty == 0
@@ -254,6 +254,6 @@ def test_survey_goes_on_after_a_bad_image(voc, sbd, tmp_path):
 def test_real_files(voc2007, new_name):
     name = new_name()
     Voc(name, voc2007).register()
-    report = validate_dicts(DatasetCatalog.get(name), CLASSES)
+    report = validate_dicts(DatasetCatalog.get(name), VOC_CLASSES)
     assert report.problems == []
     assert (report.summary.images, report.summary.objects) == (44, 115)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from recseg_d2.data.synthetic.scenes import (
-    CLASSES,
     MIN_VISIBLE_AREA,
+    SHAPE_CLASSES,
     SIDES,
     draw_scene,
     draw_scene_labels,
@@ -56,8 +56,10 @@ def test_every_shape_shows_and_labels_are_consecutive(scenes):
 def test_all_numbers_and_all_classes_occur(scenes):
     numbers = np.bincount([len(classes) for _, classes in scenes], minlength=9)
     assert (numbers[1:] > 0).all()
-    occurring = np.bincount([c for _, classes in scenes for c in classes], minlength=len(CLASSES))
-    assert len(occurring) == len(CLASSES)
+    occurring = np.bincount(
+        [c for _, classes in scenes for c in classes], minlength=len(SHAPE_CLASSES)
+    )
+    assert len(occurring) == len(SHAPE_CLASSES)
     assert (occurring > 20).all()
 
 

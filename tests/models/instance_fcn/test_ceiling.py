@@ -76,7 +76,7 @@ def test_targets_are_found_again(cells):
     network, recall = TargetNetwork(cells), AverageRecall(limits=(3, 100))
     for image in range(6):
         masks = ellipses(rng)
-        found = propose(network, masks.float(), SIZE, options)
+        found, _ = propose(network, masks.float(), SIZE, options)
         pasted = paste_masks(found.mask_logits, found.windows, SIZE, options.mask_thresh)
         flat, true = pasted.flatten(1).float(), masks.flatten(1).float()
         shared = flat @ true.T

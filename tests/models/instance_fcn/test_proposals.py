@@ -89,10 +89,19 @@ def test_equals_the_literal_procedure(network, image, monkeypatch, top, block):
     monkeypatch.setattr(proposals, "BLOCK", block)
     options = replace(OPTIONS, topk=top)
     with torch.no_grad():
-        ours = propose(network, image, SIZE, options)
+        ours, _ = propose(network, image, SIZE, options)
     assert 5 <= len(ours) <= top
     assert (ours.objectness.diff() <= 0).all()
     assert_same(ours, literal_proposals(network, image, SIZE, options))
+
+
+@pytest.mark.parametrize("size", [(24, 33), (33, 24), (48, 48)])
+def test_scales_may_be_shares_of_the_image(network, size):
+    image = torch.zeros(3, *size, dtype=torch.float64)
+    options = replace(OPTIONS, scales=(0.25, 0.5, 1.0), scale_unit="image")
+    with torch.no_grad():
+        sizes = [level.size for level in build_pyramid(network, image, options)]
+    assert sizes == [(round(size[0] * f), round(size[1] * f)) for f in options.scales]
 
 
 def test_work_ends_when_enough_are_kept(network, image, monkeypatch):
@@ -152,7 +161,7 @@ def test_nothing_above_the_threshold_gives_no_proposal(network, image):
     with torch.no_grad():
         network.mask_branch.score_maps.weight.zero_()
         network.mask_branch.score_maps.bias.fill_(-5.0)
-        found = propose(network, image, SIZE, OPTIONS)
+        found, _ = propose(network, image, SIZE, OPTIONS)
     assert len(found) == 0
     assert found.mask_logits.shape == (0, 7, 7)
 
@@ -165,7 +174,7 @@ def test_the_deepmask_head_goes_the_same_way(image):
     nn.init.normal_(network.mask_branch.mask.weight, std=1.0)
     nn.init.normal_(network.mask_branch.hidden.weight, std=1.0)
     with torch.no_grad():
-        found = propose(network, image.float(), SIZE, OPTIONS)
+        found, _ = propose(network, image.float(), SIZE, OPTIONS)
     assert found.mask_logits.shape[1:] == (12, 12)
     assert len(found) > 3
     overlaps = nms.box_iou(found.boxes, found.boxes).fill_diagonal_(0)

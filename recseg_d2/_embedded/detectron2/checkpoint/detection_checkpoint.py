@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
@@ -11,10 +10,12 @@ from torch import nn
 
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
+from recseg_d2.safe_pickle import load_pickle
 
 from .c2_model_loading import align_and_update_state_dicts
 
 _FROM_CONFIG = ("pixel_mean", "pixel_std")  # buffers that need not be in a checkpoint
+_CAFFE2 = "has Caffe2's names for weights: reading it takes the real Detectron2."
 
 
 class DetectionCheckpointer(Checkpointer):
@@ -22,7 +23,7 @@ class DetectionCheckpointer(Checkpointer):
 
     Reads ``.pth`` (its own, or a bare state dict) and the zoo's ``.pkl``. The zoo's ImageNet
     weights, and those of a path that ends in "?matching_heuristics=True", are matched with the
-    model's by the ends of their names. A ``.pkl`` can run code: trust its source.
+    model's by the ends of their names.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class DetectionCheckpointer(Checkpointer):
         return {**loaded, "matching_heuristics": True} if self._match_names else loaded
 
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
+        if checkpoint.get("__author__") == "Caffe2":
+            raise ValueError(f"The checkpoint {_CAFFE2}")
         if checkpoint.get("matching_heuristics", False):
             weights = checkpoint["model"]
             self._convert_ndarray_to_tensor(weights)
@@ -75,10 +78,7 @@ class DetectionCheckpointer(Checkpointer):
 
 
 def _read_pickle(path: str) -> dict[str, Any]:
-    with PathManager.open(path, "rb") as file:
-        data = pickle.load(file, encoding="latin1")
+    data = load_pickle(path)
     if "model" in data and data.get("__author__", "Caffe2") != "Caffe2":
         return data
-    raise ValueError(
-        f"{path} has Caffe2's names for weights: reading it takes the real Detectron2."
-    )
+    raise ValueError(f"{path} {_CAFFE2}")

@@ -42,9 +42,9 @@ def export_dataset(
     Args:
         layout: one of ``LAYOUTS``, whose functions say what they write.
         out: a folder, empty or not there yet.
-        train_seeds: images for training, one a seed.
+        train_seeds: seeds of the images for training, an image each.
         val_seeds: images for validation, or the test set of CVPPP, one a seed.
-        size: in pixels; the layout's function says which side.
+        size: size of the images in pixels; the layout's function says of which side.
 
     Raises:
         UserError: the layout is unknown, or ``out`` has something in it.

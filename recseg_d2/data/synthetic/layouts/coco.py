@@ -27,7 +27,7 @@ class CocoWriter:
 
     Args:
         out: the data set's folder.
-        part: such as "train2017".
+        part: name of the part of the data set, such as "train2017".
         categories: dicts with "id" and "name".
     """
 
@@ -57,7 +57,7 @@ class CocoWriter:
 
         Args:
             number: the image's id.
-            category_id: one of the categories'.
+            category_id: "id" of one of the categories.
             record: a standard annotation whose segmentation is a compressed RLE.
             segmentation: another form of the same mask to be written; None writes the RLE.
         """

@@ -26,7 +26,7 @@ class Scene:
     """A drawn image.
 
     Attributes:
-        number: 1, 2, ...
+        number: number of the scene, from 1.
         image: (H, W, 3) uint8 RGB.
         labels: (H, W) uint8, 0 is background, k the k-th object that is left after cropping.
         classes: index of the shape's class for each object.
@@ -68,7 +68,7 @@ def write_image(path: Path, pixels: np.ndarray, with_palette: bool = False) -> N
     """Save an image; folders are made.
 
     Args:
-        path: its ending tells the format.
+        path: the file to write; its ending tells the format.
         pixels: (H, W) or (H, W, 3), as the format takes them.
         with_palette: save (H, W) uint8 as indices of a palette of well told colours.
     """

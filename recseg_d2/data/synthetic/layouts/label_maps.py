@@ -10,7 +10,7 @@ from recseg_d2.files import make_folder
 
 
 def write_label_maps(out: Path, part: str, seeds: list[int], size: int) -> None:
-    """{train,val}/{images,labels}/rosette_NNNNNN.png."""
+    """Write one part as {train,val}/{images,labels}/rosette_NNNNNN.png."""
     images, labels = make_folder(out / part / "images"), make_folder(out / part / "labels")
     for number, image, label_map in numbered_rosettes(seeds, size):
         write_image(images / f"rosette_{number:06d}.png", image)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recseg_d2.data.sources.voc import CLASSES, VOID
+from recseg_d2.data.sources.voc import VOC_CLASSES, VOID
 from recseg_d2.data.synthetic.layouts.drawn import Scene, numbered_scenes, write_image
 from recseg_d2.files import make_folder
 
@@ -68,7 +68,7 @@ def _class_map(scene: Scene) -> np.ndarray:
 
 
 def _number(shape: int) -> int:
-    return CLASSES.index(ROLES[shape % len(ROLES)]) + 1
+    return VOC_CLASSES.index(ROLES[shape % len(ROLES)]) + 1
 
 
 def _outline(labels: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""A small encoder with fine features that see far, for CPUs.
+"""A small encoder in the style of FPN, with fine features that see far, for CPUs.
 
-Source: the top-down path of feature pyramids (Lin et al. 2017), with one output.
+Source: the top-down path of feature pyramid networks (Lin et al. 2017), with one output.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ GROUP_WIDTH = 8  # channels that are normalised together
 
 
 @dataclass(frozen=True)
-class SmallPyramidOptions:
-    """The small feature pyramid, whose one feature map is fine and sees far."""
+class SmallFPNOptions:
+    """The small FPN-style encoder, whose one feature map is fine and sees far."""
 
     widths: tuple[int, ...] = (16, 32, 64, 96)  # channels at strides 2, 4, 8, ...; multiples of 8
     blocks: tuple[int, ...] = (0, 1, 1, 1)  # residual blocks of each level
@@ -35,7 +35,7 @@ class SmallPyramidOptions:
 
     @property
     def strides(self) -> list[int]:
-        """Of the levels."""
+        """Stride of each level in pixels."""
         return [2 ** (i + 1) for i in range(len(self.widths))]
 
 
@@ -60,7 +60,7 @@ class Residual(nn.Module):
         return torch.relu(x + self.second(torch.relu(self.first(x))))
 
 
-class SmallPyramid(nn.Module):
+class SmallFPN(nn.Module):
     """Levels at strides 2, 4, 8, ...; the coarse ones come back to the output's stride.
 
     A level is a strided convolution and residual blocks (none at stride 2, where they would cost
@@ -68,11 +68,11 @@ class SmallPyramid(nn.Module):
     ones, and a residual block follows at the output.
 
     Args:
-        options: of the levels and of the output.
+        options: channels and blocks of the levels, and the width and stride of the output.
         in_width: channels of the image.
     """
 
-    def __init__(self, options: SmallPyramidOptions, in_width: int = 3) -> None:
+    def __init__(self, options: SmallFPNOptions, in_width: int = 3) -> None:
         super().__init__()
         widths, blocks = options.widths, options.blocks
         self.width, self.stride = options.out_width, options.stride

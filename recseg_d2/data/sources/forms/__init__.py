@@ -1,0 +1,21 @@
+"""The forms that a user's own data may have, each a small class that recognises its files."""
+
+from recseg_d2.data.sources.forms.base import Form, Reading
+from recseg_d2.data.sources.forms.coco import CocoFile
+from recseg_d2.data.sources.forms.label_maps import LabelMapFolder
+from recseg_d2.data.sources.forms.labelme import LabelmeFolder
+from recseg_d2.data.sources.forms.object_masks import ObjectMaskFolder
+from recseg_d2.data.sources.forms.voc import VocFolder
+from recseg_d2.data.sources.forms.yolo import YoloFolder
+
+# The first that recognises a folder or file opens it.
+FORMS: tuple[Form, ...] = (
+    VocFolder(),
+    YoloFolder(),
+    ObjectMaskFolder(),
+    LabelMapFolder(),
+    CocoFile(),
+    LabelmeFolder(),
+)
+
+__all__ = ["FORMS", "Form", "Reading"]
