@@ -20,6 +20,7 @@ from recseg_d2.config.nodes import add_options, build_options
 from recseg_d2.config.options import (
     EvaluationOptions,
     InputOptions,
+    LoggerOptions,
     ModelOptions,
     SequentialOptions,
     SolverOptions,
@@ -54,6 +55,7 @@ NODES: dict[str, type] = {
     "INPUT": InputOptions,
     "SOLVER": SolverOptions,
     "TEST": EvaluationOptions,
+    "LOGGER": LoggerOptions,
 }
 
 # Detectron2's keys whose defaults are others here, and why.

@@ -255,4 +255,4 @@ def test_any_number_of_processes_evaluates(data, tmp_path, tool_env, root):
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-3000:]
     last = json.loads((output / "metrics.json").read_text().splitlines()[-1])
-    assert f"{last['leaf/SBD']:.4f}," in result.stdout  # of training, in one process
+    assert f"{last['label_map/SBD']:.4f}," in result.stdout  # of training, in one process
