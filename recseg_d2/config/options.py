@@ -221,3 +221,12 @@ class EvaluationOptions:
     # Keep what was predicted in OUTPUT_DIR/inference, for recseg analyze; of an image at most the
     # DETECTIONS_PER_IMAGE best.
     save_predictions: bool = True
+
+
+@dataclass(frozen=True)
+class LoggerOptions:
+    """Where curves and pictures go beside metrics.json and OUTPUT_DIR/pictures."""
+
+    tensorboard_pictures: bool = True  # the pictures of each evaluation, where it is installed
+    wandb_project: str = ""  # of Weights & Biases; empty is off
+    wandb_name: str = ""  # of the run there; empty is the name of OUTPUT_DIR
