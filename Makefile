@@ -4,6 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Ten thousand damaged files, of which `make test` reads three hundred.
+.PHONY: fuzz
+fuzz: $(READY)
+	RECSEG_D2_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz -n 2
+
 .PHONY: demo test benchmark docs lint format types clean
 
 demo: $(READY)
