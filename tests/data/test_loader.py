@@ -183,7 +183,7 @@ def test_nothing_to_train_on_and_unknown_names_are_refused(cfg, new_name, filter
     DatasetCatalog.register(name, lambda: [record] if filter_empty else [])
     cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS = filter_empty
     cfg.DATASETS.TRAIN = (name,)
-    with pytest.raises(UserError, match=f"^{name}: .*check the folder"):
+    with pytest.raises(UserError, match=f"^{name}: .*see what `recseg check-dataset`"):
         build_train_loader(cfg)
     with pytest.raises(UserError, match=r"found 'tulips', expected a registered data set: .*synth"):
         build_val_loader(cfg, "tulips")
