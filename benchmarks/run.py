@@ -169,7 +169,7 @@ def benchmark_config(file: str, opts: Sequence[str]) -> CfgNode:
     cfg.defrost()
     cfg.MODEL.WEIGHTS = ""
     cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = 0.0
-    cfg.MODEL.RIS.SAMPLING.MODE = "never"
+    cfg.MODEL.RIS.SAMPLING.MASKS = cfg.MODEL.RIS.SAMPLING.BOXES = "never"
     cfg.freeze()
     return cfg
 

@@ -10,11 +10,13 @@ import torch
 import yaml
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
+from PIL import Image
 
 from recseg_d2.config import load_config
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.engine.solver import build_lr_scheduler, build_optimizer
 from recseg_d2.engine.trainer import freeze_except
+from recseg_d2.models.convlstm.losses import stop_loss
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("projects/*/configs/*.yaml")])
@@ -35,7 +37,8 @@ def example():
     instances = Instances((64, 64), gt_masks=BitMasks(masks), gt_classes=torch.zeros(2).long())
     image = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
     given = {"instances": instances, "proposals": Instances((64, 64), pred_masks=masks)}
-    return {"image": image, **given, "height": 100, "width": 80}
+    size = {"height": 100, "width": 80}
+    return {"image": image, **given, **size, "file_name": "a_leftImg8bit.png"}
 
 
 def identify(path):
@@ -43,8 +46,10 @@ def identify(path):
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=identify)
-def test_each_phase_trains_and_predicts(path):
-    cfg = load_config(str(path), SMALL)
+def test_each_phase_trains_and_predicts(path, tmp_path):
+    Image.new("L", (80, 100)).save(tmp_path / "a_labelIds.png")
+    folder = ["MODEL.RIS.SEMANTIC_FOLDER.PATH", str(tmp_path)]
+    cfg = load_config(str(path), [*SMALL, *folder])
     for phase in phase_configs(cfg).values():
         torch.manual_seed(0)
         model = build_model(phase)
@@ -58,6 +63,103 @@ def test_each_phase_trains_and_predicts(path):
         with torch.no_grad():
             (result,) = model.eval()([example()])
         assert result["instances"].image_size == (100, 80)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/ris_*_code.yaml")), ids=identify)
+def test_the_public_code_predicts_the_gain_of_boxes_in_every_phase(path):
+    for phase in phase_configs(load_config(str(path))).values():
+        assert phase.MODEL.RIS.WINDOW.BOX_GAMMA == "predicted"
+
+
+def test_true_boxes_grow_by_their_proportions_in_the_paper_and_by_a_floor_in_its_code():
+    for name in ("cvppp", "kitti", "cityscapes"):
+        paper, code = (
+            [p.MODEL.RIS.BOX_IOU for p in phase_configs(load_config(f"ris_{file}.yaml")).values()]
+            for file in (name, f"{name}_code")
+        )
+        assert {(o.PADDING_RATIO, o.MIN_PADDING) for o in paper} == {(0.2, 0.0)}
+        assert [o.MIN_PADDING for o in code[-2:]] == [10.0, 20.0]
+
+
+def test_the_public_code_compares_cityscapes_boxes_by_soft_iou_in_the_box_phase():
+    phases = phase_configs(load_config("ris_cityscapes_code.yaml"))
+    measures = {name: cfg.MODEL.RIS.BOX_IOU.MEASURE for name, cfg in phases.items()}
+    assert (measures["box"], measures["full"]) == ("gaussian", "coordinates")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*_code.yaml")), ids=identify)
+def test_a_preset_of_public_code_says_first_what_it_leaves_out(path):
+    comment = path.read_text().split("_BASE_")[0]
+    assert "Left out: " in comment
+    assert all(line.startswith("#") for line in comment.splitlines())
+
+
+@pytest.mark.parametrize("name", ["cvppp", "kitti", "cityscapes", "coco_zebra"])
+def test_sequences_of_ris_are_one_step_longer_than_objects(name):
+    sequential = load_config(f"ris_{name}.yaml").MODEL.SEQUENTIAL
+    assert sequential.MAX_OBJECTS == sequential.STEPS - 1
+
+
+def test_the_public_code_shifts_its_images_in_every_phase():
+    for path in ROOT.glob("configs/ris_*_code.yaml"):
+        for phase in phase_configs(load_config(str(path))).values():
+            assert phase.INPUT.PAD_CROP == 16
+            assert "affine" not in phase.INPUT.AUGS
+
+
+def test_kitti_masks_of_the_public_code_grow_and_keep_to_the_foreground():
+    model = load_config("ris_kitti_code.yaml").MODEL
+    assert (model.SEQUENTIAL.TEST.DILATION, model.RIS.FOREGROUND_THRESH) == (5, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "balance"),
+    [("voc", 0.5, 0.5), ("cityscapes", 0.5, 0.5), ("cvppp", 0.1, 0.5)],
+)
+def test_the_stop_loss_weighs_as_in_the_public_code(name, script, balance):
+    """Its weight times the mean of a cross entropy whose two halves are balanced."""
+    weight = load_config(f"rsis_{name}.yaml").MODEL.RSIS.LOSS_WEIGHTS.STOP
+    logits, target = torch.tensor([2.0, 0.3, -1.2]), torch.tensor([1.0, 1.0, 0.0])
+    probability = logits.sigmoid()
+    positive = -balance * target * probability.log()
+    negative = -(1 - balance) * (1 - target) * (1 - probability).log()
+    ours = weight * stop_loss(logits[None], torch.tensor([2]), 1.0)
+    torch.testing.assert_close(ours, script * (positive + negative).mean())
+
+
+@pytest.mark.parametrize("family", ["ris", "rsis"])
+def test_the_papers_leaf_models_train_on_all_labelled_images_and_submit(family):
+    cfg = load_config(f"{family}_cvppp_trainval.yaml")
+    for phase in phase_configs(cfg).values():
+        assert phase.DATASETS.TRAIN == ("cvppp_a1_trainval",)
+        assert phase.DATASETS.TEST == ("cvppp_a1_test",)
+        assert phase.TEST.EVALUATOR == "cvppp_submission"
+        assert not phase.TEST.VAL_LOSS
+        assert phase.SOLVER.PLATEAU.PATIENCE == 0
+    assert load_config(f"{family}_cvppp.yaml").DATASETS.TRAIN == ("cvppp_a1_train",)
+
+
+@pytest.mark.parametrize("name", ["rsis_voc", "rsis_cityscapes"])
+def test_masks_of_the_papers_average_precision_are_of_every_class(name):
+    assert load_config(f"{name}.yaml").MODEL.SEQUENTIAL.TEST.ALL_CLASSES
+
+
+def reached(cfg):
+    """Objects that a phase with a curriculum by plateaus is asked for in the end, at most."""
+    solver, steps = cfg.SOLVER, cfg.MODEL.SEQUENTIAL.STEPS
+    raises = solver.MAX_ITER // cfg.TEST.EVAL_PERIOD // (solver.CURRICULUM.PATIENCE + 1)
+    return min(solver.CURRICULUM.START + raises, solver.CURRICULUM.END or steps, steps)
+
+
+@pytest.mark.parametrize("name", ["rsis_cvppp", "rsis_cvppp_code", "rsis_cityscapes"])
+def test_objects_are_added_one_by_one_up_to_all(name):
+    """Each phase goes on from what the one before it can have been asked for (section 3.3)."""
+    phases = list(phase_configs(load_config(f"{name}.yaml")).values())
+    before = 2
+    for cfg in phases:
+        assert (cfg.SOLVER.CURRICULUM.START or cfg.MODEL.SEQUENTIAL.STEPS) <= before
+        before = reached(cfg) if cfg.SOLVER.CURRICULUM.START else before
+    assert before == 20
 
 
 class UniqueKeyLoader(yaml.SafeLoader):

@@ -17,6 +17,7 @@ from detectron2.data import DatasetCatalog
 from detectron2.modeling import build_backbone
 from official import missing_library
 from option_reads import note_reads
+from PIL import Image
 
 from recseg_d2.cli.train import run_phase
 from recseg_d2.cli.train_checks import check_config
@@ -46,10 +47,12 @@ SMALL = [
 REPLACED = {
     "SOLVER.OPTIMIZER": ("SOLVER.MOMENTUM",),
     "SOLVER.LR_SCHEDULER_NAME": ("SOLVER.STEPS", "SOLVER.GAMMA", "SOLVER.NUM_DECAYS"),
+    "SOLVER.PLATEAU.METRIC": ("SOLVER.PLATEAU.PATIENCE",),
     "MODEL.BACKBONE.NAME": ("MODEL.BACKBONE.FREEZE_AT", "MODEL.RESNETS."),
     "MODEL.RIS.PREPROCESSOR.ENABLED": ("MODEL.RIS.PREPROCESSOR.",),
     "MODEL.RIS.BOX.ENABLED": ("MODEL.RIS.BOX.", "MODEL.RIS.SAMPLING.BOX_START"),
-    "MODEL.RIS.SAMPLING.MODE": ("MODEL.RIS.SAMPLING.",),
+    "MODEL.RIS.SAMPLING.MASKS": ("MODEL.RIS.SAMPLING.MASK_START",),
+    "MODEL.RIS.SAMPLING.BOXES": ("MODEL.RIS.SAMPLING.BOX_START",),
 }
 # What says how the file itself is to be read, not what the program is to do.
 ABOUT_THE_FILE = {"VERSION"}
@@ -94,6 +97,9 @@ def on_small_data(cfg, tmp_path):
         if missing_library(name) is not None:
             pytest.skip(f"{missing_library(name)} is not installed")
     cfg.OUTPUT_DIR = str(tmp_path / "run")
+    if cfg.MODEL.RIS.CLASS_SOURCE == "folder":
+        cfg.MODEL.RIS.SEMANTIC_FOLDER.PATH = str(tmp_path)
+        write_segmentations(cfg, tmp_path)
     for kind in ("TRAIN", "TEST"):
         names = [few(name) for name in cfg.DATASETS[kind]]
         files = [tmp_path / f"{name}.json" for name in names]
@@ -102,6 +108,15 @@ def on_small_data(cfg, tmp_path):
                 save_results(file, true_masks(name))
             cfg.DATASETS[f"PROPOSAL_FILES_{kind}"] = tuple(map(str, files))
     return cfg
+
+
+def write_segmentations(cfg, folder):
+    """One of the first class for each image that is evaluated."""
+    given = cfg.MODEL.RIS.SEMANTIC_FOLDER
+    for record in (r for name in cfg.DATASETS.TEST for r in DatasetCatalog.get(name)):
+        stem = Path(record["file_name"]).stem.removesuffix(given.IMAGE_SUFFIX) + given.SUFFIX
+        size = (record["width"], record["height"])
+        Image.new("L", size, color=given.LABEL_IDS[0]).save(folder / f"{stem}.png")
 
 
 def few(name):

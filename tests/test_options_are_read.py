@@ -15,6 +15,7 @@ from PIL import Image
 
 from recseg_d2.cli.train import run_phase
 from recseg_d2.config import load_config, read_options
+from recseg_d2.data.resolution import build_resize
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.engine.run_folder import check_resumable
 from recseg_d2.models.convlstm.options import ConvLSTMOptions
@@ -92,6 +93,8 @@ def test_every_option_is_read(monkeypatch, tmp_path, dataset):
         return load_config(name, [*off, *opts])
 
     (training,) = phase_configs(config("rsis_small.yaml", *TRAINING)).values()
+    training.MODEL.WEIGHTS = str(tmp_path / "before.pth")
+    torch.save(build_model(training).state_dict(), training.MODEL.WEIGHTS)
     run_phase(training, resume=False)
     training.SOLVER.BASE_LR, training.SOLVER.RESUME_CHANGES = 1.0, ("SOLVER.BASE_LR",)
     check_resumable({"": training}, training.OUTPUT_DIR)
@@ -109,6 +112,7 @@ def test_every_option_is_read(monkeypatch, tmp_path, dataset):
         step_and_predict(config("instancefcn_small.yaml", *PROPOSALS, *fcn), tmp_path)
     step_and_predict(config("instancefcn_classifier_synthetic.yaml"), tmp_path)
     build_backbone(config("instancefcn_voc.yaml"))
+    build_resize(config("instancefcn_coco.yaml"), is_train=True)
     assert declared_keys() - reads == set()
 
 
@@ -122,10 +126,13 @@ def test_only_use_counts_as_reading(monkeypatch):
     assert repr(read_options(cfg, ConvLSTMOptions))
     assert not {key for key in reads if key.startswith(("MODEL.RIS", "MODEL.RSIS"))}
     assert [p for p in options.box.pools if p > 1]
-    assert feeding_probability(options.sampling, 0, 0, 5.0) == 1.0
+    assert feeding_probability(options.sampling, "masks", 0, 0) == 1.0
     assert cfg.MODEL.RIS.PATCH.WIDTHS
     assert {key for key in reads if key.startswith(("MODEL.RIS", "MODEL.RSIS"))} == {
         "MODEL.RIS.BOX.POOLS",
         "MODEL.RIS.PATCH.WIDTHS",
-        *(f"MODEL.RIS.SAMPLING.{name}" for name in ("MODE", "STEP_GAIN", "DECAY", "BASE")),
+        *(
+            f"MODEL.RIS.SAMPLING.{name}"
+            for name in ("MASKS", "MASK_START", "STEP_GAIN", "DECAY", "BASE")
+        ),
     }

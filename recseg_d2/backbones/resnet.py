@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import torch
@@ -91,6 +92,18 @@ def build_resnet_stride8_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backb
     stem, stages = _parts(cfg, input_shape)
     model = Stride8ResNet(stem, stages, out_features=list(cfg.MODEL.RESNETS.OUT_FEATURES))
     return model.freeze(cfg.MODEL.BACKBONE.FREEZE_AT)
+
+
+def detectron2_name(name: str) -> str:
+    """A parameter's name in torchvision's ResNets ("layer1.0.bn2.bias") as Detectron2's.
+
+    Other names stay as they are.
+    """
+    if re.match(r"(conv1|bn1)\.", name):
+        name = f"stem.{name}"
+    name = re.sub(r"^layer([1-4])\.", lambda match: f"res{int(match[1]) + 1}.", name)
+    name = re.sub(r"\bbn([1-3])\.", r"conv\1.norm.", name)
+    return name.replace("downsample.0.", "shortcut.").replace("downsample.1.", "shortcut.norm.")
 
 
 def _parts(cfg: CfgNode, input_shape: ShapeSpec) -> tuple[BasicStem, Any]:

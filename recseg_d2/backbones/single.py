@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
@@ -12,7 +10,7 @@ from torch import nn
 
 from recseg_d2.config import read_options
 from recseg_d2.layers.small_fpn import SmallFPN, SmallFPNOptions
-from recseg_d2.layers.vgg import Conv5VGG16, Conv5VGG16Options, torchvision_name
+from recseg_d2.layers.vgg import Conv5VGG16, Conv5VGG16Options
 
 
 class Conv5VGG16Backbone(Conv5VGG16, Backbone):
@@ -65,25 +63,3 @@ def build_small_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
     """The small FPN-style encoder of MODEL.SMALL_FPN."""
     options = read_options(cfg, SmallFPNOptions)
     return SmallFPNBackbone(options, input_shape.channels or 3)
-
-
-def accept_imagenet_names(model: nn.Module) -> None:
-    """Let a model that holds a VGG-16 load the usual ImageNet weights as they are.
-
-    Whenever it loads a state dict, names of torchvision's ("features.0.weight") and of Caffe's
-    weights ("conv1_1.weight", "conv1_1_w") become those of the model's own VGG-16; names that the
-    model has are left alone. Models without a VGG-16 are not changed.
-
-    Args:
-        model: the whole model, which checkpoints are loaded into.
-    """
-    prefixes = [n for n, module in model.named_modules() if isinstance(module, Conv5VGG16)]
-    if not prefixes:
-        return
-    prefix = f"{prefixes[0]}." if prefixes[0] else ""
-
-    def rename(state: dict[str, Any], *_: Any) -> None:
-        for name in [n for n in state if n.startswith(("features.", "conv"))]:
-            state.setdefault(prefix + torchvision_name(name), state.pop(name))
-
-    model._register_load_state_dict_pre_hook(rename)

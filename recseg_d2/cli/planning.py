@@ -16,7 +16,7 @@ from recseg_d2.data.facts import look_at
 from recseg_d2.data.sources.base import Fold
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.engine.plan import CONFIG, Decision, Plan, plan_training
-from recseg_d2.engine.timing import iterations_within
+from recseg_d2.engine.timing import iterations_within, seconds_per_iteration
 from recseg_d2.errors import UserError
 
 DEFAULT_FOLD = "1/5"
@@ -93,8 +93,8 @@ def _fit_into(cfg: CfgNode, minutes: float) -> Decision:
         raise UserError("--minutes is for configs without SOLVER.PHASES; set the phases' MAX_ITER.")
     if len(phase_configs(cfg)) != 1 or not cfg.DATASETS.TRAIN:
         raise UserError("--minutes needs data to train on: give --train-data.")
-    count, seconds = iterations_within(cfg, minutes)
-    count = comm.all_gather(count)[0]  # processes agree, though their clocks do not
+    seconds = comm.all_gather(seconds_per_iteration(cfg))[0]  # processes agree on one clock
+    count = iterations_within(seconds, minutes)
     cfg.SOLVER.MAX_ITER = count
     reason = f"{minutes:g} minutes at {seconds:.2f} s an iteration, without evaluations"
     return Decision("SOLVER.MAX_ITER", count, reason)

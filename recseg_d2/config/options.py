@@ -20,8 +20,13 @@ class ModelOptions:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     # Several processes: batch norms have the statistics of the whole batch, not each its own.
     sync_batch_norms: bool = False
+    # Training stops before it begins where MODEL.WEIGHTS is named and gives a smaller share of the
+    # encoder's parameters a value; of a model without an encoder, where a smaller share of the
+    # file's parameters has a place. 0 starts from whatever fits.
+    weights_min_fraction: float = 0.9
 
     def __post_init__(self) -> None:
+        require(0 <= self.weights_min_fraction <= 1, self, "weights_min_fraction", "0 to 1")
         require(self.num_classes >= 1, self, "num_classes", "1 or more")
 
 
@@ -32,11 +37,20 @@ class SequentialOptions:
     image_size: tuple[int, int] = (256, 256)  # height and width that images are resized to
     steps: int = 10  # most objects that the model can find in an image
     recompute_steps: bool = False  # in training: less memory for a second forward pass
+    # Most objects of an image that training and validation keep, the largest: fewer than steps let
+    # each sequence end with a step to stop, more compete for the steps. 0: as many as steps.
+    max_objects: int = 0
     test: PostprocessOptions = field(default_factory=PostprocessOptions)
 
     def __post_init__(self) -> None:
         require(min(self.image_size) >= 1, self, "image_size", "(height, width) in pixels")
         require(self.steps >= 1, self, "steps", "1 or more")
+        require(self.max_objects >= 0, self, "max_objects", "0 (as many as steps) or more")
+
+    @property
+    def kept_objects(self) -> int:
+        """Most objects of an image that are kept."""
+        return self.max_objects or self.steps
 
 
 @dataclass(frozen=True)
@@ -99,8 +113,9 @@ class InputOptions:
     """How images reach a model."""
 
     # working: at the size that sequential models work at; shortest_edge: with their proportions,
-    # the shorter side as MIN_SIZE_TRAIN and MIN_SIZE_TEST say; scale: SCALE times their own size.
-    resize: Literal["working", "shortest_edge", "scale"] = "working"
+    # the shorter side as MIN_SIZE_TRAIN and MIN_SIZE_TEST say; scale: SCALE times their own size;
+    # relative: RELATIVE_SIZES times their own size in training, and as they are at test.
+    resize: Literal["working", "shortest_edge", "scale", "relative"] = "working"
     scale: float = 1.0  # of "scale": what images are magnified by before a model sees them
     intensity: IntensityOptions = field(default_factory=IntensityOptions)
     # Augmentations of training, in their order.
@@ -113,12 +128,20 @@ class InputOptions:
     affine: AffineOptions = field(default_factory=AffineOptions)
     similarity_crop: SimilarityCropOptions = field(default_factory=SimilarityCropOptions)
     intensity_jitter: IntensityJitterOptions = field(default_factory=IntensityJitterOptions)
+    # Zeros that training puts around the resized image, in pixels, and cuts its size out of at
+    # random (the public RIS code: 16); 0 is off.
+    pad_crop: int = 0
+    # Of "relative": sizes that training draws from, as shares of the image's own.
+    relative_sizes: tuple[float, ...] = (1.0,)
     frames: FrameOptions = field(default_factory=FrameOptions)
     max_pixels: int = 178_956_970  # of an image; a small file can hold one that fills the memory
     cache_mb: int = 512  # memory of a loading process for images that were read, in MB
 
     def __post_init__(self) -> None:
         require(self.scale > 0, self, "scale", "above 0")
+        require(self.pad_crop >= 0, self, "pad_crop", "0 or more pixels")
+        fits = min(self.relative_sizes, default=0) > 0
+        require(fits, self, "relative_sizes", "one or more, above 0")
         require(self.max_pixels > 0, self, "max_pixels", "above 0")
 
 
@@ -126,14 +149,19 @@ class InputOptions:
 class CurriculumOptions:
     """A number of objects to predict that rises in training (Salvador et al. 2017, section 3.3)."""
 
-    start: int = 0  # objects to predict at first, raised by one up to all steps; 0 is off
+    start: int = 0  # objects to predict at first, raised one by one; 0 is off
+    end: int = 0  # objects at which the number rises no further; 0 is all that an image can have
     every: int = 0  # iterations after which one more is asked for; 0 waits for a plateau
     patience: int = 3  # validations without improvement that make a plateau
 
 
 @dataclass(frozen=True)
 class PlateauOptions:
-    """The metric that says which checkpoint is the best, and when training has come to its end."""
+    """The metric that says which checkpoint is the best, and when training has come to its end.
+
+    With a curriculum the comparison starts anew with each further object, and training ends after
+    its last.
+    """
 
     patience: int = 0  # validations without improvement that end the run, or phase; 0 is off
     metric: str = "val_loss/total_loss"  # any name in metrics.json; its best is model_best.pth

@@ -1,7 +1,7 @@
 """The size at which images reach a model, and how many of their objects do.
 
-Chosen by INPUT.RESIZE: models that find objects one at a time at one resolution emit at most
-MODEL.SEQUENTIAL.STEPS objects; fully convolutional ones take any size and any number.
+Chosen by INPUT.RESIZE: models that find objects one at a time at one resolution are given at most
+MODEL.SEQUENTIAL.MAX_OBJECTS; fully convolutional ones take any size and any number.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fvcore.transforms.transform import NoOpTransform
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import InputOptions, SequentialOptions
+from recseg_d2.data.augmentations.geometry import RandomPadCrop, RandomRelativeSize
 
 
 def build_resize(cfg: CfgNode, is_train: bool) -> T.Augmentation:
@@ -21,11 +22,22 @@ def build_resize(cfg: CfgNode, is_train: bool) -> T.Augmentation:
     "working" brings images to MODEL.SEQUENTIAL.IMAGE_SIZE. "shortest_edge" keeps their proportions:
     the shorter side becomes one of INPUT.MIN_SIZE_TRAIN (the scale jitter), or INPUT.MIN_SIZE_TEST
     (0 leaves it as it is), unless the longer one then exceeds INPUT.MAX_SIZE_TRAIN or _TEST.
-    "scale" changes nothing here: images are magnified when they are read.
+    "scale" changes nothing here: images are magnified when they are read. "relative" multiplies
+    both sides by one of INPUT.RELATIVE_SIZES, in training. INPUT.PAD_CROP comes last.
     """
-    given, resize = cfg.INPUT, read_options(cfg, InputOptions).resize
-    if resize == "scale":
+    options = read_options(cfg, InputOptions)
+    resize = _resize(cfg, options, is_train)
+    if not is_train or not options.pad_crop:
+        return resize
+    return T.AugmentationList([resize, RandomPadCrop(options.pad_crop)])
+
+
+def _resize(cfg: CfgNode, options: InputOptions, is_train: bool) -> T.Augmentation:
+    given, resize = cfg.INPUT, options.resize
+    if resize == "scale" or (resize == "relative" and not is_train):
         return _Nothing()
+    if resize == "relative":
+        return RandomRelativeSize(options.relative_sizes)
     if resize == "working":
         return T.Resize(read_options(cfg, SequentialOptions).image_size)
     if not is_train:
@@ -45,7 +57,7 @@ def max_instances(cfg: CfgNode) -> int | None:
     """Most objects of an image that a model can use; None: all."""
     if read_options(cfg, InputOptions).resize != "working":
         return None
-    return read_options(cfg, SequentialOptions).steps
+    return read_options(cfg, SequentialOptions).kept_objects
 
 
 class _Nothing(T.Augmentation):

@@ -130,7 +130,7 @@ def report_oddities(dicts: Sequence[Record], name: str, max_instances: int | Non
     if max_instances is not None and most > max_instances:
         logger.warning(
             "%s: %d of %d images have more than %d objects (up to %d, %s); only the largest are "
-            "used. MODEL.SEQUENTIAL.STEPS sets the limit.",
+            "used. MODEL.SEQUENTIAL.STEPS and MAX_OBJECTS set the limit.",
             name, sum(c > max_instances for c in counts), len(dicts), max_instances, most,
             dicts[counts.index(most)]["file_name"],
         )  # fmt: skip

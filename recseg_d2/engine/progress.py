@@ -76,16 +76,22 @@ class Curriculum(HookBase):
     Args:
         model: a model with ``steps`` and ``step_limit``.
         start: number of objects to predict at first.
+        end: number of objects at last; 0 is all of the model's steps.
         every: iterations between two raises; 0 waits for a plateau of the metric instead.
         plateau: tells when the metric no longer improves.
         metric: name of the metric in the event storage.
+
+    Attributes:
+        limit: objects that the model is asked for in this iteration.
     """
 
     def __init__(
-        self, model: nn.Module, start: int, every: int, plateau: Plateau, metric: str
+        self, model: nn.Module, start: int, end: int, every: int, plateau: Plateau, metric: str
     ) -> None:
         self._model = unwrap(model)
         self._start = start
+        self._end = min(end or self._model.steps, self._model.steps)
+        self.limit = min(start, self._end)
         self._every = every
         self._plateau = plateau
         self._metric = metric
@@ -95,13 +101,13 @@ class Curriculum(HookBase):
         """Tell the model; by iterations, the limit is a function of the iteration alone."""
         if self._every:
             self._raised = self.trainer.iter // self._every
-        self._model.step_limit = min(self._start + self._raised, self._model.steps)
+        self.limit = self._model.step_limit = min(self._start + self._raised, self._end)
 
     def after_step(self) -> None:
         """Log the limit, and raise it on a plateau."""
-        self.trainer.storage.put_scalar("step_limit", self._model.step_limit, smoothing_hint=False)
+        self.trainer.storage.put_scalar("step_limit", self.limit, smoothing_hint=False)
         value = None if self._every else latest_value(self.trainer, self._metric)
-        if value is None or self._model.step_limit >= self._model.steps:
+        if value is None or self.complete:
             return
         self._plateau.improved(value)
         if self._plateau.reached:
@@ -112,11 +118,16 @@ class Curriculum(HookBase):
     def after_train(self) -> None:
         """Evaluation and further use have no limit."""
         self._model.step_limit = self._model.steps
+        if not self.complete:
+            logger.warning(
+                "The curriculum came to %d of %d objects: SOLVER.MAX_ITER ended training first.",
+                self.limit, self._end,
+            )  # fmt: skip
 
     @property
     def complete(self) -> bool:
-        """Whether the model is asked for all its steps."""
-        return self._start + self._raised >= self._model.steps
+        """Whether the model is asked for as many as it ever will be."""
+        return self.limit >= self._end
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps, so that a resumed run goes on as if never stopped."""
@@ -138,6 +149,8 @@ class BestCheckpoint(HookBase):
         plateau: tells when the metric no longer improves; a patience of 0 never ends training.
         save_best: stores the model as the best one so far.
         finish: called before training ends early, with the best model stored.
+        curriculum: that training follows. Models that were asked for another number of objects are
+            not compared, and training does not end early before it is complete.
     """
 
     def __init__(
@@ -146,7 +159,10 @@ class BestCheckpoint(HookBase):
         plateau: Plateau,
         save_best: Callable[[], None],
         finish: Callable[[], None],
+        curriculum: Curriculum | None = None,
     ) -> None:
+        self._curriculum = curriculum
+        self._limit: int | None = None  # of the models that are compared
         self._metric = metric
         self._plateau = plateau
         self._save_best = save_best
@@ -155,7 +171,8 @@ class BestCheckpoint(HookBase):
     def after_step(self) -> None:
         """Look at the metric where it was evaluated."""
         self._look()
-        if self._plateau.reached and self.trainer.iter + 1 < self.trainer.max_iter:
+        ended = self._curriculum is None or self._curriculum.complete
+        if ended and self._plateau.reached and self.trainer.iter + 1 < self.trainer.max_iter:
             logger.info(
                 "%s has not improved over %d evaluations: training ends at iteration %d.",
                 self._metric,
@@ -177,13 +194,19 @@ class BestCheckpoint(HookBase):
 
     def _look(self) -> None:
         value = latest_value(self.trainer, self._metric)
-        if value is not None and self._plateau.improved(value):
+        if value is None:
+            return
+        if self._curriculum and self._curriculum.limit != self._limit:
+            self._limit = self._curriculum.limit
+            self._plateau.reset()
+        if self._plateau.improved(value):
             self._save_best()
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps, so that a resumed run goes on as if never stopped."""
-        return self._plateau.state_dict()
+        return {"limit": self._limit, **self._plateau.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what ``state_dict`` gave."""
+        self._limit = state["limit"]
         self._plateau.load_state_dict(state)

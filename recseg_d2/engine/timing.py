@@ -14,17 +14,14 @@ _LEAST = 50  # iterations of any run
 _ROUND = 10
 
 
-def iterations_within(cfg: CfgNode, minutes: float) -> tuple[int, float]:
-    """How many iterations of a config fit into some minutes, by timing the first of them.
+def seconds_per_iteration(cfg: CfgNode) -> float:
+    """How long an iteration of a config takes here, by timing some of them.
 
-    Reading, forward and backward passes and the optimiser are timed; evaluations are not.
+    Reading, forward and backward passes and the optimiser are timed; evaluations are not. Nothing
+    is written.
 
     Args:
-        cfg: of a run with one phase; nothing is written.
-        minutes: of wall-clock time, above 0.
-
-    Returns:
-        The number of iterations, and the seconds that one takes.
+        cfg: of a run with one phase.
     """
     model = Trainer.build_model(cfg)
     optimizer, batches = Trainer.build_optimizer(cfg, model), iter(Trainer.build_train_loader(cfg))
@@ -37,6 +34,9 @@ def iterations_within(cfg: CfgNode, minutes: float) -> tuple[int, float]:
         sum(losses.values()).backward()
         optimizer.step()
         seconds.append(time.perf_counter() - started)
-    each = float(np.median(seconds[_WARM_UP:]))
-    count = int(minutes * 60 / each) // _ROUND * _ROUND
-    return max(count, _LEAST), each
+    return float(np.median(seconds[_WARM_UP:]))
+
+
+def iterations_within(seconds: float, minutes: float) -> int:
+    """How many iterations of so many seconds each fit into some minutes; 50 at least."""
+    return max(int(minutes * 60 / seconds) // _ROUND * _ROUND, _LEAST)

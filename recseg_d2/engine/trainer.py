@@ -44,6 +44,7 @@ from recseg_d2.engine.progress import BestCheckpoint, Curriculum, Plateau, Train
 from recseg_d2.engine.run_folder import METRICS
 from recseg_d2.engine.stopping import StopOnRequest, StopRequests
 from recseg_d2.engine.training_step import TrainingStep
+from recseg_d2.engine.weights import load_pretrained
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation import PredictionRecorder, build_evaluator
 from recseg_d2.layers.synced_norm import synchronise_batch_norms
@@ -132,12 +133,19 @@ class Trainer(DefaultTrainer):
 
         Rates, decays and the schedule are those of the config, also where the checkpoint has others
         (see SOLVER.RESUME_CHANGES).
+
+        Raises:
+            UserError: too few weights fit.
         """
         own = [
             {key: value for key, value in group.items() if key != "params"}
             for group in self.optimizer.param_groups
         ]
-        super().resume_or_load(resume)
+        if resume and self.checkpointer.has_checkpoint():
+            super().resume_or_load(resume)
+        elif self.cfg.MODEL.WEIGHTS:
+            least = read_options(self.cfg, ModelOptions).weights_min_fraction
+            load_pretrained(self.model, self.cfg.MODEL.WEIGHTS, least)
         if self.start_iter > 0:
             self.scheduler.base_lrs = [settings["initial_lr"] for settings in own]
             rates = self.scheduler.get_lr()
@@ -232,9 +240,11 @@ class Trainer(DefaultTrainer):
         options = read_options(self.cfg, SolverOptions)
         cur, end = options.curriculum, options.plateau
         built: list[HookBase | None] = []
+        curriculum = None
         if cur.start > 0:
             plateau = Plateau(cur.patience, end.higher_is_better)
-            built.append(Curriculum(self.model, cur.start, cur.every, plateau, end.metric))
+            curriculum = Curriculum(self.model, cur.start, cur.end, cur.every, plateau, end.metric)
+            built.append(curriculum)
         if self.cfg.DATASETS.TEST and end.metric:
             built.append(
                 BestCheckpoint(
@@ -242,6 +252,7 @@ class Trainer(DefaultTrainer):
                     Plateau(end.patience, end.higher_is_better),
                     save_best=lambda: self._save_best(averaged),
                     finish=self._finish_with_best,
+                    curriculum=curriculum,
                 )
             )
         return built

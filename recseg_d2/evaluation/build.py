@@ -14,6 +14,7 @@ from recseg_d2.config.options import EvaluationOptions
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.cityscapes import CityscapesEvaluator
 from recseg_d2.evaluation.coco_agnostic import ClassAgnosticCOCOEvaluator
+from recseg_d2.evaluation.cvppp_submission import CvpppSubmissionEvaluator
 from recseg_d2.evaluation.label_map import LabelMapEvaluator
 from recseg_d2.evaluation.segment_proposal import SegmentProposalEvaluator
 from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
@@ -32,6 +33,7 @@ EVALUATORS: dict[str, EvaluatorFactory] = {
     "segment_proposal": SegmentProposalEvaluator,
     "recseg_cityscapes": CityscapesEvaluator,
     "voc_segm": VocSegmEvaluator,
+    "cvppp_submission": CvpppSubmissionEvaluator,
 }
 
 

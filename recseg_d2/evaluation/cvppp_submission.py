@@ -10,16 +10,24 @@ prediction, such as all of the other groups where a model is for A1, are written
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from detectron2.data import DatasetCatalog
+from detectron2.evaluation import DatasetEvaluator
 
 from recseg_d2.data.io.hdf5 import PREFIX, create_h5, open_h5, split_h5_path
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation.base import gather_parts
 from recseg_d2.files import make_folder
+from recseg_d2.postprocess import label_map_of
+
+logger = logging.getLogger(__name__)
 
 FORMATS = ("png", "hdf5")
 H5_NAME = "submission.h5"
@@ -138,3 +146,45 @@ def plant_of(record: dict[str, Any]) -> tuple[str, str]:
         group, plant = where.split("/")[:2]
         return group, plant
     return Path(record["file_name"]).parent.name.removesuffix(_TEST_FOLDER), record["image_id"]
+
+
+class CvpppSubmissionEvaluator(DatasetEvaluator):
+    """Evaluator of type "cvppp_submission": writes the submission, and scores nothing.
+
+    For test images whose leaves are not public. The files go to <output_dir>/submission, the HDF5
+    file only where h5py is installed.
+
+    Args:
+        dataset_name: of CVPPP's images, in folders or HDF5 files.
+        output_dir: see above.
+        distributed: gather from all processes; else only this process's images are written.
+    """
+
+    def __init__(self, dataset_name: str, output_dir: str | Path, distributed: bool = True) -> None:
+        self._dataset_name = dataset_name
+        self._folder = Path(output_dir) / "submission"
+        self._distributed = distributed
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all predictions."""
+        self._labels: dict[Any, np.ndarray] = {}
+
+    def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
+        """Keep the label maps of a batch; see ``ImageEvaluator.process``."""
+        for given, output in zip(inputs, outputs, strict=True):
+            self._labels[given["image_id"]] = label_map_of(output["instances"].to("cpu"))
+
+    def evaluate(self) -> dict[str, dict[str, float]]:
+        """Write the files in the main process; the numbers of images and of leaves in them."""
+        parts = gather_parts(self._labels, self._distributed)
+        if not parts:
+            return {}
+        labels = {image_id: found for part in parts for image_id, found in part.items()}
+        records = [r for r in DatasetCatalog.get(self._dataset_name) if r["image_id"] in labels]
+        formats = FORMATS if find_spec("h5py") else FORMATS[:1]
+        with CvpppSubmission(self._folder, formats) as submission:
+            leaves = sum(submission.add(r, labels[r["image_id"]]) for r in records)
+            submission.finish()
+        logger.info("Submission: %s", self._folder)
+        return {"cvppp_submission": {"images": float(len(records)), "leaves": float(leaves)}}

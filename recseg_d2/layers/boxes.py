@@ -32,12 +32,12 @@ def corners_window(corners: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return (low + high - 1) / 2, high - low - 1
 
 
-def pad_corners(corners: torch.Tensor, ratio: float, minimum: float) -> torch.Tensor:
+def pad_corners(corners: torch.Tensor, ratio: float | torch.Tensor, minimum: float) -> torch.Tensor:
     """Grow boxes on each side by ``max(ratio * size, minimum)`` (eq. 26's Pad).
 
     Args:
         corners: (..., 4) x1 y1 x2 y2 in pixels.
-        ratio: share of the box's size along that axis.
+        ratio: share of the box's size along that axis; (..., 1) for one of each box.
         minimum: least padding in pixels.
     """
     grow = ((corners[..., 2:] - corners[..., :2]) * ratio).clamp(min=minimum)

@@ -11,6 +11,7 @@ from detectron2.config import CfgNode
 from detectron2.structures import Boxes, Instances
 from torch import nn
 
+from recseg_d2.backbones.pretrained import own_names
 from recseg_d2.config import read_options
 from recseg_d2.config.options import InputOptions, ModelOptions
 from recseg_d2.errors import UserError
@@ -91,6 +92,14 @@ class MetaArchitecture(nn.Module):
         if self.training:
             return self.losses(batched_inputs)
         return self.inference(batched_inputs)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Whatever loads a checkpoint may give the encoder's weights the names of its source."""
+        if not prefix:
+            renamed = own_names(self, state_dict)
+            state_dict.clear()
+            state_dict.update(renamed)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Loss terms of a batch with ground truth, in training mode or not."""

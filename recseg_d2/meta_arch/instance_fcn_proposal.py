@@ -13,7 +13,6 @@ from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import Boxes, Instances
 from torch import nn
 
-from recseg_d2.backbones.single import accept_imagenet_names
 from recseg_d2.config import naming_keys, read_options
 from recseg_d2.errors import require
 from recseg_d2.layers.boxes import masks_to_boxes
@@ -75,7 +74,6 @@ class InstanceFCNProposal(MetaArchitecture):
             width, stride = shapes[name].channels or 0, shapes[name].stride or 1
             self.network = InstanceFCN(SingleFeature(backbone, name), width, stride, options.head)
             check_crop_size(self.network, options.sampling)
-        accept_imagenet_names(self)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod

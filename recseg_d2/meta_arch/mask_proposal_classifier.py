@@ -16,7 +16,6 @@ from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import ImageList, Instances
 
-from recseg_d2.backbones.single import accept_imagenet_names
 from recseg_d2.config import naming_keys, read_options
 from recseg_d2.errors import UserError, require
 from recseg_d2.layers.boxes import box_iou, masks_to_boxes
@@ -30,7 +29,8 @@ from recseg_d2.models.mask_proposal_classifier.sampling import label_proposals, 
 from recseg_d2.postprocess.mask_voting import merge_proposals
 
 VALIDATION_SEED = 0  # the validation loss is of the same samples each time
-_INSTANCE_FCN_BACKBONE = "network.backbone.backbone."  # names of InstanceFCNProposal's parameters
+# VGG-16's fully connected layers: Caffe's names of them, and torchvision's.
+_CAFFE_LAYERS = (("fc6", "classifier.0"), ("fc7", "classifier.3"))
 _REGIONS_AT_A_TIME = 64  # at test; their features take most of the memory
 
 
@@ -69,8 +69,7 @@ class MaskProposalClassifier(MetaArchitecture):
         width, self.stride = shapes[self.feature].channels or 0, shapes[self.feature].stride or 1
         self.backbone = backbone
         self.classifier = ProposalClassifier(width, self.num_classes, options)
-        accept_imagenet_names(self)
-        self._register_load_state_dict_pre_hook(_accept_instance_fcn)
+        self._register_load_state_dict_pre_hook(_accept_caffe_layers)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -189,7 +188,10 @@ class MaskProposalClassifier(MetaArchitecture):
         return make_instances(found.masks, found.scores, found.classes)
 
 
-def _accept_instance_fcn(state: dict[str, Any], *_: Any) -> None:
-    """Before loading: the backbone of an InstanceFCNProposal's checkpoint becomes this model's."""
-    for name in [n for n in state if n.startswith(_INSTANCE_FCN_BACKBONE)]:
-        state.setdefault("backbone." + name.removeprefix(_INSTANCE_FCN_BACKBONE), state[name])
+def _accept_caffe_layers(state: dict[str, Any], *_: Any) -> None:
+    """Before loading: torchvision's names, since the classifier sees what begins with its own."""
+    for caffe, torchvision in _CAFFE_LAYERS:
+        for end in (".weight", ".bias", "_w", "_b"):
+            if caffe + end in state:
+                kind = "weight" if "w" in end else "bias"
+                state.setdefault(f"{torchvision}.{kind}", state.pop(caffe + end))

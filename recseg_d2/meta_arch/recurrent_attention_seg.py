@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -18,10 +18,11 @@ from detectron2.utils.events import get_event_storage, has_event_storage
 from recseg_d2.config import naming_keys, read_options
 from recseg_d2.data.io.semantic_maps import SemanticFolder
 from recseg_d2.errors import UserError, require
+from recseg_d2.meta_arch.base import make_instances
 from recseg_d2.meta_arch.sequential import SequentialModel, freeze_heads_without_loss
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.criterion import AttentionCriterion
-from recseg_d2.models.recurrent_attention.feeding import Feeder, feeding_probability
+from recseg_d2.models.recurrent_attention.feeding import Fed, Feeder, feeding_probability
 from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngle
 from recseg_d2.models.recurrent_attention.foreground_angle_losses import foreground_angle_losses
 from recseg_d2.models.recurrent_attention.model import RecurrentAttention
@@ -153,14 +154,10 @@ class RecurrentAttentionSeg(SequentialModel):
         """The first step's probabilities of ground truth, into metrics.json beside the losses."""
         if not self.training or not has_event_storage():
             return
-        storage, options = get_event_storage(), self.feeding
-        starts = {
-            "masks": (options.masks, options.mask_start),
-            "boxes": (options.boxes, options.box_start),
-        }
-        for name, (on, start) in starts.items():
-            probability = feeding_probability(options, self.iteration, 0, start) if on else 0.0
-            storage.put_scalar(f"feeding/{name}", probability, smoothing_hint=False)
+        storage = get_event_storage()
+        for fed in get_args(Fed):
+            probability = feeding_probability(self.feeding, fed, self.iteration, 0)
+            storage.put_scalar(f"feeding/{fed}", probability, smoothing_hint=False)
 
     def sequence_losses(
         self, sequence: InstanceSequence, targets: InstanceTargets
@@ -191,6 +188,8 @@ class RecurrentAttentionSeg(SequentialModel):
             UserError: the folder has no segmentation of the image, or the dict no file name.
         """
         found = super().instances(sequence, image, dict_)
+        if self.options.foreground_thresh and self.network is not None:
+            found = self._cut_to_foreground(found, sequence, image)
         head = self.options.class_source == "head" or self.num_classes == 1
         if head or self.network is None:
             return found
@@ -198,6 +197,17 @@ class RecurrentAttentionSeg(SequentialModel):
         classes, background = vote_classes(found.pred_masks, semantic.to(found.pred_masks.device))
         found.pred_classes = classes
         return found[background <= self.options.background_limit]
+
+    def _cut_to_foreground(
+        self, found: Instances, sequence: InstanceSequence, image: int
+    ) -> Instances:
+        """Masks without the pixels that the pre-processor takes for background."""
+        shares = self._preprocessor_shares(sequence, image, found.image_size)
+        foreground = shares[0] if len(shares) == 1 else 1 - shares[0]
+        masks = found.pred_masks & (foreground > self.options.foreground_thresh)
+        left = masks.flatten(1).any(dim=1)
+        kept = found[left]
+        return make_instances(masks[left], kept.scores, kept.pred_classes, kept.step)
 
     def _semantic(
         self,
@@ -214,6 +224,12 @@ class RecurrentAttentionSeg(SequentialModel):
                     "none. Predict from files, or take another source."
                 )
             return self.semantic_folder.read(dict_["file_name"], size)
+        return self._preprocessor_shares(sequence, image, size)
+
+    def _preprocessor_shares(
+        self, sequence: InstanceSequence, image: int, size: tuple[int, int]
+    ) -> torch.Tensor:
+        """(F, *size) probabilities of the foreground, or of background and classes."""
         assert isinstance(sequence, AttentionSequence)
         assert sequence.maps is not None
         shares = sequence.maps.foreground()[image : image + 1].float()
@@ -222,4 +238,4 @@ class RecurrentAttentionSeg(SequentialModel):
 
 def _box_stage_feeding(options: RecurrentAttentionOptions) -> FeedingOptions:
     """The canvas always gets the disturbed mask of the object whose box overlaps most."""
-    return replace(options.sampling, mode="always", masks=True, boxes=False, overlap="box")
+    return replace(options.sampling, masks="always", boxes="never", overlap="box")

@@ -40,6 +40,7 @@ class SequentialModel(MetaArchitecture):
         self.image_size = sequential.image_size
         self.steps = sequential.steps
         self.recompute_steps = sequential.recompute_steps
+        self.max_objects = sequential.kept_objects
         self.step_limit = self.steps  # objects to predict in training; a curriculum may lower it
         self.iteration = 0  # of training; the trainer keeps it up to date
         self.test_options = sequential.test
@@ -150,7 +151,7 @@ class SequentialModel(MetaArchitecture):
         instances = [x["instances"].to(self.device) for x in batched_inputs]
         masks = [mask_tensor(i, self.image_size) for i in instances]
         classes = [i.gt_classes for i in instances]
-        return build_targets(masks, classes, self.image_size, max_objects=self.steps)
+        return build_targets(masks, classes, self.image_size, max_objects=self.max_objects)
 
     def instances(self, sequence: InstanceSequence, image: int, dict_: dict[str, Any]) -> Instances:
         """Predictions for one image of a batch, at the size that its dict asks for."""

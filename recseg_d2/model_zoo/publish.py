@@ -10,10 +10,12 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 
+from recseg_d2.config import get_recseg_cfg
 from recseg_d2.errors import UserError
 from recseg_d2.files import read_json
 from recseg_d2.model_zoo.card import Card, write_weights
@@ -65,15 +67,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _config_of(path: Path) -> str:
-    """The config without what belongs to the run alone."""
+    """What the config has that is no default and does not belong to the run alone."""
     try:
         config = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read ({error}); name the folder of a run.") from error
     for key in _RUN_ONLY:
         config.pop(key, None)
-    config["MODEL"].update(WEIGHTS="", DEVICE="auto")
-    return yaml.safe_dump(config)
+    for key in ("WEIGHTS", "DEVICE"):
+        config["MODEL"].pop(key, None)
+    defaults = yaml.safe_load(get_recseg_cfg().dump())
+    return yaml.safe_dump({"VERSION": config["VERSION"], **_differences(config, defaults)})
+
+
+def _differences(config: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a config with other values than the defaults have."""
+    result = {}
+    for key, value in config.items():
+        default = defaults.get(key)
+        if isinstance(value, dict) and isinstance(default, dict):
+            if below := _differences(value, default):
+                result[key] = below
+        elif value != default:
+            result[key] = value
+    return result
 
 
 if __name__ == "__main__":

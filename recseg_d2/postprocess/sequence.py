@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 
+from recseg_d2.errors import require
 from recseg_d2.structures import InstanceSequence
 
 
@@ -19,11 +22,24 @@ class PostprocessOptions:
 
     score_thresh: float = 0.5  # the sequence ends at the first step whose objectness is below this
     mask_thresh: float = 0.5  # a pixel belongs to a mask where its probability is above this
+    # Each mask is an instance of every class, scored by each one's probability, as the public RSIS
+    # code evaluates average precision; otherwise it is one of its most probable class.
+    all_classes: bool = False
     exclusive: bool = False  # a pixel goes to its most probable mask only (beyond the paper)
     # Probabilities are multiplied by their step's objectness before they are compared with the
     # threshold or with each other, as in the public code of Ren & Zemel.
     weighted: bool = False
+    # Probabilities grow at the image's size by a square of so many pixels a side, as in the public
+    # code of Ren & Zemel on KITTI (5); odd, 0 is off.
+    dilation: int = 0
+    # A mask keeps its largest piece only, as in the public RSIS code on Cityscapes; pixels are
+    # joined at their sides, of pieces of one size the first stays.
+    largest_component: bool = False
     min_area: float = 0.0  # masks under this share of the image's area are dropped, in [0, 1]
+
+    def __post_init__(self) -> None:
+        odd = self.dilation == 0 or (self.dilation > 0 and self.dilation % 2 == 1)
+        require(odd, self, "dilation", "0 or an odd number of pixels")
 
 
 @dataclass
@@ -61,16 +77,43 @@ def postprocess(
         options: thresholds, and how masks share pixels.
     """
     length = sequence_length(sequence.score_logits[image], options.score_thresh)
-    scores = sequence.score_logits[image, :length].sigmoid().float()
-    classes = torch.zeros(length, dtype=torch.int64, device=scores.device)
-    if sequence.class_logits is not None:
-        best = sequence.class_logits[image, :length].softmax(-1).float().max(-1)
-        scores, classes = scores * best.values, best.indices
     logits, objectness = sequence.mask_logits[image, :length], sequence.score_logits[image, :length]
     masks = full_size_masks(logits, size, options, objectness)
+    if options.largest_component:
+        masks = largest_components(masks)
     area = masks.flatten(1).sum(1)
     kept = ((area > 0) & (area >= options.min_area * size[0] * size[1])).nonzero()[:, 0]
-    return ImagePrediction(masks[kept], scores[kept], classes[kept], step=kept)
+    found = ImagePrediction(
+        masks[kept], objectness[kept].sigmoid().float(), torch.zeros_like(kept), step=kept
+    )
+    if sequence.class_logits is None:
+        return found
+    return _with_classes(found, sequence.class_logits[image][kept], options.all_classes)
+
+
+def _with_classes(
+    found: ImagePrediction, class_logits: torch.Tensor, all_classes: bool
+) -> ImagePrediction:
+    """Of (K, C) logits: each mask once with its best class, or once with every one."""
+    number = class_logits.shape[1] if all_classes else 1
+    best = class_logits.softmax(-1).float().topk(number, dim=-1)
+    each = torch.arange(len(found.step), device=found.step.device).repeat_interleave(number)
+    return ImagePrediction(
+        found.masks[each] if all_classes else found.masks,
+        found.scores[each] * best.values.flatten(),
+        best.indices.flatten(),
+        found.step[each],
+    )
+
+
+def largest_components(masks: torch.Tensor) -> torch.Tensor:
+    """The largest connected piece of each of (K, H, W) bool masks."""
+    pieces = []
+    for mask in masks.cpu().numpy():
+        labels, count = ndimage.label(mask)
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)
+        pieces.append((labels == sizes[1:].argmax() + 1) if count > 1 else mask)
+    return torch.from_numpy(np.array(pieces, dtype=bool).reshape(masks.shape)).to(masks.device)
 
 
 def full_size_masks(
@@ -95,6 +138,8 @@ def full_size_masks(
     logits = logits.float()
     if tuple(logits.shape[1:]) != tuple(size):
         logits = F.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)[0]
+    if options.dilation:
+        logits = F.max_pool2d(logits, options.dilation, stride=1, padding=options.dilation // 2)
     if options.weighted and score_logits is not None:
         # logarithms keep apart what saturates as a probability
         objectness = F.logsigmoid(score_logits.float())[:, None, None]

@@ -1,11 +1,9 @@
 import pytest
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, build_backbone
 from torch import nn
 
-from recseg_d2.backbones.single import accept_imagenet_names
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.layers.vgg import VGG16, Conv5VGG16, Conv5VGG16Options, torchvision_name
 
@@ -73,46 +71,6 @@ def test_stride_16_is_plain_vgg_and_stride_8_is_what_its_holes_see():
 )
 def test_caffes_names(caffe, ours):
     assert torchvision_name(caffe) == ours
-
-
-class Whole(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.network = nn.Module()
-        self.network.backbone = build_backbone(config("build_vgg16_conv5_backbone"))
-        accept_imagenet_names(self)
-
-
-@pytest.fixture(scope="module")
-def weights():
-    torch.manual_seed(1)
-    return Conv5VGG16(Conv5VGG16Options()).state_dict()
-
-
-def caffe_names(state):
-    """torchvision's names as Caffe's, by listing them."""
-    places = [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28]
-    convs = [2, 2, 3, 3, 3]
-    names = [f"{s}_{c}" for s, count in enumerate(convs, 1) for c in range(1, count + 1)]
-    named = {f"features.{p}": f"conv{n}" for p, n in zip(places, names, strict=True)}
-    return {f"{named[k.rsplit('.', 1)[0]]}.{k.rsplit('.', 1)[1]}": v for k, v in state.items()}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("style", ["torchvision", "caffe", "own"])
-def test_imagenet_weights_load_through_the_checkpointer(tmp_path, weights, style):
-    model = Whole()
-    state = {
-        "torchvision": {**weights, "classifier.6.bias": torch.zeros(1000)},
-        "caffe": {**caffe_names(weights), "fc8.bias": torch.zeros(1000)},
-        "own": {f"network.backbone.{k}": v for k, v in weights.items()},
-    }[style]
-    torch.save(state, tmp_path / "weights.pth")
-    DetectionCheckpointer(model).load(str(tmp_path / "weights.pth"))
-    for name, value in model.network.backbone.state_dict().items():
-        assert torch.equal(value, weights[name]), name
-    with pytest.raises(RuntimeError, match="Missing key"):
-        model.load_state_dict({"features.0.weight": weights["features.0.weight"]})
 
 
 def test_freezing_the_first_stages():

@@ -25,7 +25,7 @@ TINY_ATTENTION = [
     *("MODEL.RIS.BOX.WIDTHS", "(4, 4)", "MODEL.RIS.BOX.POOLS", "(2, 2)"),
     *("MODEL.RIS.BOX.HIDDEN_WIDTH", "6", "MODEL.RIS.PATCH.SIZE", "(8, 8)"),
     *("MODEL.RIS.PREPROCESSOR.WIDTHS", "((4, 4), (4, 6))"),
-    *("MODEL.RIS.PREPROCESSOR.SKIPS", "(True, True)"),
+    *("MODEL.RIS.PREPROCESSOR.SKIPS", "(1, 1)"),
 ]
 CONFIG = "rsis_synthetic.yaml"
 

@@ -5,9 +5,9 @@ import pytest
 from recseg_d2.cli import demo
 
 SHORT = [
-    *("SOLVER.PHASES", "[{'NAME': 'full', 'SOLVER': {'MAX_ITER': 2}}]"),
-    *("MODEL.SEQUENTIAL.IMAGE_SIZE", "(32,32)", "DATASETS.TRAIN", "('synthetic_rosettes_dev',)"),
-    *("TEST.NUM_PICTURES", "2", "MODEL.DEVICE", "cpu"),
+    *("SOLVER.MAX_ITER", "2", "INPUT.SIMILARITY_CROP.SIZE", "32", "MODEL.DEVICE", "cpu"),
+    *("MODEL.RESIDUAL_ENCODER.WIDTHS", "(4,4,4)", "DATASETS.TRAIN", "('synthetic_rosettes_dev',)"),
+    *("TEST.NUM_PICTURES", "2", "MODEL.DENSE_ATTENTION.TEST.MAX_OBJECTS", "3"),
 ]
 
 
@@ -22,6 +22,7 @@ def test_demo_trains_compares_and_draws(tmp_path, capsys):
     assert rows[0]["|DiC|"] == pytest.approx(last["label_map/absDiC"])
     assert rows[1]["SBD"] > 50  # the classical baseline does its job
     assert "SBD" in out
+    assert out.startswith("2 iterations at ")
     pictures = [line.strip() for line in out.splitlines() if line.strip().endswith(".png")]
-    assert len(pictures) == 5  # a montage, and of two images the sequence and the attention
+    assert len(pictures) == 5  # a montage, and of two images the sequence and the looks
     assert all((tmp_path / "pictures" / p.rsplit("/", 1)[-1]).exists() for p in pictures)

@@ -218,6 +218,43 @@ def test_the_scale_jitter_draws_from_the_sizes(cfg, record):
     assert {min(mapper(record)["image"].shape[1:]) for _ in range(30)} == {16, 24, 32}
 
 
+def test_zeros_around_the_image_shift_it_by_whole_pixels_in_training(cfg, record, labels):
+    cfg.INPUT.PAD_CROP = 5
+    bgr = np.asarray(Image.open(record["file_name"]))[..., ::-1]
+    mapper, shifts = InstanceMapper(cfg), set()
+    for seed in range(60):
+        with seeded(seed):
+            result = mapper(record)
+        image = result["image"].permute(1, 2, 0).numpy()
+        assert image.shape == bgr.shape
+        mask = result["instances"].gt_masks.tensor[1].numpy()  # 4 pixels wide, always in the frame
+        y, x = (int(v.min()) - first for v, first in zip(np.nonzero(mask), (5, 12), strict=True))
+        shifts.add((y, x))
+        expected = np.pad(bgr, ((5, 5), (5, 5), (0, 0)))[5 - y :, 5 - x :][:HEIGHT, :WIDTH]
+        np.testing.assert_array_equal(image, expected)
+    for axis in (0, 1):
+        assert {shift[axis] for shift in shifts} == set(range(-4, 6))
+    result = InstanceMapper(cfg, is_train=False)(record)
+    np.testing.assert_array_equal(result["image"].permute(1, 2, 0), bgr)
+
+
+def test_relative_sizes_are_shares_of_the_images_own(cfg, record):
+    cfg.INPUT.RESIZE, cfg.INPUT.RELATIVE_SIZES = "relative", (0.25, 0.5, 1.0, 2.0)
+    mapper = InstanceMapper(cfg)
+    sizes = {tuple(mapper(record)["image"].shape[1:]) for _ in range(60)}
+    assert sizes == {(6, 8), (12, 16), (24, 32), (48, 64)}
+    result = mapper(record)
+    assert result["instances"].image_size == tuple(result["image"].shape[1:])
+    assert InstanceMapper(cfg, is_train=False)(record)["image"].shape == (3, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_objects_that_are_kept_may_be_fewer_than_steps(cfg, record, most):
+    cfg.MODEL.SEQUENTIAL.STEPS, cfg.MODEL.SEQUENTIAL.MAX_OBJECTS = 3, most
+    areas = InstanceMapper(cfg)(record)["instances"].gt_masks.tensor.sum((1, 2)).tolist()
+    assert areas == {0: [48, 60, 1], 1: [60], 2: [48, 60]}[most]
+
+
 def test_an_unknown_resize_is_refused(cfg):
     cfg.INPUT.RESIZE = "stretch"
     with pytest.raises(UserError, match=r"INPUT\.RESIZE is 'stretch'; expected one of working"):

@@ -4,12 +4,17 @@ import sys
 
 import numpy as np
 import pytest
+import torch
+from detectron2.data import DatasetCatalog
+from detectron2.structures import Instances
 from PIL import Image
 
+from recseg_d2.config import get_recseg_cfg
 from recseg_d2.data.io.label_maps import read_label_map
 from recseg_d2.data.sources.cvppp import Cvppp, CvpppH5
 from recseg_d2.data.synthetic.layouts import export_dataset
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation import build_evaluator
 from recseg_d2.evaluation.cvppp_submission import CvpppSubmission, plant_of
 
 SIZE = 40
@@ -52,6 +57,24 @@ def test_label_files_of_a_folder(folder_records, tmp_path):
     assert first.mode == "L"
     np.testing.assert_array_equal(np.asarray(first), consecutive)
     assert not read_label_map(tmp_path / "out/labels/A1/plant002_label.png").any()
+
+
+def test_an_evaluation_may_write_the_submission(folder_records, tmp_path, monkeypatch):
+    monkeypatch.setattr(DatasetCatalog, "get", lambda name: {"plants": folder_records}[name])
+    cfg = get_recseg_cfg()
+    cfg.TEST.EVALUATOR = "cvppp_submission"
+    evaluator = build_evaluator(cfg, "plants", tmp_path)
+    labels, consecutive = some_labels()
+    for record, found in zip(folder_records, (labels, labels[::-1]), strict=True):
+        masks = torch.from_numpy(np.stack([found == value for value in (2, 9, 300)]))
+        scores = torch.tensor([0.9, 0.8, 0.7])
+        instances = Instances(found.shape, pred_masks=masks, scores=scores)
+        evaluator.process([{"image_id": record["image_id"]}], [{"instances": instances}])
+    assert evaluator.evaluate() == {"cvppp_submission": {"images": 2.0, "leaves": 6.0}}
+    first = read_label_map(tmp_path / "submission/labels/A1/plant001_label.png")
+    np.testing.assert_array_equal(first, consecutive)
+    evaluator.reset()
+    assert evaluator.evaluate() == {"cvppp_submission": {"images": 0.0, "leaves": 0.0}}
 
 
 def test_the_file_of_2017_has_every_plant_of_the_images(h5_records, tmp_path):

@@ -188,7 +188,7 @@ def test_backbones_of_the_registry_and_those_that_do_not_fit():
     sum(losses.values()).backward()
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
     with pytest.raises(UserError, match=r"MODEL\.BACKBONE\.NAME has maps at strides \[4\]"):
-        make("MODEL.BACKBONE.NAME", "build_small_pyramid_backbone")
+        make("MODEL.BACKBONE.NAME", "build_small_fpn_backbone")
 
 
 def test_validation_losses_are_the_same_each_time_and_training_draws_anew():

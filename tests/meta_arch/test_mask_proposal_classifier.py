@@ -184,12 +184,13 @@ def test_the_feature_is_chosen_by_name():
         make(MODEL__PROPOSAL_CLASSIFIER__FEATURE="res4")
 
 
-def test_imagenet_weights_of_vgg_reach_backbone_and_classifier():
+@pytest.mark.parametrize("names", [("features.0", "classifier.3"), ("conv1_1", "fc7")])
+def test_imagenet_weights_of_vgg_reach_backbone_and_classifier(names):
     options = {"MODEL__BACKBONE__NAME": "build_vgg16_conv5_backbone", "MODEL__VGG16__STRIDE": 16}
     model = make(**options)
     given = {
-        "features.0.weight": torch.randn(64, 3, 3, 3),
-        "classifier.3.weight": torch.randn(16, 16),
+        f"{names[0]}.weight": torch.randn(64, 3, 3, 3),
+        f"{names[1]}.weight": torch.randn(16, 16),
     }
     model.load_state_dict(given, strict=False)
     taken = [model.backbone.features[0].weight, model.classifier.mask_pathway[4].weight]

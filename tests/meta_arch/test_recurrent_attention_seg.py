@@ -22,7 +22,7 @@ def tiny_cfg(**options):
     cfg.MODEL.PIXEL_STD = [64.0, 64.0, 64.0]
     ris = cfg.MODEL.RIS
     ris.PREPROCESSOR.WIDTHS = ((4, 4), (6, 6))
-    ris.PREPROCESSOR.SKIPS = (False, True)
+    ris.PREPROCESSOR.SKIPS = (-1, 1)
     ris.BOX.WIDTHS, ris.BOX.POOLS, ris.BOX.HIDDEN_WIDTH, ris.BOX.GLIMPSES = (4, 6), (2, 2), 8, 2
     ris.PATCH.SIZE, ris.PATCH.WIDTHS, ris.PATCH.POOLS = (8, 8), (4, 6), (2, 2)
     ris.PATCH.DECODER_WIDTHS, ris.PATCH.SKIPS = (4, 4), (True, True)
@@ -80,13 +80,47 @@ def test_an_object_of_one_pixel_trains():
     one["instances"].gt_masks.tensor[0, 5, 7] = True
     for variance in ("predicted", "box"):
         model = make(
-            MODEL__RIS__WINDOW__VARIANCE=variance, MODEL__RIS__SAMPLING__BOX_PADDING=(0.0, 0.0)
+            MODEL__RIS__WINDOW__VARIANCE=variance,
+            MODEL__RIS__BOX_IOU__MIN_PADDING=0.0,
+            MODEL__RIS__BOX_IOU__PADDING_RATIO=0.0,
+            MODEL__RIS__SAMPLING__BOX_PADDING_NOISE=0.0,
         )
         losses = model([one])
         sum(losses.values()).backward()
         assert all(torch.isfinite(v) for v in losses.values())
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         assert all(g.isfinite().all() for g in gradients)
+
+
+def test_of_more_objects_than_are_kept_the_largest_are_and_a_step_is_left_to_stop():
+    model = make(MODEL__SEQUENTIAL__MAX_OBJECTS=3)
+    assert model.steps == 4
+    targets = model.targets([example(6), example(1)])
+    assert targets.counts.tolist() == [3, 1]
+
+
+def test_masks_may_keep_to_the_foreground():
+    options = {
+        "MODEL__SEQUENTIAL__TEST__SCORE_THRESH": 0.0,
+        "MODEL__SEQUENTIAL__TEST__MASK_THRESH": 0.001,
+    }
+    plain, cut = make(**options), make(MODEL__RIS__FOREGROUND_THRESH=0.3, **options)
+    cut.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        (all_pixels,) = plain.eval()([example(1)])
+        batch = [example(1)]
+        images = cut.eval().images(batch)
+        maps = cut.preprocessor(images)
+        maps.foreground_logits[:] = -5.0
+        maps.foreground_logits[..., : SIZE[1] // 2] = 5.0
+        cut.preprocessor.register_forward_hook(lambda *_: maps)
+        (some,) = cut(batch)
+    assert all_pixels["instances"].pred_masks[..., SIZE[1] // 2 :].any()
+    found = some["instances"]
+    assert len(found) > 0
+    assert not found.pred_masks[..., SIZE[1] // 2 :].any()
+    assert found.pred_masks.flatten(1).any(1).all()
+    assert found.pred_boxes.tensor[:, 2].max() <= SIZE[1] // 2
 
 
 def test_parameters_pass_from_stage_to_stage_by_name():
@@ -130,7 +164,7 @@ def test_ground_truth_fades_with_the_iterations():
 
 
 def test_the_probabilities_of_feeding_are_logged_in_training_only():
-    model = make(MODEL__RIS__SAMPLING__BOXES=False, MODEL__RIS__SAMPLING__DECAY=100.0)
+    model = make(MODEL__RIS__SAMPLING__BOXES="never", MODEL__RIS__SAMPLING__DECAY=100.0)
     model.iteration = 10100  # a decay after the default start: exp(-1)
     with EventStorage() as storage:
         model([example(1)])
@@ -142,7 +176,7 @@ def test_the_probabilities_of_feeding_are_logged_in_training_only():
 
 
 def test_the_box_stage_always_paints_the_object_whose_box_overlaps_most():
-    model = make(MODEL__RIS__STAGE="box", MODEL__RIS__SAMPLING__MODE="never")
+    model = make(MODEL__RIS__STAGE="box", MODEL__RIS__SAMPLING__MASKS="never")
     model.iteration = 10**9
     for _ in range(2):
         feeder = feeders(model, [example(1)])[-1]

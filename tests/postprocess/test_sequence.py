@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from recseg_d2.errors import OptionError
 from recseg_d2.postprocess.sequence import (
     PostprocessOptions,
     full_size_masks,
@@ -47,6 +48,46 @@ def test_empty_masks_are_dropped_and_steps_keep_their_number():
     found = postprocess(sequence([0.9, 0.8], rows(0.1, 0.9)), 0, (3, 3), PostprocessOptions())
     assert found.step.tolist() == [1]
     assert found.classes.tolist() == [0]
+
+
+def test_probabilities_grow_before_they_are_compared():
+    masks = torch.full((2, 5, 7), -20.0)
+    masks[0, 2, 1], masks[1, 2, 5] = logit(0.9), logit(0.8)
+    grown = PostprocessOptions(dilation=3, exclusive=True)
+    found = postprocess(sequence([0.9, 0.9], masks), 0, (5, 7), grown)
+    expected = torch.zeros(2, 5, 7, dtype=torch.bool)
+    expected[0, 1:4, 0:3] = expected[1, 1:4, 4:7] = True
+    assert torch.equal(found.masks, expected)
+    with pytest.raises(OptionError, match="dilation is 4; expected 0 or an odd"):
+        PostprocessOptions(dilation=4)
+
+
+def test_a_mask_may_keep_its_largest_piece_only():
+    masks = torch.full((2, 4, 6), -20.0)
+    masks[0, 0, 0] = masks[0, 1, 1] = masks[0, 2:4, 1:4] = 20.0  # a corner joins nothing
+    masks[1, 0, 0] = masks[1, 3, 5] = 20.0
+    one = PostprocessOptions(largest_component=True)
+    found = postprocess(sequence([0.9, 0.9], masks), 0, (4, 6), one)
+    assert found.masks[0].nonzero().tolist() == [
+        [1, 1],
+        *([y, x] for y in (2, 3) for x in (1, 2, 3)),
+    ]
+    assert found.masks[1].nonzero().tolist() == [[0, 0]]
+    assert len(postprocess(sequence([], masks[:0]), 0, (4, 6), one).step) == 0
+
+
+def test_each_mask_may_be_of_every_class():
+    classes = torch.log(torch.tensor([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]]))
+    given = sequence([0.9, 0.8], rows(0.9, 0.9), classes[None])
+    best = postprocess(given, 0, (3, 3), PostprocessOptions())
+    assert best.classes.tolist() == [1, 0]
+    assert best.scores.tolist() == pytest.approx([0.45, 0.48])
+    every = postprocess(given, 0, (3, 3), PostprocessOptions(all_classes=True))
+    assert every.step.tolist() == [0, 0, 0, 1, 1, 1]
+    assert every.classes.tolist() == [1, 2, 0, 0, 1, 2]
+    assert every.scores.tolist() == pytest.approx([0.45, 0.27, 0.18, 0.48, 0.24, 0.08])
+    for mask, step in zip(every.masks, every.step, strict=True):
+        assert torch.equal(mask, best.masks[step])
 
 
 def test_small_masks_are_dropped_by_share_of_the_image():

@@ -88,15 +88,16 @@ def decode(windows, raw):
     if options.min_variance:
         log_variance = log_variance.clamp(min=math.log(options.min_variance))
     one = torch.ones(len(raw)).to(raw)
-    if options.gamma == "shared":
-        gains = (one, rest[:, 0].exp(), rest[:, 0].exp())
-    elif options.gamma == "separate":
-        gains = (rest[:, 0].exp(), rest[:, 2].exp(), rest[:, 1].exp())
-    elif options.gamma == "fixed":
-        gains = (one, one * math.exp(options.log_gamma), one * math.exp(options.log_gamma))
-    else:
-        gain = math.exp(options.log_gamma) * ((size + 1) / patch).prod(dim=1)
-        gains = (one, gain, gain)
+    gains = {"patch": one}
+    order = [("patch", options.patch_gamma), ("box", options.box_gamma == "predicted")]
+    for name, predicted in [*order, ("mask", options.gamma == "predicted")]:
+        if predicted:
+            gains[name], rest = rest[:, 0].exp(), rest[:, 1:]
+    if options.gamma != "predicted":
+        gains["mask"] = one * math.exp(options.log_gamma)
+    if options.gamma == "area":
+        gains["mask"] = gains["mask"] * ((size + 1) / patch).prod(dim=1)
+    gains = (gains["patch"], gains["mask"], gains.get("box", gains["mask"]))
     return centre, size, log_variance, gains
 
 

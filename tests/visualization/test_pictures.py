@@ -109,7 +109,7 @@ def test_recurrent_attention_leaves_everything_that_is_drawn():
     cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = 0.0
     cfg.MODEL.RIS.BOX.WIDTHS, cfg.MODEL.RIS.BOX.POOLS = (4, 4), (2, 2)
     cfg.MODEL.RIS.PREPROCESSOR.WIDTHS = ((4, 4), (4, 6))
-    cfg.MODEL.RIS.PREPROCESSOR.SKIPS = (True, True)
+    cfg.MODEL.RIS.PREPROCESSOR.SKIPS = (1, 1)
     with torch.no_grad():
         output, _ = build_model(cfg).eval().traced_inference(INPUTS)
     trace = attention_trace(output["trace"])

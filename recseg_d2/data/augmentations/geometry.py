@@ -7,10 +7,17 @@ Coordinates are Detectron2's: the pixel in column i covers [i, i + 1), its centr
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from detectron2.data import transforms as T
-from fvcore.transforms.transform import NoOpTransform, Transform
+from fvcore.transforms.transform import (
+    CropTransform,
+    NoOpTransform,
+    PadTransform,
+    Transform,
+    TransformList,
+)
 from PIL import Image
 
 from recseg_d2.config.options import AffineOptions, SimilarityCropOptions
@@ -125,6 +132,42 @@ class RandomTranspose(T.Augmentation):
     def get_transform(self, image: np.ndarray) -> Transform:
         """Draw whether an image of any size is transposed."""
         return TransposeTransform() if self._rand_range() < 0.5 else NoOpTransform()
+
+
+class RandomPadCrop(T.Augmentation):
+    """Puts zeros around the image and cuts its size out again, whole pixels from where it was.
+
+    Source: the public code of Ren & Zemel, which draws one place for a batch, here one an image.
+    """
+
+    def __init__(self, pixels: int):
+        """Keep the width of the frame of zeros."""
+        super().__init__()
+        self.pixels = pixels
+
+    def get_transform(self, image: np.ndarray) -> Transform:
+        """Draw a transform for an (H, W, ...) image; objects move by -p + 1 to p pixels."""
+        p, (height, width) = self.pixels, image.shape[:2]
+        x, y = (int(start) for start in self._rand_range(0, 2 * p, size=2))
+        return TransformList([PadTransform(p, p, p, p), CropTransform(x, y, width, height)])
+
+
+class RandomRelativeSize(T.Augmentation):
+    """Multiplies both sides by one of several factors, as DeepMask's scales are of the image."""
+
+    def __init__(self, factors: Sequence[float]):
+        """Keep the factors."""
+        super().__init__()
+        self.factors = tuple(factors)
+
+    def get_transform(self, image: np.ndarray) -> Transform:
+        """Draw a transform for an (H, W, ...) image."""
+        height, width = image.shape[:2]
+        factor = self.factors[int(self._rand_range(0, len(self.factors)))]
+        if factor == 1:
+            return NoOpTransform()
+        size = (max(1, round(height * factor)), max(1, round(width * factor)))
+        return T.ResizeTransform(height, width, *size, Image.Resampling.BILINEAR)
 
 
 class RandomSimilarityCrop(T.Augmentation):

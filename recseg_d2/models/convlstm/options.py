@@ -11,13 +11,14 @@ class LossWeights:
     """Weights of the terms of the loss, L_m + alpha L_b + lambda L_c + gamma L_s.
 
     The paper does not print them: these are the public code's, and its development branch's for
-    the box term. A term of weight 0 is not computed.
+    the box term. Its stop loss weighs both outcomes by a half ("balance"), so its 0.5 is 0.25 here.
+    A term of weight 0 is not computed.
     """
 
     mask: float = 1.0  # of 1 - soft IoU of matched masks
     box: float = 1.0  # alpha, of the squared error of matched boxes
     cls: float = 0.1  # lambda, of the cross entropy of matched classes
-    stop: float = 0.5  # gamma, of the cross entropy of the objectness at each step
+    stop: float = 0.25  # gamma, of the cross entropy of the objectness at each step
     stop_slot: float = 1.0  # within the stop loss, weight of the one step after the last object
 
 

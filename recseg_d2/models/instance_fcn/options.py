@@ -87,8 +87,11 @@ class ProposalOptions:
     The defaults are the paper's, or its relatives'.
     """
 
-    # Shorter sides in pixels that the image is resized to.
+    # Sizes that the image is resized to: shorter sides in pixels, or shares of its own.
     scales: tuple[float, ...] = tuple(600 * 1.5**power for power in range(-4, 2))
+    scale_unit: Literal["shorter_side", "image"] = (
+        "shorter_side"  # in pixels, or shares of the image
+    )
     max_side: int = 2000  # longest side in pixels; a scale that exceeds it is reduced
     # Probability above which a pixel belongs to a mask; the paper truncates without saying where,
     # 0.4 is that of its authors' MNC.
@@ -101,8 +104,10 @@ class ProposalOptions:
     instance_topk: int = 100  # most instances of an image
 
     def __post_init__(self) -> None:
-        scales = min(self.scales, default=0) >= 1
-        require(scales, self, "scales", "one or more, of 1 or more pixels")
+        shares = self.scale_unit == "image"
+        scales = min(self.scales, default=0) >= (0.01 if shares else 1)
+        expected = "one or more, from 0.01 on" if shares else "one or more, of 1 or more pixels"
+        require(scales, self, "scales", expected)
         for name in ("max_side", "topk", "instance_topk"):
             require(getattr(self, name) >= 1, self, name, "1 or more")
         require(self.pre_nms_topk >= 0, self, "pre_nms_topk", "0 (all) or more")

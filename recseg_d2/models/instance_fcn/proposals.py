@@ -86,10 +86,12 @@ def build_pyramid(
     Args:
         network: an InstanceFCN in evaluation mode.
         image: (3, h, w), the normalised image.
-        options: ``scales`` and ``max_side`` of them are read.
+        options: of them, ``scales``, their unit, and ``max_side`` are read.
     """
+    unit = 1 if options.scale_unit == "shorter_side" else min(image.shape[1:])
     levels = []
     for scale in options.scales:
+        scale = scale * unit
         resized = resize_image(image, scaled_size(image.shape[1:], scale, options.max_side))
         maps = network(pad_to_cells(resized, network.stride)[None])
         levels.append(level_of(maps, (resized.shape[1], resized.shape[2])))

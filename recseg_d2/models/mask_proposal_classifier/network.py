@@ -20,15 +20,16 @@ from recseg_d2.models.mask_proposal_classifier.options import ClassifierOptions
 
 INIT_STD = 0.01  # of the last layer's weights, as in Fast R-CNN
 
-# Place in a pathway: names of VGG-16's fully connected layers, torchvision's and Caffe's.
-_IMAGENET_NAMES = {1: ("classifier.0", "fc6"), 4: ("classifier.3", "fc7")}
+# Place in a pathway: torchvision's names of VGG-16's fully connected layers.
+_IMAGENET_NAMES = {1: "classifier.0", 4: "classifier.3"}
 
 
 class ProposalClassifier(nn.Module):
     """Masked box features, max-pooling, two fully connected layers, C + 1 scores.
 
-    Of a checkpoint of VGG-16 trained on ImageNet, fc6 and fc7 become the first values of the two
-    layers where they fit: with 512 channels, 7 cells a side after pooling and a width of 4096.
+    Of torchvision's VGG-16 trained on ImageNet, the layers known as fc6 and fc7 become the first
+    values of the two layers where they fit: with 512 channels, 7 cells a side after pooling and a
+    width of 4096.
 
     Args:
         in_width: D, channels of the features.
@@ -70,10 +71,9 @@ class ProposalClassifier(nn.Module):
             pathway, place, kind = (*name.split("."), "")[:3]
             if prefix + name in state or not pathway.endswith("_pathway"):
                 continue
-            for given in _IMAGENET_NAMES[int(place)]:
-                value = state.get(f"{given}.{kind}")
-                if value is not None and value.shape == parameter.shape:
-                    state[prefix + name] = value
+            value = state.get(f"{_IMAGENET_NAMES[int(place)]}.{kind}")
+            if value is not None and value.shape == parameter.shape:
+                state[prefix + name] = value
 
 
 def _pathway(in_width: int, width: int, dropout: float) -> nn.Sequential:

@@ -46,11 +46,19 @@ class BoxIoU:
         """The boxes that predictions are compared with."""
         height, width = targets.masks.shape[2:]
         scale = targets.boxes.new_tensor([width, height, width, height])
-        corners = pad_corners(
-            targets.boxes * scale, self.options.padding_ratio, self.options.min_padding
-        )
+        corners = self.grow(targets.boxes * scale)
         maps = fill_corners(corners, (height, width)) * targets.valid[..., None, None]
         return PaddedBoxes(corners, maps)
+
+    def grow(self, corners: torch.Tensor, more: float | torch.Tensor = 0.0) -> torch.Tensor:
+        """Eq. 26's Pad, of boxes to compare with and of those that are fed as windows alike.
+
+        Args:
+            corners: (..., 4) x1 y1 x2 y2 in pixels, tight.
+            more: added to the padding ratio; (..., 1) for each box its own.
+        """
+        ratio = self.options.padding_ratio + more
+        return pad_corners(corners, ratio, self.options.min_padding)
 
     def matrix(
         self, box_logits: torch.Tensor, corners: torch.Tensor, padded: PaddedBoxes

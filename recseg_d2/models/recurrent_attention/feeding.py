@@ -7,6 +7,7 @@ public code's ("knob"). Letters as in ``recseg_d2.structures``.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 
@@ -17,15 +18,20 @@ from recseg_d2.models.recurrent_attention.options import FeedingOptions
 from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder
 from recseg_d2.structures import InstanceTargets
 
+Fed = Literal["masks", "boxes"]
 
-def feeding_probability(options: FeedingOptions, iteration: int, step: int, start: float) -> float:
+
+def feeding_probability(options: FeedingOptions, fed: Fed, iteration: int, step: int) -> float:
     """Eq. 36 and 37, step counted from 0: ``min(1, base (1 + log(1 + K t)) e^(-..))``.
 
-    Before ``start`` the exponent is 0, as in the code; with a base of 1 that is the paper's value
-    too, since Gamma is 1 or more.
+    Before the schedule starts the exponent is 0, as in the code; with a base of 1 that is the
+    paper's value too, since Gamma is 1 or more.
     """
-    if options.mode != "schedule":
-        return 1.0 if options.mode == "always" else 0.0
+    when, start = options.masks, options.mask_start
+    if fed == "boxes":
+        when, start = options.boxes, options.box_start
+    if when != "schedule":
+        return 1.0 if when == "always" else 0.0
     gain = 1 + math.log(1 + options.step_gain * step)
     fall = math.exp(-max(0.0, iteration - start) / options.decay)
     return min(1.0, options.base * gain * fall)
@@ -57,8 +63,8 @@ class Feeder:
         self.corners = targets.boxes * targets.boxes.new_tensor([width, height, width, height])
         self.padded = box_iou.pad(targets)
         self.used = torch.zeros_like(targets.valid)
-        self._mask_lots = self._lots(iteration, steps, options.mask_start, options.masks)
-        self._box_lots = self._lots(iteration, steps, options.box_start, options.boxes)
+        self._mask_lots = self._lots("masks", iteration, steps)
+        self._box_lots = self._lots("boxes", iteration, steps)
 
     @property
     def feeds_boxes(self) -> bool:
@@ -120,13 +126,12 @@ class Feeder:
     def _disturbed_box(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Centre and size, (B, 2) each, of the objects' boxes with padding and shift at random."""
         own = self.corners.gather(1, chosen[:, None, None].expand(-1, 1, 4))[:, 0]
-        centre, size = corners_window(own)
-        extent = size + 1
-        low, high = self.options.box_padding
-        share = low + (high - low) * torch.rand_like(extent[:, :1])
+        noise = 2 * torch.rand_like(own[:, :1]) - 1
+        padded = self.box_iou.grow(own, self.options.box_padding_noise * noise)
+        centre, size = corners_window(padded)
+        extent = corners_window(own)[1] + 1
         shift = self.options.box_shift * (2 * torch.rand_like(centre) - 1)
-        size = (extent * (1 + 2 * share) - 1).clamp(min=1.0)  # of one pixel too: it is divided by
-        return centre + shift * extent, size
+        return centre + shift * extent, size.clamp(min=1.0)  # of one pixel too: it is divided by
 
     def _choose(self, overlap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The object of the largest overlap, of equal ones the first; and whether there is one."""
@@ -134,10 +139,10 @@ class Feeder:
         ranked = overlap.masked_fill(~free, -1.0)
         return ranked.argmax(dim=1), free.any(dim=1)
 
-    def _lots(self, iteration: int, steps: int, start: float, on: bool) -> torch.Tensor | None:
+    def _lots(self, fed: Fed, iteration: int, steps: int) -> torch.Tensor | None:
         """(B, T) bool, where to feed; None where that is nowhere possible."""
-        shares = [feeding_probability(self.options, iteration, t, start) for t in range(steps)]
-        if not on or max(shares, default=0.0) == 0.0:
+        shares = [feeding_probability(self.options, fed, iteration, t) for t in range(steps)]
+        if max(shares, default=0.0) == 0.0:
             return None
         device = self.targets.valid.device
         drawn = torch.rand(len(self.targets.valid), steps, device=device)

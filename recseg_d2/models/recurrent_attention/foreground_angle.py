@@ -64,8 +64,9 @@ class ForegroundAngle(nn.Module):
 
     A block of 3x3 convolutions and a 2x2 max pooling each on the way down; on the way up, for each
     block, a transposed convolution of stride 2 and one of stride 1, as wide as the block's last
-    convolution but one, whose features the latter may see beside its own (the paper's skips). Batch
-    norm and ReLU follow every layer but the last, which also sees the image. Any image size works.
+    convolution but one; the latter may see features of the way down beside its own (the paper's
+    skips). Batch norm and ReLU follow every layer but the last, which may see the image too. Any
+    image size works.
 
     Args:
         options: the blocks, and what is predicted; without angles their channels do not exist.
@@ -83,26 +84,35 @@ class ForegroundAngle(nn.Module):
             _block(width, block) for width, block in zip(before, widths, strict=True)
         )
         below = [*(block[-2] for block in widths[1:]), widths[-1][-1]]
+        self.skips = options.skips
+        carried = [
+            0 if skip < 0 else (into, *block)[skip]
+            for into, block, skip in zip(before, widths, options.skips, strict=True)
+        ]
         self.up = nn.ModuleList(
             UpBlock(width, block[-2], skip)
-            for width, block, skip in zip(below, widths, options.skips, strict=True)
+            for width, block, skip in zip(below, widths, carried, strict=True)
         )
-        self.head = nn.Conv2d(widths[0][-2] + in_width, self.out_width, 3, padding=1)
+        self.head_sees_image = options.head_sees_image
+        seen = widths[0][-2] + (in_width if options.head_sees_image else 0)
+        self.head = nn.Conv2d(seen, self.out_width, 3, padding=1)
         self._draw_weights()
 
     def forward(self, images: torch.Tensor) -> ForegroundAngleMaps:
         """(B, in_width, H, W) images -> their maps at the same resolution."""
         x = images
-        features: list[torch.Tensor] = []  # what a skip carries, a block each
-        for block in self.down:
-            *earlier, last = block.children()
-            for layer in earlier:
-                x = layer(x)
-            features.append(x)
-            x = F.max_pool2d(last(x), 2, ceil_mode=True)  # ceil: every pixel counts at odd sizes
-        for up, feature in zip(reversed(self.up), reversed(features), strict=True):
-            x = up(x, feature)
-        logits = self.head(torch.cat([x, images], dim=1))
+        carried: list[torch.Tensor | None] = []  # by a skip, a block each
+        sizes = []
+        for block, skip in zip(self.down, self.skips, strict=True):
+            outputs = [x]
+            for layer in block.children():
+                outputs.append(layer(outputs[-1]))
+            carried.append(outputs[skip] if skip >= 0 else None)
+            sizes.append((x.shape[2], x.shape[3]))
+            x = F.max_pool2d(outputs[-1], 2, ceil_mode=True)  # ceil: every pixel counts
+        for up, feature, size in zip(reversed(self.up), carried[::-1], sizes[::-1], strict=True):
+            x = up(x, feature, size)
+        logits = self.head(torch.cat([x, images], dim=1) if self.head_sees_image else x)
         foreground = logits[:, : self.foreground_width]
         angles = logits[:, self.foreground_width :]
         return ForegroundAngleMaps(foreground, angles if angles.shape[1] else None)
@@ -120,23 +130,23 @@ class UpBlock(nn.Module):
 
     Args:
         in_width: channels of the coarser features.
-        width: channels of the result, and of the skip.
-        skip: whether the second one sees the skip.
+        width: channels of the result.
+        skip: channels of the skip that the second one sees; 0 is none.
     """
 
-    def __init__(self, in_width: int, width: int, skip: bool) -> None:
+    def __init__(self, in_width: int, width: int, skip: int) -> None:
         super().__init__()
-        self.skip = skip
         self.grow = nn.ConvTranspose2d(in_width, width, 3, stride=2, padding=1, bias=False)
         self.grow_norm = _norm(width)
         # at stride 1, a transposed convolution is a convolution with its kernel turned round
-        self.join = _layer(2 * width if skip else width, width)
+        self.join = _layer(width + skip, width)
 
-    def forward(self, x: torch.Tensor, feature: torch.Tensor) -> torch.Tensor:
-        """(B, in_width, h/2, w/2) and the block's (B, width, h, w) -> (B, width, h, w)."""
-        size = [feature.shape[2], feature.shape[3]]
-        x = F.relu(self.grow_norm(self.grow(x, output_size=size)))
-        return self.join(torch.cat([x, feature], dim=1) if self.skip else x)
+    def forward(
+        self, x: torch.Tensor, feature: torch.Tensor | None, size: tuple[int, int]
+    ) -> torch.Tensor:
+        """(B, in_width, h/2, w/2) and the skip's (B, skip, h, w), if any -> (B, width, h, w)."""
+        x = F.relu(self.grow_norm(self.grow(x, output_size=list(size))))
+        return self.join(x if feature is None else torch.cat([x, feature], dim=1))
 
 
 def _norm(width: int) -> nn.BatchNorm2d:

@@ -66,12 +66,14 @@ class WindowOptions:
     # over the patch's, which is the public code's default; unit: one square pixel.
     variance: Literal["predicted", "box", "unit"] = "predicted"
     min_variance: float = 0.0  # in square pixels: filters of tiny boxes miss pixels; 0 is none
-    # Gain of masks and boxes (eq. 19 and 25). shared: one is learned for both, as in the paper;
-    # separate: one each for the patch, the mask and the box, as in the public code; fixed; area:
-    # fixed, times the window's area over the patch's, so that a flat patch has the same level in
-    # windows of any size.
-    gamma: Literal["shared", "separate", "fixed", "area"] = "shared"
+    # Gain of masks (eq. 19): predicted; fixed; or area, which is fixed times the window's area over
+    # the patch's, so that a flat patch has the same level in windows of any size.
+    gamma: Literal["predicted", "fixed", "area"] = "predicted"
     log_gamma: float = 2.0  # natural logarithm of the gain of fixed and area
+    # Gain of boxes (eq. 25): shared with masks, as in the paper, or predicted for itself, as in the
+    # public code, whatever it has for masks. One fixed gain does not fit boxes of all sizes.
+    box_gamma: Literal["shared", "predicted"] = "shared"
+    patch_gamma: bool = False  # predict a gain of what is read too, as the public code may
     beta: float = 5.0  # subtracted from the logits of masks and boxes (eq. 19 and 25)
     # Share of the image's sides that a log size of 0 stands for, and so about what an untrained
     # network looks at; 1 in eq. 9 and 10.
@@ -86,30 +88,36 @@ class BoxIoUOptions:
     # where boxes do not overlap (eq. 25); coordinates: IoU of the corners; wasserstein: a
     # similarity that leads to small objects from anywhere in the image (beyond the paper).
     measure: Literal["gaussian", "coordinates", "wasserstein"] = "gaussian"
-    padding_ratio: float = 0.2  # target boxes grow by this share of their size on each side ...
-    min_padding: float = 20.0  # ... and by at least this many pixels (eq. 26)
+    # True boxes, those that predictions are compared with and those that are fed as windows, grow
+    # on each side by this share of their size (Pad of eq. 26) ...
+    padding_ratio: float = 0.2
+    # ... and by at least this many pixels; 0 keeps to proportions, as the paper. In the public code
+    # 10 in the phase "box" and 20 in "full".
+    min_padding: float = 0.0
 
 
 @dataclass(frozen=True)
 class FeedingOptions:
     """Ground truth fed back in training: scheduled sampling (eq. 36 and 37) and its noise."""
 
-    mode: Literal["schedule", "always", "never"] = "schedule"  # when ground truth is fed
+    # When masks are fed to the canvas (theta of eq. 36).
+    masks: Literal["schedule", "always", "never"] = "schedule"
+    # When boxes are fed to the window that is segmented: the public code's, which has a schedule
+    # for them too; in the paper the segmentation network is pre-trained with true boxes.
+    boxes: Literal["schedule", "always", "never"] = "schedule"
     base: float = 1.0  # probability of "schedule" before it begins to fall
     # S2, iterations in which the probability falls by a factor e; the public code halves it every n
     # iterations, which is n / ln 2.
     decay: float = 2885.0
     step_gain: float = 3.0  # K of eq. 37: later steps keep the ground truth longer
-    masks: bool = True  # feed masks to the canvas
     mask_start: float = 10000.0  # S, iteration from which the probability for masks falls
-    boxes: bool = True  # feed boxes to the window that is segmented
     box_start: float = 10000.0  # S for boxes
     # The object whose mask is fed overlaps most with the predicted mask, as the paper says, or its
     # box with the predicted box, as in the public code. Boxes are always chosen by box.
     overlap: Literal["mask", "box"] = "mask"
     reuse: bool = True  # one object may be fed at several steps of a sequence
-    # Range of the padding of a fed box on each side, as a share of its size.
-    box_padding: tuple[float, float] = (0.1, 0.3)
+    # Most that the padding of a fed box differs from that of a target (BOX_IOU.PADDING_RATIO).
+    box_padding_noise: float = 0.1
     box_shift: float = 0.05  # most that a fed box's centre is moved, as a share of its size
     mask_noise: float = 0.3  # each pixel of a fed mask is multiplied by 1 - U(0, mask_noise)
 
@@ -130,8 +138,11 @@ class PreprocessorOptions:
         (128, 128, 128, 128, 128, 128, 128, 256),
         (256, 256, 256, 512),
     )
-    # Whether a block's features come back on the way up: into deconv8-2, deconv7-2 and deconv6-2.
-    skips: tuple[bool, ...] = (False, False, True, True, True)
+    # Of each block, the convolution whose output comes back on the way up, counted from 1; 0 is the
+    # block's input and -1 nothing: conv3-1 into deconv8-2, conv4-7 into deconv7-2, conv5-3 into
+    # deconv6-2.
+    skips: tuple[int, ...] = (-1, -1, 1, 7, 3)
+    head_sees_image: bool = True  # the last layer sees the image beside its features (deconv10-3)
     semantic: bool = False  # predict all classes and background, instead of one foreground channel
     angle: bool = True  # predict the angle towards the object's centroid, in 8 channels
 
@@ -142,6 +153,8 @@ class PreprocessorOptions:
         )
         as_many = len(self.skips) == len(self.widths)
         require(as_many, self, "skips", f"one for each of {len(self.widths)} blocks")
+        exist = all(-1 <= s <= len(b) for s, b in zip(self.skips, self.widths, strict=True))
+        require(exist, self, "skips", "-1, 0 or the number of one of the block's convolutions")
 
 
 @dataclass(frozen=True)
@@ -186,6 +199,9 @@ class RecurrentAttentionOptions:
     # Instances with a larger mean share of background in that segmentation are dropped (the public
     # code: 0.7).
     background_limit: float = 1.0
+    # Instances keep only the pixels whose foreground the pre-processor gives more than this (the
+    # public code on KITTI: 0.3); 0 keeps all.
+    foreground_thresh: float = 0.0
     box: BoxOptions = field(default_factory=BoxOptions)
     patch: PatchOptions = field(default_factory=PatchOptions)
     window: WindowOptions = field(default_factory=WindowOptions)
@@ -199,6 +215,8 @@ class RecurrentAttentionOptions:
         sources = {"preprocessor": self.preprocessor.enabled, "box": self.box.enabled}
         exists = sources.get(self.stage, True)
         require(exists, self, "stage", "one whose network is enabled")
+        sees = self.preprocessor.enabled or self.foreground_thresh == 0
+        require(sees, self, "foreground_thresh", "0, unless the pre-processor is enabled")
         semantic = self.preprocessor.enabled and self.preprocessor.semantic
         fits = self.class_source != "preprocessor" or semantic
         expected = "head or folder, unless the pre-processor is enabled and semantic"

@@ -62,9 +62,20 @@ class WindowDecoder(nn.Module):
         self.register_buffer("patch_shape", torch.tensor(patch_size).float(), persistent=False)
 
     @property
+    def predicted_gains(self) -> tuple[str, ...]:
+        """The gains that the network predicts, in their order: of "patch", "box" and "mask"."""
+        options = self.options
+        predicted = {
+            "patch": options.patch_gamma,
+            "box": options.box_gamma == "predicted",
+            "mask": options.gamma == "predicted",
+        }
+        return tuple(name for name, is_predicted in predicted.items() if is_predicted)
+
+    @property
     def num_gains(self) -> int:
         """How many gains the network predicts."""
-        return {"shared": 1, "separate": 3, "fixed": 0, "area": 0}[self.options.gamma]
+        return len(self.predicted_gains)
 
     @property
     def num_inputs(self) -> int:
@@ -107,10 +118,16 @@ class WindowDecoder(nn.Module):
         centre = torch.where(where[:, None], centre, window.centre)
         size = torch.where(where[:, None], size, window.size)
         given = window.log_variance if self.options.variance == "predicted" else None
-        if self.options.gamma == "area":
-            return self._complete(centre, size, given, ())
-        log_variance = self._log_variance(size, given)
-        return replace(window, centre=centre, size=size, log_variance=log_variance)
+        mask_gain = self._mask_gain(size, window.mask_gain)
+        shared = self.options.box_gamma == "shared"
+        return replace(
+            window,
+            centre=centre,
+            size=size,
+            log_variance=self._log_variance(size, given),
+            mask_gain=mask_gain,
+            box_gain=mask_gain if shared else window.box_gain,
+        )
 
     def filters(self, window: Window) -> GaussianFilters:
         """Eq. 11 to 14."""
@@ -139,18 +156,19 @@ class WindowDecoder(nn.Module):
         gains: tuple[torch.Tensor, ...],
     ) -> Window:
         one = torch.ones_like(centre[:, 0])
-        if self.options.gamma == "shared":
-            patch, mask, box = one, gains[0], gains[0]
-        elif self.options.gamma == "separate":
-            patch, mask, box = gains[0], gains[2], gains[1]
-        else:
-            gain = one * self.options.log_gamma
-            if self.options.gamma == "area":
-                ratio = (size + 1) / self.patch_shape.to(size.dtype)
-                gain = gain + torch.log(ratio).sum(1)
-            patch, mask, box = one, gain.exp(), gain.exp()
+        predicted = dict(zip(self.predicted_gains, gains, strict=True))
+        mask = self._mask_gain(size, predicted.get("mask", one))
         log_variance = self._log_variance(size, given_log_variance)
+        patch, box = predicted.get("patch", one), predicted.get("box", mask)
         return Window(centre, size, log_variance, patch, mask, box)
+
+    def _mask_gain(self, size: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
+        if self.options.gamma == "predicted":
+            return predicted
+        gain = torch.full_like(size[:, 0], self.options.log_gamma)
+        if self.options.gamma == "area":
+            gain = gain + torch.log((size + 1) / self.patch_shape.to(size.dtype)).sum(1)
+        return gain.exp()
 
     def _log_variance(self, size: torch.Tensor, given: torch.Tensor | None) -> torch.Tensor:
         if self.options.variance == "unit":

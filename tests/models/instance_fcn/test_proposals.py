@@ -95,6 +95,15 @@ def test_equals_the_literal_procedure(network, image, monkeypatch, top, block):
     assert_same(ours, literal_proposals(network, image, SIZE, options))
 
 
+@pytest.mark.parametrize("size", [(24, 33), (33, 24), (48, 48)])
+def test_scales_may_be_shares_of_the_image(network, size):
+    image = torch.zeros(3, *size, dtype=torch.float64)
+    options = replace(OPTIONS, scales=(0.25, 0.5, 1.0), scale_unit="image")
+    with torch.no_grad():
+        sizes = [level.size for level in build_pyramid(network, image, options)]
+    assert sizes == [(round(size[0] * f), round(size[1] * f)) for f in options.scales]
+
+
 def test_work_ends_when_enough_are_kept(network, image, monkeypatch):
     monkeypatch.setattr(proposals, "BLOCK", 8)
     assembled = []

@@ -66,9 +66,9 @@ def test_pooling_divides_the_side():
         make(pooling=4)
 
 
-@pytest.mark.parametrize("names", [("classifier.0", "classifier.3"), ("fc6", "fc7")])
-def test_fully_connected_layers_of_vgg_are_taken_where_they_fit(names):
+def test_fully_connected_layers_of_vgg_are_taken_where_they_fit():
     model = make(box_pathway=True)
+    names = ("classifier.0", "classifier.3")
     given = {f"{names[0]}.weight": torch.randn(8, 27), f"{names[0]}.bias": torch.randn(8)}
     given |= {f"{names[1]}.weight": torch.randn(9, 8), f"{names[1]}.bias": torch.randn(9)}
     before = model.mask_pathway[4].weight.detach().clone()
@@ -82,5 +82,7 @@ def test_fully_connected_layers_of_vgg_are_taken_where_they_fit(names):
 def test_own_values_go_before_those_of_vgg():
     model, trained = make(), make(fc_width=8)
     torch.nn.init.ones_(trained.mask_pathway[1].weight)
-    model.load_state_dict({**trained.state_dict(), "fc6.weight": torch.zeros(8, 27)}, strict=False)
+    model.load_state_dict(
+        {**trained.state_dict(), "classifier.0.weight": torch.zeros(8, 27)}, strict=False
+    )
     assert (model.mask_pathway[1].weight == 1).all()

@@ -3,12 +3,15 @@ import math
 import pytest
 import torch
 
+from recseg_d2.config import load_config, read_options
+from recseg_d2.layers.boxes import window_corners
 from recseg_d2.losses.targets import build_targets
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.feeding import Feeder, feeding_probability
 from recseg_d2.models.recurrent_attention.options import (
     BoxIoUOptions,
     FeedingOptions,
+    RecurrentAttentionOptions,
     WindowOptions,
 )
 from recseg_d2.models.recurrent_attention.windows import WindowDecoder
@@ -31,9 +34,9 @@ def targets(*images):
 LEFT, RIGHT, DOT = (2, 8, 1, 5), (3, 9, 9, 14), (6, 7, 7, 8)
 
 
-def feeder(batch, iteration=0, steps=3, **options):
-    options = FeedingOptions(**{"mode": "always", **options})
-    box_iou = BoxIoU(BoxIoUOptions(padding_ratio=0.0, min_padding=0.0))
+def feeder(batch, iteration=0, steps=3, padding_ratio=0.0, min_padding=0.0, **options):
+    options = FeedingOptions(**{"masks": "always", "boxes": "always", **options})
+    box_iou = BoxIoU(BoxIoUOptions(padding_ratio=padding_ratio, min_padding=min_padding))
     return Feeder(options, box_iou, batch, iteration, steps)
 
 
@@ -56,23 +59,35 @@ def test_eq_36_and_37_by_hand():
     for iteration, step in ((0, 0), (10000, 0), (12885, 0), (20000, 4), (15770, 2)):
         gamma = 1 + math.log(1 + 3 * step)
         expected = min(gamma * math.exp(-(iteration - 10000) / 2885), 1)
-        assert feeding_probability(paper, iteration, step, 10000) == pytest.approx(expected)
-    assert feeding_probability(paper, 10**9, 19, 10000) == 0
+        assert feeding_probability(paper, "masks", iteration, step) == pytest.approx(expected)
+    assert feeding_probability(paper, "masks", 10**9, 19) == 0
 
 
 def test_the_codes_halving_is_a_decay_too():
     code = FeedingOptions(decay=2000 / math.log(2))
-    assert feeding_probability(code, 12000, 0, 10000) == pytest.approx(0.5)
-    assert feeding_probability(FeedingOptions(base=0.4), 0, 0, 10000) == pytest.approx(0.4)
+    assert feeding_probability(code, "masks", 12000, 0) == pytest.approx(0.5)
+    assert feeding_probability(FeedingOptions(base=0.4), "boxes", 0, 0) == pytest.approx(0.4)
 
 
-def test_modes():
-    assert feeding_probability(FeedingOptions(mode="always"), 10**9, 0, 0) == 1
-    assert feeding_probability(FeedingOptions(mode="never"), 0, 0, 10**9) == 0
-    never = feeder(targets([LEFT]), mode="never")
-    assert not never.feeds_boxes
-    assert not never.feeds_masks
-    assert not feeder(targets([LEFT]), boxes=False).feeds_boxes
+@pytest.mark.parametrize(("fed", "other"), [("masks", "boxes"), ("boxes", "masks")])
+def test_masks_and_boxes_are_fed_each_by_their_own_rule(fed, other):
+    late = 10**9  # when a schedule has long come to its end
+    always = FeedingOptions(**{fed: "always"})
+    assert feeding_probability(always, fed, late, 0) == 1
+    assert feeding_probability(always, other, late, 0) == 0
+    assert feeding_probability(always, other, 0, 0) == 1
+    assert feeding_probability(FeedingOptions(**{fed: "never"}), fed, 0, 0) == 0
+    never = feeder(targets([LEFT]), **{fed: "never"})
+    assert (never.feeds_masks, never.feeds_boxes) == (fed == "boxes", fed == "masks")
+
+
+@pytest.mark.parametrize("data", ["kitti", "rosettes"])
+def test_without_scheduled_sampling_masks_are_fed_for_ever_and_boxes_are_not(data, root):
+    path = root / "projects" / "ris" / "configs" / f"{data}_no_scheduled_sampling.yaml"
+    sampling = read_options(load_config(str(path)), RecurrentAttentionOptions).sampling
+    late = 10**9
+    assert feeding_probability(sampling, "masks", late, 0) == 1
+    assert feeding_probability(sampling, "boxes", late, 0) == 0
 
 
 def test_the_mask_that_overlaps_most_is_fed():
@@ -133,7 +148,8 @@ def test_the_box_that_overlaps_most_is_fed_with_jitter():
     torch.manual_seed(0)
     centres, sizes = [], []
     for _ in range(200):
-        moved = feeder(batch).window(decoder(), window, logits(window), 0)
+        fed = feeder(batch, padding_ratio=0.2)
+        moved = fed.window(decoder(), window, logits(window), 0)
         centres.append(moved.centre[0])
         sizes.append(moved.size[0])
     centres, sizes = torch.stack(centres), torch.stack(sizes)
@@ -148,6 +164,20 @@ def test_the_box_that_overlaps_most_is_fed_with_jitter():
     torch.testing.assert_close(padding[:, 0], padding[:, 1])
 
 
+@pytest.mark.parametrize("padding", [(0.2, 0.0), (0.2, 2.5), (0.0, 0.0), (0.5, 1.0)])
+def test_fed_windows_are_padded_as_the_boxes_that_predictions_are_compared_with(padding):
+    ratio, least = padding
+    batch, window = targets([LEFT, RIGHT]), window_at((0.5, 0.8))
+    own = {"padding_ratio": ratio, "min_padding": least}
+    fed = feeder(batch, box_shift=0.0, box_padding_noise=0.0, **own)
+    moved = fed.window(decoder(), window, logits(window), 0)
+    target = fed.box_iou.pad(batch).corners[:, 1]
+    torch.testing.assert_close(window_corners(moved.centre, moved.size), target)
+    grown = [max(ratio * side, least) for side in (5, 6)]  # RIGHT is 5 wide and 6 high
+    expected = [9 - grown[0], 3 - grown[1], 14 + grown[0], 9 + grown[1]]
+    assert target[0].tolist() == pytest.approx(expected)
+
+
 def test_a_fed_box_of_one_pixel_has_a_size():
     window = window_at((0.5, 0.5))
     moved = feeder(targets([DOT])).window(decoder(), window, logits(window), 0)
@@ -157,7 +187,7 @@ def test_a_fed_box_of_one_pixel_has_a_size():
 def test_lots_are_drawn_for_each_image_and_step():
     torch.manual_seed(0)
     batch = targets(*[[LEFT]] * 400)
-    share = feeder(batch, mode="schedule", mask_start=0.0, iteration=2885, step_gain=0.0, steps=4)
+    share = feeder(batch, masks="schedule", mask_start=0.0, iteration=2885, step_gain=0.0, steps=4)
     lots = share._mask_lots.float()
     assert lots.shape == (400, 4)
     assert lots.mean(0).tolist() == pytest.approx([math.exp(-1)] * 4, abs=0.08)

@@ -6,12 +6,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from recseg_d2.config import load_config, read_options
 from recseg_d2.errors import OptionError
 from recseg_d2.models.recurrent_attention.foreground_angle import (
     ForegroundAngle,
     ForegroundAngleMaps,
 )
-from recseg_d2.models.recurrent_attention.options import PreprocessorOptions
+from recseg_d2.models.recurrent_attention.options import (
+    PreprocessorOptions,
+    RecurrentAttentionOptions,
+)
 
 # Table 6's "Spec" column, the layer's input x output channels, from conv1-1 to deconv10-3. The
 # decoder's rows are printed output x input.
@@ -23,7 +27,7 @@ TABLE_6 = [
     *((96, 64), (64, 64), (64, 32), (32, 32), (35, 9)),
 ]
 
-WIDTHS, SKIPS = ((4, 6), (5, 5, 8)), (False, True)
+WIDTHS, SKIPS = ((4, 6), (5, 5, 8)), (-1, 2)
 
 
 def small(num_classes=1, **options):
@@ -43,7 +47,46 @@ def test_the_layers_are_those_of_table_6():
     found.append((model.head.in_channels, model.head.out_channels))
     assert found == TABLE_6
     assert [block[0] for block in options.widths] == [32, 64, 96, 128, 256]
-    assert options.skips == (False, False, True, True, True)
+    assert options.skips == (-1, -1, 1, 7, 3)  # conv3-1, conv4-7 and conv5-3
+
+
+# The lists of the public code's script for Cityscapes: channels and pooling of the way down, of the
+# way up, and which outputs (0 is the image) are carried to which layers (0 is the second one).
+CITYSCAPES = {
+    "cnn": [64, 96, 96, 128, 128, 192, 192, *[256] * 8, *[512] * 5],
+    "pool": [1, 2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1, 2],
+    "dcnn": [512, 512, 256, 256, 192, 192, 128, 128, 96, 96, 64, 64, 17],
+    "from": [0, 2, 4, 6, 8, 17],
+    "to": [0, 2, 4, 6, 8, 10],
+}
+
+
+def test_the_codes_network_for_cityscapes():
+    cfg = load_config("ris_cityscapes_code.yaml")
+    options = read_options(cfg, RecurrentAttentionOptions).preprocessor
+    code, model = CITYSCAPES, ForegroundAngle(options, num_classes=8)
+    down = [layer for block in model.down for layer in block]
+    assert [layer[0].in_channels for layer in down] == [3, *code["cnn"][:-1]]
+    assert [layer[0].out_channels for layer in down] == code["cnn"]
+    ends = [i for i, pool in enumerate(code["pool"]) if pool == 2]
+    assert [sum(map(len, options.widths[: b + 1])) - 1 for b in range(6)] == ends
+    carried = [[3, *code["cnn"]][i] for i in code["from"]]
+    inputs = [512, *code["dcnn"][:-1]]
+    for layer, width in zip(code["to"], reversed(carried), strict=True):
+        inputs[layer + 1] += width
+    up = [conv for block in reversed(model.up) for conv in (block.grow, block.join[0])]
+    assert [conv.in_channels for conv in [*up, model.head]] == inputs
+    assert [conv.out_channels for conv in [*up, model.head]] == code["dcnn"]
+    seen = {}
+    for number, block in enumerate(model.up):
+        block.register_forward_hook(lambda m, args, out, n=number: seen.update({n: args[1]}))
+    layers = [torch.rand(1, 3, 64, 64)]
+    with torch.no_grad():
+        model.eval()(layers[0])
+        for layer, pool in zip(down, code["pool"], strict=True):
+            layers.append(F.max_pool2d(layer(layers[-1]), pool))
+    for number, source in enumerate(code["from"]):
+        torch.testing.assert_close(seen[number], layers[source])
 
 
 def literal(model, image):
@@ -126,8 +169,9 @@ def test_every_parameter_gets_a_gradient():
 @pytest.mark.parametrize(
     ("widths", "skips", "message"),
     [
-        (((4,),), (True,), r"widths is \(\(4,\),\); expected blocks of two or more"),
+        (((4,),), (1,), r"widths is \(\(4,\),\); expected blocks of two or more"),
         ((), (), r"widths is \(\); expected blocks of two or more"),
+        (((4, 4),), (3,), r"skips is \(3,\); expected -1, 0 or the number"),
         (((4, 4),), (), r"skips is \(\); expected one for each of 1 blocks"),
     ],
 )

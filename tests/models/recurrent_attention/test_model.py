@@ -44,11 +44,11 @@ CASES = {
     "code": {
         "map_width": 9,
         "box": {"sees_image": True},
-        "window": {"variance": "box", "gamma": "separate"},
+        "window": {"variance": "box", "box_gamma": "predicted", "patch_gamma": True},
         "patch": replace(PATCH, skips=(True, False)),
     },
     "leaves, code": {
-        "window": {"variance": "box", "gamma": "fixed"},
+        "window": {"variance": "box", "gamma": "fixed", "box_gamma": "predicted"},
         "patch": replace(PATCH, skips=(False, False)),
     },
     "classes": {"num_classes": 3},

@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
+from recseg_d2.layers.boxes import fill_corners, window_corners
+from recseg_d2.layers.matching import soft_iou_matrix
 from recseg_d2.models.recurrent_attention.options import WindowOptions
 from recseg_d2.models.recurrent_attention.windows import WindowDecoder
 
@@ -38,8 +40,9 @@ def test_the_unit_of_sizes():
     [
         ({}, 7),
         ({"variance": "box"}, 5),
-        ({"variance": "unit", "gamma": "separate"}, 7),
+        ({"variance": "unit", "box_gamma": "predicted", "patch_gamma": True}, 7),
         ({"gamma": "fixed"}, 6),
+        ({"gamma": "fixed", "box_gamma": "predicted"}, 7),
         ({"variance": "box", "gamma": "area"}, 4),
     ],
 )
@@ -60,11 +63,43 @@ def test_bounded_variance():
     assert bounded.log_variance.tolist() == [[pytest.approx(math.log(0.5)), 9.0]]
 
 
+def test_a_fixed_gain_of_masks_leaves_boxes_their_own():
+    windows = decoder(variance="unit", gamma="fixed", box_gamma="predicted")
+    window = windows(raw(0, 0, 0, 0, 0.7))
+    gains = [float(g.log()) for g in (window.patch_gain, window.mask_gain, window.box_gain)]
+    assert gains == pytest.approx([0.0, 2.0, 0.7])
+    moved = windows.move(window, raw(1, 1), raw(9, 9), torch.tensor([True]))
+    assert torch.equal(moved.box_gain, window.box_gain)
+
+
 def test_separate_gains_are_of_patch_box_and_mask():
-    window = decoder(variance="unit", gamma="separate")(raw(0, 0, 0, 0, 0.1, 0.2, 0.3))
+    window = decoder(variance="unit", box_gamma="predicted", patch_gamma=True)(
+        raw(0, 0, 0, 0, 0.1, 0.2, 0.3)
+    )
     gains = [float(g.log()) for g in (window.patch_gain, window.box_gain, window.mask_gain)]
     assert gains == pytest.approx([0.1, 0.2, 0.3])
     assert window.log_variance.tolist() == [[0.0, 0.0]]
+
+
+def best_box_iou(windows, side):
+    """Largest soft IoU of a square box in the middle with its own map, over its predicted gain."""
+    centre, size = torch.tensor([[112.0, 112.0]]), torch.tensor([[side - 1.0, side - 1.0]])
+    target = fill_corners(window_corners(centre, size)[:, None], (224, 224))
+    found = []
+    for log_gain in torch.arange(0.0, 8.0, 0.25):
+        share = math.log(side / 224)
+        window = windows(torch.tensor([[0.0, 0.0, share, share, float(log_gain)]]))
+        moved = windows.move(window, centre, size, torch.tensor([True]))
+        boxes = windows.box_logits(moved, windows.filters(moved)).sigmoid()
+        found.append(float(soft_iou_matrix(boxes[:, None], target)))
+    return max(found)
+
+
+@pytest.mark.parametrize("side", [60, 80, 100, 160])
+def test_a_gain_of_their_own_fits_boxes_of_every_size(side):
+    """A fixed gain, shared with masks, is at most right for boxes of one size."""
+    own = WindowOptions(variance="box", gamma="fixed", box_gamma="predicted")
+    assert best_box_iou(WindowDecoder((224, 224), (48, 48), own), side) > 0.85
 
 
 @pytest.mark.parametrize("share", [0.2, 0.4, 0.8])
