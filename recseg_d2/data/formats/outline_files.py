@@ -42,7 +42,7 @@ def _write_labelme(found: ImageObjects, path: Path) -> None:
         for one in found.objects
     ]
     height, width = found.size
-    contents = {
+    contents: dict[str, Any] = {
         "version": _LABELME_VERSION,
         "flags": {},
         "shapes": [shape for shape in shapes if shape["points"]],
