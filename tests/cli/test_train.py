@@ -15,6 +15,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2 import cli
 from recseg_d2.cli import make_dataset, train
+from recseg_d2.cli.model_options import parse_arguments
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.engine.run_folder import owned
 
@@ -241,3 +242,11 @@ def test_another_model_is_not_resumed_or_evaluated_and_the_run_stays_as_it_was(
         assert cli.run(train.main, argv) == 2
         assert message in capsys.readouterr().err
     assert (output / "config.yaml").read_text() == before
+
+
+def test_k06_options_may_follow_keys():
+    length, device = ["SOLVER.MAX_ITER", "3"], ["MODEL.DEVICE", "cpu"]
+    argv = [*length, "--resume", *device, "--train-data", "some/folder"]
+    args = parse_arguments(train.build_parser(), argv)
+    assert (args.resume, args.train_data) == (True, "some/folder")
+    assert args.opts == [*length, *device]
