@@ -37,7 +37,7 @@ EXTRAS = {
     "onnx": ["onnx", "onnxscript", "onnxruntime"],  # recseg export
     "plots": ["matplotlib"],  # recseg analyze, curves of recall
 }
-EXTRAS["all"] = sorted(name for names in EXTRAS.values() for name in names)
+EXTRAS["all"] = sorted(n for key, names in EXTRAS.items() if key != "pretrained" for n in names)
 EXTRAS["dev"] = [
     *EXTRAS["all"],
     "cityscapesscripts==2.3.0",  # the official evaluation, which ours is compared with ...
