@@ -88,6 +88,7 @@ def _described() -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Score, print a table, write the JSON file."""
     args = build_parser().parse_args(argv)
+    # warnings name files that were resized or missing: the table alone would hide them
     logging.basicConfig(format="%(levelname)s: %(message)s")
     for place in filter(None, (args.json, args.plot)):
         make_place(place)  # scoring may take a while

@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     classes = _categories(predictor.cfg), getattr(predictor.model, "ordered", False)
     unreadable: list[Path] = []
     with tqdm(total=len(paths), unit="image", desc="predict") as progress:
+        # a file that cannot be read must not end a run over thousands of others
         readable = _read(paths, predictor.reader, unreadable, progress)
         for batch in batched(readable, args.batch_size):
             found = predictor(image for _, image in batch)
