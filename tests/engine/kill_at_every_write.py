@@ -52,17 +52,19 @@ def in_child(work: Callable[[], None]) -> int:
 
 
 def run(folder: Path, resume: bool, kill_at: int = -1, journal: Path | None = None) -> None:
-    """Train; note each file that is written, or be killed at one of them."""
+    """Train; note each file that is written into the folder, or be killed at one of them."""
     replace, count = os.replace, iter(range(1 << 30))
 
     def watched(part: Path, path: Path) -> None:
+        if not path.is_relative_to(folder):  # what is remembered of images, for all runs
+            return replace(part, path)
         if next(count) == kill_at:
             os.truncate(part, part.stat().st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
         if journal:
             with journal.open("a") as file:
                 file.write(f"{path}\n")
-        replace(part, path)
+        return replace(part, path)
 
     files.os.replace = watched
     options = [
