@@ -25,8 +25,8 @@ from recseg_d2.models.instance_fcn.proposals import (
     assemble_windows,
     level_of,
     pad_to_cells,
+    pyramid_size,
     rank_windows,
-    scaled_size,
     tight_boxes,
 )
 from recseg_d2.structures import MaskProposals
@@ -69,7 +69,7 @@ def build_stage_inputs(
     network, noise = model.network, torch.randn(3, *size, device=model.device)
     images, features, levels = [], [], []
     for scale in scales:
-        resized = resize_image(noise, scaled_size(noise.shape[1:], scale, options.max_side))
+        resized = resize_image(noise, pyramid_size(noise.shape[1:], scale, options.max_side))
         images.append(pad_to_cells(resized, network.stride)[None])
         features.append(network.backbone(images[-1]))
         maps = network.branches(features[-1]).float()

@@ -129,7 +129,7 @@ class LabelMapMasks:
     gets all of them as one array where it asks for it.
 
     Args:
-        labels: (H, W) integer tensor.
+        labels: (H, W) integer tensor, a label map; 0 is background.
         numbers: (N,) int64, the label of each mask; a label that is not among them is background.
     """
 

@@ -80,6 +80,7 @@ def level_rows(predictions: RunPredictions) -> Table:
     trained, first = before_and_after(predictions)
     predictor = Predictor(trained)
     strides = level_strides(predictor.model)
+    # both see each image once: decoding the masks takes longest
     models = {BEFORE: initial_model(first), AFTER: predictor.model}
     sums = activation_sums(predictions, predictor, models)
     origin = first.MODEL.WEIGHTS or f"random ones of the seed {first.SEED}"
@@ -106,11 +107,13 @@ def activation_sums(
     sums = {when: TauSums() for when in models}
     images = list(zip(predictions.found, predictions.records, strict=True))
     for found, record in tqdm(images, desc="activations", unit="image", disable=None):
+        # one object has no order, so the image need not be run
         if len(found.classes) < 2:
             continue
         image = predictor.model_input(record["file_name"])
         for when, model in models.items():
             features = encoder_features(model, image)
+            # in double precision: objects differ in the last digits of their means
             activity = {name: f.double().mean(dim=0) for name, f in features.items()}
             values: dict[str, list[float]] = {name: [] for name in activity}
             for mask in map(rle.decode, found.masks):
@@ -127,6 +130,7 @@ def initial_model(cfg: CfgNode) -> nn.Module:
         UserError: MODEL.WEIGHTS is no checkpoint.
     """
     if cfg.SEED >= 0:
+        # as the trainer does before it builds a model: the same first weights
         torch.manual_seed(cfg.SEED)
     model = build_model(cfg)
     if cfg.MODEL.WEIGHTS:

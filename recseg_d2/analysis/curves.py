@@ -33,6 +33,7 @@ def analyse(data: AnalysisInput) -> AnalysisResult:
     keys = data.options.keys
     found, notes = of_each(data.runs, RunFolder.metrics)
     curves = {run.name: read_curves(lines, keys) for run, lines in found}
+    # a dict keeps the order in which keys come, a set would not
     names = list(dict.fromkeys(key for of_run in curves.values() for key in of_run))
     if not names:
         wanted = ", ".join(keys) or "loss and no score"

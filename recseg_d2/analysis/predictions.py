@@ -140,10 +140,12 @@ class RunPredictions:
         """Names of all classes that occur, by number; those that nothing names get their number."""
         if self.options.class_agnostic:
             return ["object"]
+        # results of other tools, without a list of categories, have numbers alone
         numbers = [int(found.classes.max(initial=-1)) for found in self.found]
         if self._is_registered:
             for record in DatasetCatalog.get(self._dataset):
                 numbers += [a["category_id"] for a in record.get("annotations", [])]
+        # classes without a name come after the named ones, under their number
         names = [category["name"] for category in self._categories]
         return names + [f"class {i}" for i in range(len(names), max(numbers, default=-1) + 1)]
 
@@ -156,6 +158,7 @@ class RunPredictions:
         Raises:
             MissingResultsError: the model finds all objects at once, or there is no such image.
         """
+        # results of other tools, and of models that find all at once, have no "step"
         if not all(found.ordered for found in self.found):
             raise MissingResultsError(
                 f"{self.label}: its model finds all objects at once, in no order."
@@ -170,6 +173,7 @@ class RunPredictions:
     @property
     def _dataset(self) -> str:
         named, chosen = self.results.dataset, self.options.dataset
+        # the data set that the file names, as long as it can be read here
         return named if named in DatasetCatalog.list() or not chosen else chosen
 
     @property

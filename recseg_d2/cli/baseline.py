@@ -75,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _score(dataset_name: str, method: str, output: Path | None) -> None:
+    # before scoring, which may take a while
     path = output and make_place(output / f"{method}_{dataset_name}.json")
     scores = score_baseline(dataset_name, method)
     print(f"{method} on {dataset_name}: {format_scores(scores)}")

@@ -132,6 +132,7 @@ def _write(
     contents = {"summary": report.summary.as_dict(), "problems": problems}
     (folder / "report.json").write_text(json.dumps(contents, indent=2))
     bad = {problem.file for problem in report.problems if not problem.warning}
+    # drawing would fail on the files that the report names
     good = [record for record in dicts if record["file_name"] not in bad]
     if good:
         draw_samples(spread(good, num), classes).save(folder / "samples.png")

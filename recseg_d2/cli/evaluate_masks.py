@@ -69,6 +69,7 @@ def _described() -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Score, print a table, write the JSON file."""
     args = build_parser().parse_args(argv)
+    # warnings name files that were resized or missing: the table alone would hide them
     logging.basicConfig(format="%(levelname)s: %(message)s")
     if args.json is not None:
         make_place(args.json)  # scoring may take a while

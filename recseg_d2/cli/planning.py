@@ -26,7 +26,7 @@ def configure(args: argparse.Namespace) -> tuple[CfgNode, Plan | None]:
     """Register the data of the command line in this process, and make the config.
 
     Args:
-        args: of ``recseg train``.
+        args: parsed arguments of ``recseg train``.
 
     Returns:
         The config with the data sets of the command line, and the plan where there was no file.

@@ -82,6 +82,7 @@ def predict(args: argparse.Namespace) -> int:
     classes = _categories(predictor.cfg), getattr(predictor.model, "ordered", False)
     unreadable: list[Path] = []
     with tqdm(total=len(left), unit="image", desc="predict") as progress:
+        # a file that cannot be read must not end a run over thousands of others
         readable = _read(left, predictor.reader, unreadable, progress, args.strict)
         for batch in batched(readable, args.batch_size):
             found = predictor(image for _, image in batch)

@@ -126,11 +126,13 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
         cfg, phases, plan = configs(args)
         reports = examine_data(cfg, phases.values(), args)
         make_folder(cfg.OUTPUT_DIR)
+        # without the folder's lock: a training may be writing to it
         if args.eval_only:
             return evaluate(cfg, args, reports)
         if comm.is_main_process():
             held.enter_context(owned(cfg.OUTPUT_DIR))
             prepare_folders(phases, args, cfg.OUTPUT_DIR)
+        # the others look into the folder only when the main process has cleared it
         comm.synchronize()
         set_up(cfg, args)
         log_warnings(reports)
@@ -214,10 +216,11 @@ def run_phase(cfg: CfgNode, resume: bool, requests: StopRequests | None = None) 
     """Train one phase to its end; returns the results of its last evaluation.
 
     Args:
-        cfg: of the phase.
+        cfg: config of the phase.
         resume: whether to go on from its last checkpoint, if there is one.
-        requests: signals to stop.
+        requests: the signals to stop that this process got.
     """
+    # now, not after hours of training, when the first evaluation would find it
     check_data(cfg)
     folder = Path(make_folder(cfg.OUTPUT_DIR))
     finished = resume and is_finished(folder, cfg.SOLVER.MAX_ITER)

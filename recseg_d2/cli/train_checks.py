@@ -79,6 +79,7 @@ def check_data(cfg: CfgNode) -> None:
 
 def _check_architecture(cfg: CfgNode) -> None:
     found, known = cfg.MODEL.META_ARCHITECTURE, dict(META_ARCH_REGISTRY)
+    # Detectron2's own architectures take other data and other options
     ours = [name for name, kind in known.items() if not kind.__module__.startswith("detectron2.")]
     if found not in ours:
         raise UserError(

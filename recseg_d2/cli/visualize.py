@@ -90,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.val_data:
         register_given(FOLDER_VAL, args.val_data, args)
     name = FOLDER_VAL if args.val_data else args.dataset
+    # spread over the data set: neighbouring images are often frames of one film
     dicts = spread(dataset_dicts(name) if name else file_dicts(args.input), args.num)
     predictor = Predictor(load_model_config(args), args.batch_size)
     outputs = predictor.outputs((record["file_name"] for record in dicts), with_trace=True)

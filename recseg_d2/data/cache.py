@@ -17,7 +17,7 @@ class Cache(Generic[T]):
     throwing out old values for new ones would not raise the share that is found.
 
     Args:
-        size_of: bytes of a value.
+        size_of: function that gives the bytes that a value takes.
         megabytes: memory that all values may take; 0 keeps nothing.
     """
 

@@ -28,9 +28,9 @@ class Examined(NamedTuple):
     """A data set and what was found.
 
     Attributes:
-        dicts: of the images that can be read.
+        dicts: Detectron2's standard dicts of the images that can be read.
         classes: their names; numbers for those of a data set that does not name them.
-        report: all that is wrong, and numbers.
+        report: all that is wrong, and counts over all images.
     """
 
     dicts: list[Record]
@@ -42,7 +42,7 @@ def examine(name: str, images: ImageChecker, size: tuple[int, int] | None = None
     """Read a data set's annotations and its images, with a progress bar.
 
     Args:
-        name: in ``DatasetCatalog``.
+        name: name of the data set in ``DatasetCatalog``.
         images: opens the image files, and remembers the good ones.
         size: height and width that images are brought to; None: they keep their own.
 

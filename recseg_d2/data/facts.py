@@ -27,7 +27,7 @@ class DataFacts:
         sizes: (looked_at, 2) heights and widths in pixels.
         channels: how many images of the sample have so many channels, opacity not counted.
         types: how many images have so many values, by the name of the type.
-        counts: (images,) objects of every image.
+        counts: (images,) number of objects of every image.
         diameters: (objects,) square roots of the areas of the sample's objects, in pixels.
         longest: (objects,) the longer sides of their boxes, in pixels.
     """
@@ -46,7 +46,7 @@ def look_at(records: Sequence[dict[str, Any]]) -> DataFacts:
     """Look at some images of a data set.
 
     Args:
-        records: standard dicts, at least one.
+        records: Detectron2's standard dicts, at least one.
 
     Raises:
         UserError: no image looked at has an object, or a file cannot be used.

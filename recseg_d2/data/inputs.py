@@ -27,7 +27,7 @@ class ImageReader:
     channels of a file, and INPUT.MAX_PIXELS limits images from then on in this process.
 
     Args:
-        cfg: of the run.
+        cfg: config of the run.
     """
 
     def __init__(self, cfg: CfgNode) -> None:
@@ -110,7 +110,7 @@ def with_channels(image: np.ndarray, wanted: int, source: str) -> np.ndarray:
     Args:
         image: (H, W, C) as ``read_image`` returns it.
         wanted: number of channels.
-        source: the file, for the message.
+        source: name of the file, for the error message.
 
     Raises:
         UserError: there is no such way from the one number to the other.

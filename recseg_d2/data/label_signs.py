@@ -33,7 +33,7 @@ class LabelSigns:
     """What one label map shows.
 
     Attributes:
-        regions: of the only label, where it has several; else 0.
+        regions: number of connected regions of the only label, where it has several; else 0.
         background: the label that surrounds the others in the place of 0; else 0.
         outline: the label that outlines the others; else 0.
         far_apart: labels of several regions that lie far from each other.

@@ -44,8 +44,8 @@ class Decoded:
         size: height and width of the file's image.
         planes: (P, H, W) uint8 label maps, see ``pack_label_planes``.
         plane: (N,) the label map of each object.
-        value: (N,) its label there.
-        classes: (N,) int64.
+        value: (N,) the label of each object there.
+        classes: (N,) int64, the class of each object from 0.
     """
 
     image: np.ndarray
@@ -131,7 +131,7 @@ class InstanceMapper:
         """Map one dict, which stays as it is.
 
         Args:
-            dataset_dict: a standard dict.
+            dataset_dict: Detectron2's standard dict of an image.
             key: under which what was read is remembered; always the same for the same dict.
 
         Raises:
@@ -212,7 +212,7 @@ class TestMapper:
     of channels that the config asks for, and with "proposals" as ``Instances``.
 
     Args:
-        cfg: of the run.
+        cfg: config of the run.
     """
 
     __test__ = False  # no test, whatever pytest makes of the name

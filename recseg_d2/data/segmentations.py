@@ -32,8 +32,8 @@ def read_segmentation(
         given: polygons as COCO's files have them, [[x0, y0, x1, y1, ...], ...]; a single polygon,
             flat or as points [x, y]; polygons as points; an RLE, compressed or not; a list of RLEs
             that are parts of one object; or an (H, W) array.
-        shape: the image's height and width, pixels.
-        source: file and annotation, for the messages.
+        shape: height and width of the image in pixels.
+        source: names of the file and the annotation, for messages.
 
     Returns:
         Polygons of three or more points, flat, or a compressed RLE ready for JSON, or the array as

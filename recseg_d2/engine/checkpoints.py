@@ -60,7 +60,7 @@ class RunCheckpointer(SafeCheckpointer):
         """Go on from the newest checkpoint that can be read; without one, load the model alone.
 
         Args:
-            path: of the weights to start with; empty for none.
+            path: the file of the weights to start with; empty for none.
             resume: whether to look for checkpoints of the run.
 
         Raises:
@@ -116,8 +116,8 @@ def record_finished(folder: str | Path, iterations: int, ended_early: bool) -> N
     """Note that ``model_final.pth`` in a folder is what its run was to end with.
 
     Args:
-        folder: of the run, or of one of its phases.
-        iterations: that were done.
+        folder: the folder of the run, or of one of its phases.
+        iterations: number of iterations that were done.
         ended_early: whether a metric ended training before its full length.
     """
     record = {

@@ -20,7 +20,7 @@ class ContinueMetrics(HookBase):
     It has to come after every hook that puts a scalar, and before the writers.
 
     Args:
-        writers: of the run; they then go on behind the last line that is kept.
+        writers: the run's writers; they go on behind the last line that is kept.
         metrics_file: the run's metrics.json.
     """
 

@@ -23,7 +23,8 @@ class Muon(torch.optim.AdamW):
     Args:
         params: groups of parameters. Those of a group with ``matrices=True`` have two or more
             dimensions; its ``lr`` is the size of a step in units of an orthogonal matrix.
-        momentum: of the matrices' gradients, with Nesterov's look ahead.
+        momentum: share of the running mean of the matrices' gradients that a step keeps, in [0, 1);
+            Nesterov's look ahead is used.
         adamw: arguments of ``torch.optim.AdamW``, for the other groups.
     """
 
@@ -68,7 +69,7 @@ def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
     """Nearly the orthogonal matrix U V^T of a matrix U S V^T, by Newton and Schulz's iteration.
 
     Args:
-        matrix: (m, n) float.
+        matrix: (m, n) float, any matrix.
 
     Returns:
         (m, n), with singular values between about 0.7 and 1.2.

@@ -30,7 +30,7 @@ class NonfiniteGuard:
     """Looks at the losses of every iteration; all processes decide alike.
 
     Args:
-        folder: where batches are stored, as ``nonfinite_<iteration>.pth``.
+        folder: the folder that batches are stored in, as ``nonfinite_<iteration>.pth``.
         skip: whether training goes on without the iteration.
     """
 
@@ -55,10 +55,10 @@ class NonfiniteGuard:
         """Whether the iteration may change the weights.
 
         Args:
-            losses: scalars by name.
-            batch: of this process, that they are of.
-            model: as it was in the forward pass.
-            iteration: from 0.
+            losses: the loss terms, scalars by name.
+            batch: the batch of this process that they are of.
+            model: the model as it was in the forward pass.
+            iteration: the iteration, from 0.
 
         Raises:
             NonfiniteLoss: not, and training is to stop.

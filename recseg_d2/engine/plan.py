@@ -32,9 +32,9 @@ class Decision:
     """One config key of a plan.
 
     Attributes:
-        key: of the config.
-        value: decided on.
-        reason: a phrase for the user.
+        key: the config key.
+        value: the value that was decided on.
+        reason: why, as a phrase for the user.
     """
 
     key: str
@@ -76,8 +76,8 @@ def plan_training(facts: DataFacts, classes: Sequence[str]) -> Plan:
     """Decide on a training of DenseAttentionSeg.
 
     Args:
-        facts: of the images to train on.
-        classes: their names.
+        facts: what the images to train on are like.
+        classes: names of the classes.
     """
     scale = _scale(facts)
     size = facts.longest * scale

@@ -54,8 +54,8 @@ def owned(folder: str | Path, patience: float = _LOCK_PATIENCE) -> Iterator[None
     """Nobody else writes into the folder inside this context; a dead process owns nothing.
 
     Args:
-        folder: made where it is missing.
-        patience: seconds to wait for who owns it.
+        folder: the folder of the run; it is made where it is missing.
+        patience: seconds to wait for another process that owns it.
 
     Raises:
         UserError: another process owns the folder.

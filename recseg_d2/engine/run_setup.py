@@ -23,7 +23,7 @@ def set_up(cfg: CfgNode, args: argparse.Namespace) -> None:
     """Log to OUTPUT_DIR what runs where and with which config, and seed everything.
 
     Args:
-        cfg: complete.
+        cfg: the complete config of the run.
         args: the command line; ``deterministic`` asks for the same numbers at any price.
     """
     for name in ("fvcore", "detectron2", "recseg_d2"):

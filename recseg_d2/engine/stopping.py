@@ -27,7 +27,7 @@ class StopRequests:
     """Signals received by this process.
 
     Attributes:
-        received: number of the first one; 0 before.
+        received: number of the first signal that came; 0 before.
         deferred: whether somebody looks at ``received`` soon; otherwise a signal raises
             ``Stopped`` where it comes, as a second one always does.
     """
@@ -90,8 +90,8 @@ class StopOnRequest(HookBase):
     It has to come after every hook that has state, and before the writers.
 
     Args:
-        requests: of this process.
-        checkpointer: stores the state.
+        requests: the signals that this process got.
+        checkpointer: stores the state of the training.
     """
 
     def __init__(self, requests: StopRequests, checkpointer: RunCheckpointer) -> None:

@@ -21,7 +21,7 @@ def seconds_per_iteration(cfg: CfgNode) -> float:
     is written.
 
     Args:
-        cfg: of a run with one phase.
+        cfg: config of a run with one phase.
     """
     model = Trainer.build_model(cfg)
     optimizer, batches = Trainer.build_optimizer(cfg, model), iter(Trainer.build_train_loader(cfg))

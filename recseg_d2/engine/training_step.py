@@ -26,15 +26,15 @@ class TrainingStep(SimpleTrainer):
     """Detectron2's ``SimpleTrainer`` with accumulation, float16, and a guard against NaN.
 
     Args:
-        model: may be a distributed wrapper.
-        data_loader: of lists of dicts, this process's share of the batches.
-        optimizer: clips gradients itself, where it does.
+        model: the model, maybe in a wrapper for distributed training.
+        data_loader: yields lists of dicts, this process's share of each batch.
+        optimizer: the optimiser, which clips gradients itself, where they are clipped.
         parts: that a process computes its share in; it has to be a multiple of them.
         float16: whether losses have to be scaled, so that small gradients are not 0.
-        guard: decides on losses that are not finite.
+        guard: decides what becomes of losses that are not finite.
 
     Attributes:
-        part: which one is being computed, from 0.
+        part: number of the part that is being computed, from 0.
     """
 
     def __init__(

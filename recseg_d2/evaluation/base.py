@@ -89,6 +89,7 @@ class ImageEvaluator(DatasetEvaluator):
             UserError: an image is not of the data set; and as ``compare``.
         """
         for given, output in zip(inputs, outputs, strict=True):
+            # by id and not by position: loaders may shuffle and skip
             record = self.truth.record(given["image_id"])
             kept = self.compare(record, output)
             if kept is not None:
@@ -99,12 +100,15 @@ class ImageEvaluator(DatasetEvaluator):
         parts = gather_parts(self._images, self._distributed)
         if not parts:
             return {}
+        # a sampler may give an image to two processes, to make their shares equal
         images = {image_id: kept for part in parts for image_id, kept in part.items()}
         if len(images) < len(self.truth):
             logger.warning(
                 "%s: found predictions for %d of %d images; the others are left out.",
                 self.dataset_name, len(images), len(self.truth),
             )  # fmt: skip
+        # in the data set's order, as ties between scores of images break by it: the number of
+        # processes must not change a score
         ids = [record["image_id"] for record in self.truth.records]
         scores = self.summarize({i: images[i] for i in ids if i in images})
         return {self.kind: scores} if scores else {}

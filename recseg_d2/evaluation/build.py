@@ -63,6 +63,7 @@ def evaluator_type(cfg: CfgNode, dataset_name: str) -> str:
             ``evaluator_type``, or an unknown one.
     """
     chosen = read_options(cfg, EvaluationOptions).evaluator
+    # the config goes first: proposals may be scored on any data set, whatever its own evaluator is
     if chosen in EVALUATORS:
         return chosen
     known = ", ".join(EVALUATORS)

@@ -57,6 +57,7 @@ def score_folders(
                 f"{folder}: found no label map, expected files ending in "
                 f"{', '.join(LABEL_EXTENSIONS)}."
             )
+    # most often a misspelt name, whose image would silently count as empty
     _check_extra(sorted(predictions.keys() - truths.keys()), predictions, truth_dir, allow_extra)
     binary = []
     for image, path in truths.items():

@@ -70,6 +70,8 @@ class GroundTruth:
         self._name = dataset_name
         self._dicts: dict[Any, dict[str, Any]] = {}
         for record in DatasetCatalog.get(dataset_name):
+            # predictions name their image by this id alone: of two, one would be scored against the
+            # other's objects
             if record["image_id"] in self._dicts:
                 raise UserError(
                     f"{dataset_name}: image_id {record['image_id']!r} occurs twice "
@@ -85,6 +87,8 @@ class GroundTruth:
                 "are those of empty images. Write predictions instead (recseg predict).",
                 dataset_name,
             )
+        # predictions of single files know their image by its stem, which may occur in several
+        # folders
         self._stem_counts = Counter(map(_stem, self._dicts.values()))
 
     def __len__(self) -> int:

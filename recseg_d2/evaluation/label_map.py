@@ -48,6 +48,7 @@ class LabelMapEvaluator(ImageEvaluator):
 
     def summarize(self, images: dict[Any, Any]) -> dict[str, float]:
         """Such as {"SBD": .., "DiC": .., "absDiC": .., "FGBGDice": ..}."""
+        # as recseg evaluate names them, so that both files can be compared
         by_name = {self.truth.key(image_id): kept for image_id, kept in images.items()}
         scores = ImageScores(self._names, by_name)
         self.save(scores.summary())

@@ -72,6 +72,7 @@ class PredictionRecorder(DatasetEvaluator):
         for record, output in zip(inputs, outputs, strict=True):
             image_id = record["image_id"]
             if "instances" in output and image_id not in self._images:
+                # encoded at once: the masks of a whole data set do not fit in memory
                 found = highest_scores(output["instances"].to("cpu"), self._limit)
                 entries = results_of_instances(image_id, found, self._categories, self._ordered)
                 self._images[image_id] = (image_of(record, found.image_size), entries)
@@ -81,6 +82,7 @@ class PredictionRecorder(DatasetEvaluator):
         kept: dict[Any, tuple[dict[str, Any], list[Entry]]] = {}
         for part in gather_parts(self._images, self._distributed):
             for image_id, image_and_found in part.items():
+                # the first rank's, in whatever order the processes finished
                 kept.setdefault(image_id, image_and_found)
         if kept:
             images = [image for image, _ in kept.values()]

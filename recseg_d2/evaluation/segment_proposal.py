@@ -77,6 +77,7 @@ class SegmentProposalEvaluator(ImageEvaluator):
         self, record: dict[str, Any], output: dict[str, Any]
     ) -> tuple[ImageRecall, list[Entry]]:
         """What counts for recall, and the proposals as they are saved."""
+        # proposals beyond the largest N change no number, and are most of what some models return
         best, scores = ranked(output, self._limits[-1])
         entries = results_of(record["image_id"], masks_of_size(best, record), scores)
         true = true_masks(record)
@@ -93,6 +94,7 @@ class SegmentProposalEvaluator(ImageEvaluator):
         Returns:
             {"AR@10": .., "AR@100": .., "AR@1000": .., "AR@10-small": .., ..}.
         """
+        # without the proposals themselves, which only the file needs
         kept = {image_id: of_image for image_id, (of_image, _) in images.items()}
         recall = AverageRecall(self._limits, images=kept)
         logger.info("%s:\n%s", self.dataset_name, recall_table(recall))

@@ -79,6 +79,7 @@ class VocSegmEvaluator(ImageEvaluator):
             {"APr50": .., "APr50area": .., "APr70": .., "APr70area": .., "AP50": .., "AP60": ..,
             "AP70": .., "AP80": .., "APr50-<class>": .., "AP50-<class>": ..}.
         """
+        # the same order for each class, as ties between scores break by it
         found = list(images.values())
         by_class = {name: class_scores(found, k) for k, name in enumerate(self._classes)}
         keys = next(iter(by_class.values())).keys()
@@ -119,10 +120,13 @@ def compare(instances: Instances, record: dict[str, Any]) -> ImageDetections:
         void |= rle.decode(true.rles[k]).astype(bool)
     areas, clear_areas, clear = [], [], []
     for mask in masks_of_size(instances, record):
+        # void pixels are neither right nor wrong in VOC's rules, so no prediction may win or lose
+        # by them
         mask_clear = mask & ~void
         areas.append(np.count_nonzero(mask))
         clear_areas.append(np.count_nonzero(mask_clear))
         clear.append(rle.encode(mask_clear))
+    # what lies in void altogether has no pixel left to be judged by
     kept = np.flatnonzero(clear_areas)
     objects = np.flatnonzero(~true.crowd)
     difficult = [bool(true.annotations[k].get("difficult", 0)) for k in objects]

@@ -23,10 +23,10 @@ class Stage:
 
     Attributes:
         repeats: number of blocks.
-        kernel: side of the depthwise convolutions.
-        stride: of the first block.
-        expansion: of the channels within a block.
-        width: channels that come out.
+        kernel: side of the depthwise convolutions' kernels in cells.
+        stride: stride of the first block.
+        expansion: factor of the number of channels within a block.
+        width: number of output channels.
     """
 
     repeats: int
@@ -95,8 +95,8 @@ class EfficientNetLite(nn.Module):
     """Feature maps at strides 2, 4, 8, 16 and 32.
 
     Args:
-        in_channels: of the image.
-        stages: sizes of the blocks.
+        in_channels: number of channels of the image.
+        stages: sizes of the blocks, stage by stage.
     """
 
     def __init__(self, in_channels: int = 3, stages: tuple[Stage, ...] = LITE0_STAGES) -> None:

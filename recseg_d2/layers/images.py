@@ -54,7 +54,7 @@ def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
     Args:
         labels: (H, W) integer, 0 or more; 0 is background.
-        size: the new height and width.
+        size: the new height and width in pixels.
 
     Returns:
         ``size``, of the same type. Objects may lose all of their pixels.

@@ -35,7 +35,7 @@ def unit_intensity(image: np.ndarray, options: IntensityOptions) -> np.ndarray:
 
     Args:
         image: (H, W, C) of any type of number.
-        options: of the kind "percentiles" or "range"; "stored" only changes the type.
+        options: which values become 0 and 1; the kind "stored" only changes the type.
 
     Returns:
         (H, W, C) float32: 0 and 1 at the two values that the options name, clipped well outside

@@ -25,8 +25,8 @@ class ResidualEncoder(nn.Module):
     """A small residual network: a stem that loses no pixel, then strided levels of one block each.
 
     Args:
-        options: its sizes.
-        in_channels: of the image.
+        options: channels and blocks of the levels.
+        in_channels: number of channels of the image.
     """
 
     def __init__(self, options: ResidualEncoderOptions, in_channels: int) -> None:

@@ -42,12 +42,12 @@ def batch_norm_of_all(
 
     Args:
         x: (B, C, h, w); B may differ between processes.
-        running_mean: (C,), moved in place.
-        running_var: (C,), the same, of the unbiased variance.
-        weight: (C,).
-        bias: (C,).
-        momentum: share of the new statistics.
-        eps: added to the variance.
+        running_mean: (C,), running mean of each channel, which is updated in place.
+        running_var: (C,), running unbiased variance of each channel, which is updated in place.
+        weight: (C,), factor of each channel.
+        bias: (C,), what is added to each channel.
+        momentum: share that the new statistics have in the running ones, in [0, 1].
+        eps: what is added to the variance.
 
     Returns:
         (B, C, h, w), of the type of ``x``.

@@ -48,8 +48,8 @@ class DenseAttentionSeg(MetaArchitecture):
     Args:
         backbone: the residual encoder, for images with their logarithmic copy, or any backbone of
             the registry with maps at strides 2 or 4, 8, 16, ...
-        options: of the networks, the losses, the sampling and the search.
-        shared: arguments of ``MetaArchitecture``.
+        options: MODEL.DENSE_ATTENTION: the networks, the losses, the sampling and the search.
+        shared: arguments of ``MetaArchitecture``, passed on.
 
     Raises:
         UserError: the backbone has maps at other strides.

@@ -139,6 +139,7 @@ def to_proposals(found: MaskProposals, mask_threshold: float) -> Instances:
 def to_instances(proposals: Instances, options: ProposalOptions) -> Instances:
     """The best proposals as class-agnostic instances, in decreasing order of score."""
     scores = proposals.objectness_logits.sigmoid()
+    # proposals are sorted, so the first ones are those above the threshold
     count = int((scores >= options.instance_score_thresh).sum())  # they come first
     boxes = proposals.proposal_boxes.tensor[:count]
     threshold, most = options.instance_nms_thresh, options.instance_topk

@@ -128,6 +128,7 @@ class MaskProposalClassifier(MetaArchitecture):
             scale = [size[1] / max(1, width), size[0] / max(1, height)]
             boxes.append(tight * tight.new_tensor(scale * 2))
         regions = torch.cat(boxes), torch.cat(of_image), torch.cat(cells)
+        # in training all at once, as gradients keep all features anyway
         step = max(1, len(regions[0])) if self.training else _REGIONS_AT_A_TIME
         blocks = zip(*(part.split(step) for part in regions), strict=True)
         return torch.cat([self._score(features, *block) for block in blocks])
@@ -148,6 +149,7 @@ class MaskProposalClassifier(MetaArchitecture):
         objects = dict_["instances"].to(self.device)
         masks = self._proposal_masks(dict_)
         size = (masks.shape[1], masks.shape[2])
+        # proposals may be of another resolution than the masks of the objects
         truth = resize_masks(mask_tensor(objects, size), size)
         sampling = self.options.sampling
         if sampling.add_ground_truth:

@@ -91,6 +91,7 @@ class SequentialModel(MetaArchitecture):
     def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Loss terms of a batch with ground truth, in training mode or not."""
         targets = self.targets(batched_inputs)
+        # images that need fewer steps come last, so that late steps run on a slice of the batch
         order = torch.argsort(targets.counts, descending=True, stable=True)
         targets = targets.take(order)
         images = self.images(batched_inputs)[order]
@@ -131,6 +132,7 @@ class SequentialModel(MetaArchitecture):
         images = self.images(batched_inputs)
         with self.in_precision():
             found = run(images, self.steps, self.test_options.score_thresh)
+        # masks and scores are post-processed in float32 whatever the precision
         return found.float()
 
     def _outputs(

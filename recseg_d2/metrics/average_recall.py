@@ -100,9 +100,12 @@ class AverageRecall:
                 "(P, N), (N,) and (N,)."
             )
         ious = ious[: self.limits[-1]]
+        # objects of other sizes may be found, but count neither as found nor as missed
         ignored = crowd | (areas < _bounds(0)) | (areas > _bounds(1))
         found = match_proposals(ious, crowd, ignored, self.thresholds)
         return ImageRecall(
+            # greedy matching in the order of score: its first N rows are the matching of the best N
+            # proposals
             matched=np.stack([found[:limit].sum(axis=0) for limit in self.limits], axis=1),
             counts=(~ignored).sum(axis=1),
             best=np.stack([ious[:n, ~crowd].max(axis=0, initial=0.0) for n in self.limits]),
@@ -143,6 +146,7 @@ class AverageRecall:
             there is no object.
         """
         best = self.best_overlaps(size)
+        # an overlap of equal masks is 1 but for rounding
         needed = np.minimum(ious, _ALMOST_ONE)
         reached = (best[:, None] >= needed[None, :, None]).sum(axis=2)
         return reached / (best.shape[1] or np.nan)
@@ -201,10 +205,14 @@ def match_proposals(
     for p in np.flatnonzero(ious.max(axis=1) >= needed.min()):  # the others find nothing anyway
         allowed = free & (ious[p] >= needed[:, None])
         counted = allowed & ~ignored[:, None]
+        # an object that counts is preferred even where an ignored one is covered better, as in
+        # pycocotools
         has_counted = counted.any(axis=2)
         choice = np.where(has_counted[..., None], counted, allowed)
         best = _last_argmax(np.where(choice, ious[p], -1.0))
+        # several proposals may lie in one crowd
         taken = choice.any(axis=2) & ~crowd[best]
+        # for each size and threshold on its own: each has its own matching
         free[rows[taken], columns[taken], best[taken]] = False
         found[p] = has_counted
     return found

@@ -47,6 +47,7 @@ class BinnedMean:
     def std(self) -> np.ndarray:
         """(bins,) float, sample standard deviation (n - 1); NaN for fewer than two values."""
         count, _, squares = self._sums
+        # rounding may bring the difference of two large sums below 0
         spread = np.maximum(squares - count * np.nan_to_num(self.mean) ** 2, 0.0)
         variance = np.divide(spread, count - 1, out=np.full(len(count), np.nan), where=count > 1)
         return np.sqrt(variance)

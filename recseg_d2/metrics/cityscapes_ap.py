@@ -164,6 +164,8 @@ def _ap_at(pool: _Pool, threshold: float, count: int) -> float:
 def _area(scores: np.ndarray, right: np.ndarray, count: int) -> float:
     """Area under precision over recall; ``right`` (n,) tells of each score whether it is right."""
     order = np.argsort(-scores, kind="stable")
+    # predictions of equal score come and go together: there is a point of the curve for each
+    # distinct one
     ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # the last of each distinct score
     true_positives = np.cumsum(right[order])[ends]
     recall = np.append(0.0, true_positives / count)

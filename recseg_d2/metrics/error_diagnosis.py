@@ -66,9 +66,11 @@ def diagnose(
     """
     iou = np.asarray(iou, dtype=float).reshape(len(scores), len(true_classes))
     same = np.asarray(classes)[:, None] == np.asarray(true_classes)[None]
+    # only objects of the predicted class can be matched
     match = _match_greedily(np.where(same, iou, -1.0), np.asarray(scores), threshold)
     right = np.where(same, iou, 0.0).max(axis=1, initial=0.0)
     wrong = np.where(same, 0.0, iou).max(axis=1, initial=0.0)
+    # np.select takes the first that holds: the order is that of the paper's definitions
     conditions = (
         match >= 0,
         np.zeros(len(match), bool) if ignored is None else np.asarray(ignored) >= IGNORED_SHARE,
@@ -91,6 +93,7 @@ def _match_greedily(iou: np.ndarray, scores: np.ndarray, threshold: float) -> np
         best = int(free[k].argmax())
         if free[k, best] >= threshold:
             match[k] = best
+            # each object can be found once; a second prediction of it is a duplicate
             free[:, best] = -1.0
     return match
 

@@ -75,6 +75,7 @@ class TauSums:
         """Add an image: (N,) values by name, as for ``kendall_tau``; fewer than 2 add nothing."""
         for name, sequence in values.items():
             concordant, discordant, pairs = pair_counts(sequence)
+            # an image with one object has no order
             if pairs:
                 balance = concordant - discordant
                 tau = balance / pairs
@@ -134,6 +135,7 @@ def pair_patterns(
     """
     centers, areas = np.asarray(centers, dtype=float), np.asarray(areas, dtype=float)
     steps = (centers[1:] - centers[:-1]) / np.asarray(image_size, dtype=float)
+    # as a share of the larger one, so that growing and shrinking by the same factor are alike
     growth = (areas[1:] - areas[:-1]) / np.maximum(areas[1:], areas[:-1])
     down, right = steps[:, 0], steps[:, 1]
     columns = (-right, right, -down, down, -growth, growth)
@@ -162,6 +164,7 @@ class PairCounts:
             patterns: what ``pair_patterns`` gave for the image.
         """
         classes = np.asarray(classes, dtype=np.int64)
+        # a pair of classes counts as one, whichever comes first
         low = np.minimum(classes[:-1], classes[1:])
         high = np.maximum(classes[:-1], classes[1:])
         np.add.at(self.pairs, (low, high), 1)

@@ -112,9 +112,11 @@ def count_overlap(a: np.ndarray, b: np.ndarray) -> Overlap:
             f"label maps of different sizes, {np.shape(a)} and {np.shape(b)}: bring both to the "
             "size of the ground truth first (nearest neighbour)"
         )
+    # labels may be as large as a colour of 24 bits, and the table has a row for each
     codes_a, num_a = relabel_consecutively(a)
     codes_b, num_b = relabel_consecutively(b)
     rows, columns = num_a + 1, num_b + 1
+    # one pass over the pixels, however many pairs of objects there are
     counts = np.bincount((codes_a * columns + codes_b).ravel(), minlength=rows * columns)
     return Overlap(counts.reshape(rows, columns))
 

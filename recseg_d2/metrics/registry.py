@@ -67,9 +67,11 @@ class Metric:
 
     def of_images(self, kept: Sequence[Any]) -> float:
         """The number of several images; NaN where none of them defines it."""
+        # pooled over images: a ratio of sums, not a mean of ratios
         if self.sums is not None:
             return self._reported(sum(kept)) if kept else math.nan
         values = np.array(kept, dtype=float)
+        # an image where the metric has no value, such as one without objects, is left out
         values = values[~np.isnan(values)]
         return float(values.mean()) if values.size else math.nan
 

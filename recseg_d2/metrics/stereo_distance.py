@@ -47,6 +47,7 @@ def distance_of_segments(
     known = ~np.isnan(values)
     areas = np.bincount(labels, minlength=count + 1)[1:]
     labels, values = labels[known], values[known]
+    # one sort puts all segments' values side by side, instead of a mask of the image for each
     order = np.argsort(labels, kind="stable")
     measured = np.bincount(labels, minlength=count + 1)[1:]
     groups = np.split(values[order], np.cumsum(measured)[:-1])

@@ -53,6 +53,7 @@ class ImageDetections:
     def of_class(self, index: int) -> ImageDetections:
         """Only the detections and objects of a class, by descending score."""
         found = np.flatnonzero(self.classes == index)
+        # stable, so that equal scores keep the model's order
         found = found[np.argsort(-self.scores[found], kind="stable")]
         true = self.true_classes == index
         return ImageDetections(
@@ -152,11 +153,13 @@ def _label(one: ImageDetections, threshold: float, once_each: bool) -> np.ndarra
     """(P,) what the detections of an image and class are, given by descending score."""
     real = np.where(one.difficult, -1.0, one.overlaps)
     near_difficult = np.where(one.difficult, one.overlaps, -1.0) >= threshold
+    # finding a difficult object is no mistake and no merit
     excused = near_difficult.any(axis=1) | (one.ignored_shares >= threshold)
     labels = np.where(excused, _DROPPED, _FALSE)
     taken = np.zeros(len(one.true_classes), dtype=bool)
     for k in np.flatnonzero((real >= threshold).any(axis=1)):
         candidates = np.where(taken, -1.0, real[k]) if once_each else real[k]
+        # of equal overlaps COCO's tools take the last object, VOC's the first
         best = _last_argmax(candidates) if once_each else int(candidates.argmax())
         if candidates[best] < threshold:
             continue  # every object that it reaches is taken
@@ -176,6 +179,7 @@ def _curve(scores: np.ndarray, labels: np.ndarray, num_true: int) -> Curve:
     right = (labels[labels != _DROPPED] == _TRUE).astype(np.int64)
     true_positives = np.cumsum(right)
     precision = true_positives / np.arange(1, len(right) + 1)
+    # NaN, not 0: a class that no image shows says nothing about the model
     recall = true_positives / num_true if num_true else np.full(len(right), math.nan)
     return Curve(precision, recall, num_true)
 

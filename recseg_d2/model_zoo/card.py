@@ -19,15 +19,15 @@ class Card:
     """Where a model comes from, what it does, and the config that builds it.
 
     Attributes:
-        name: of the model in the zoo.
+        name: name of the model in the zoo.
         summary: one sentence on what it finds.
         config: the complete config, as YAML.
         classes: names of the classes.
         metrics: what was measured, by name, such as {"SBD": 83.3}.
         measured_on: the images that it was measured on, and how many.
         data: what it was trained on.
-        licence: of that data.
-        command: that trained it.
+        licence: licence of that data.
+        command: the command that trained it.
     """
 
     name: str
@@ -47,9 +47,9 @@ def write_weights(path: Path, model: dict[str, torch.Tensor], card: Card) -> Non
     Vectors stay in single precision: they are small, and variances exceed what half can hold.
 
     Args:
-        path: of the new file.
-        model: a state dict.
-        card: see the class.
+        path: the file to write.
+        model: the model's state dict.
+        card: what is known of the weights.
     """
     halves = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in model.items()}
     torch.save({_MODEL: halves, _CARD: asdict(card)}, path)

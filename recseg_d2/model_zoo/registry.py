@@ -78,7 +78,7 @@ def get_config(name: str, trained: bool = False, opts: tuple[Any, ...] = ()) -> 
     Args:
         name: one of ``names()``, or a config's file name.
         trained: whether MODEL.WEIGHTS names the trained weights; of the models only.
-        opts: KEY VALUE pairs.
+        opts: config keys and values, one after the other.
 
     Raises:
         UserError: there is no such model or config.

@@ -28,10 +28,10 @@ class LookTrace:
     """One look.
 
     Attributes:
-        heat: (h, w) probabilities, of the whole image.
+        heat: (h, w) in [0, 1], the heat map of the whole image.
         box: y, x of the centre, height and width, as shares of the image's sides.
         mask: (H, W) bool, of any resolution.
-        score: of the object, in [0, 1].
+        score: score of the object, in [0, 1].
         kept: whether it was drawn on the canvas.
     """
 
@@ -53,7 +53,7 @@ def draw_looks(
 
     Args:
         image: (H', W'), (H', W', 1), (H', W', 3) or (H', W', 4) uint8, of any size.
-        looks: in their order; there may be none.
+        looks: the looks in their order; there may be none.
         ground_truth: masks (N, H', W') bool or a label map (H', W'); None leaves its panel out.
         side: longest side of a panel in pixels.
         columns: panels in a row before the figure wraps; 2 or more.

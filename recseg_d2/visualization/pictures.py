@@ -77,8 +77,10 @@ def draw_pictures(
     for record, output in zip(dicts, outputs, strict=True):
         image, truth = image_and_truth(record)
         found, name = output["instances"].to("cpu"), figure_name(record)
+        # in the order of discovery, which colours stand for
         found = found[found.step.argsort(stable=True)]
         entry = MontageEntry(image, found.pred_masks, truth, caption=str(record["image_id"]))
+        # panels, not images: those of many large images do not fit in memory
         entries.append(entry.panels(side))
         figure = draw_sequence(image, found.pred_masks, found.scores, found.step, truth, side)
         sequences.append(folder / f"sequence_{name}.png")

@@ -142,7 +142,11 @@ def test_the_trace_holds_looks_heat_and_the_same_objects(learned):
     kept = [look for look in result.looks if look.found >= 0]
     assert [look.found for look in kept] == list(range(len(kept)))
     assert len(kept) == len(learned([example()])[0]["instances"]) == len(output["instances"])
-    assert len(result.heat) >= 1
+    assert len(result.heat) >= 2
+    first = kept[0]
+    row, column = (int(v) // 2 for v in reversed(first.place))
+    assert result.heat[0][row, column] == pytest.approx(first.heat)
+    assert result.heat[-1][row, column] < first.heat / 2  # what is on the canvas cools down
     assert all(0 <= look.heat <= 1 for look in result.looks)
 
 

@@ -34,8 +34,8 @@ class AffineTransform(Transform):
         """Keep the map.
 
         Args:
-            linear: (2, 2), invertible, for points (x, y).
-            offset: (2,) pixels.
+            linear: (2, 2) invertible matrix, which is applied to points (x, y).
+            offset: (2,) x and y in pixels, added after it.
             size: height and width of the frame afterwards; None keeps them.
         """
         super().__init__()
@@ -178,7 +178,7 @@ class RandomSimilarityCrop(T.Augmentation):
     """
 
     def __init__(self, options: SimilarityCropOptions) -> None:
-        """Keep the ranges."""
+        """Draw from the ranges of the options."""
         super().__init__()
         self.options = options
 

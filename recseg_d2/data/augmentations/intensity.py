@@ -18,12 +18,12 @@ class DrawnIntensity:
 
     Attributes:
         invert: whether dark and bright change places.
-        gamma: exponent; 1 changes nothing.
-        contrast: factor around 0.5.
-        brightness: added.
-        gains: (C,) factors of the channels.
-        noise: standard deviation.
-        noise_seed: of the noise.
+        gamma: exponent of the values; 1 changes nothing.
+        contrast: factor of the distance of values from 0.5.
+        brightness: what is added to the values.
+        gains: (C,) factor of each channel.
+        noise: standard deviation of the Gaussian noise.
+        noise_seed: seed that the noise is drawn with.
         blur: standard deviation of the Gaussian, in pixels; 0 is none.
     """
 
@@ -62,11 +62,11 @@ class IntensityTransform(Transform):
         return x.astype(np.float32)
 
     def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
-        """Nothing moves."""
+        """Points and objects stay where they are."""
         return segmentation
 
     def apply_coords(self, coords: np.ndarray) -> np.ndarray:
-        """Nothing moves."""
+        """Points and objects stay where they are."""
         return coords
 
 
@@ -78,7 +78,7 @@ class RandomIntensity(T.Augmentation):
     """
 
     def __init__(self, options: IntensityJitterOptions) -> None:
-        """Keep the ranges."""
+        """Draw from the ranges of the options."""
         super().__init__()
         self.options = options
 

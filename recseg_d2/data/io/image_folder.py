@@ -20,7 +20,7 @@ def image_path(root: Path, name: str, allow_outside: bool = False) -> Path:
     Args:
         root: the folder of the images.
         name: a path relative to it, such as "a.png", "sub/a.png" or "C:\\data\\a.png".
-        allow_outside: take files outside of the folder, too.
+        allow_outside: whether files outside of the folder are taken, too.
 
     Raises:
         UserError: the name leads outside of the folder, where a file that somebody else wrote must
@@ -47,9 +47,9 @@ def find_image_folder(json_file: Path, names: Iterable[str], allow_outside: bool
     A/B/X.json: A/X (as COCO's own), A/images/X, A/images, B/X, B/images and B.
 
     Args:
-        json_file: the annotations.
+        json_file: the file of annotations.
         names: the images' names in it, at least one.
-        allow_outside: see ``image_path``.
+        allow_outside: whether images outside of the folder are taken, see ``image_path``.
 
     Raises:
         UserError: no folder has one.

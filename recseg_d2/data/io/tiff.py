@@ -30,7 +30,7 @@ class Tiff:
 
     Attributes:
         pages: (P, H, W, C) of the file's type, turned as the camera noted.
-        axes: of the file, for messages.
+        axes: names of the file's axes, for messages.
         has_opacity: whether the last channel is opacity.
     """
 
@@ -45,8 +45,8 @@ class TiffHeader:
 
     Attributes:
         axes: a letter for each entry of ``shape``: Y, X, C or S for channels, others for pages.
-        shape: of the stored array.
-        dtype: of the pixels.
+        shape: shape of the stored array.
+        dtype: type of the pixels.
         has_opacity: whether the last channel is opacity.
         orientation: how the camera was held, 1 to 8.
         is_plain: whether its numbers are intensities, rather than indices or inks.
@@ -81,7 +81,7 @@ def read_header(file: IO[bytes], source: str, axes: str = "") -> TiffHeader:
 
     Args:
         file: open, see ``is_tiff``.
-        source: to name in messages.
+        source: name of the file, for messages.
         axes: names the axes of the array; "": as the file says.
 
     Raises:

@@ -122,7 +122,7 @@ class Coco(DataSource[CocoImage]):
         }
 
     def file_of(self, item: CocoImage) -> str:
-        """The image."""
+        """Path of the image file."""
         return str(item.path)
 
     def metadata(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Labelme(OutlineFiles):
     """All images of a folder that have a file.
 
     Attributes:
-        folder: of images and files.
+        folder: the folder that has the images and their annotation files.
         allow_outside: take images outside of it, see ``io.image_folder.image_path``.
     """
 
@@ -35,7 +35,7 @@ class Labelme(OutlineFiles):
 
     @property
     def place(self) -> Path:
-        """The folder."""
+        """The folder, which messages name."""
         return self.folder
 
     @cached_property

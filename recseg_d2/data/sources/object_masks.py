@@ -27,7 +27,7 @@ class ObjectMasks(DataSource[Path]):
     """All images of a folder, in the order of their folders' names.
 
     Attributes:
-        folder: that has the images' folders, or a single folder with them.
+        folder: the folder that has the images' folders, or a single folder with them.
     """
 
     folder: Path
@@ -35,7 +35,7 @@ class ObjectMasks(DataSource[Path]):
 
     @property
     def place(self) -> Path:
-        """The folder."""
+        """The folder, which messages name."""
         return self.folder
 
     def find(self) -> list[Path]:

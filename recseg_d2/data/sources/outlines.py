@@ -22,7 +22,7 @@ class Outline(NamedTuple):
     """An object of a file.
 
     Attributes:
-        name: of its class.
+        name: name of its class.
         polygons: x and y by turns, pixels; parts of the object.
     """
 
@@ -50,8 +50,8 @@ class OutlineFiles(DataSource[OutlinedImage]):
         """The objects of a file, and what is wrong with those that are left out.
 
         Args:
-            file: of an image.
-            size: the image's height and width, pixels.
+            file: the annotation file of an image.
+            size: height and width of the image in pixels.
 
         Raises:
             UserError: it cannot be read.
@@ -86,7 +86,7 @@ class OutlineFiles(DataSource[OutlinedImage]):
         return [problem for record in records for problem in record.get(SIGNS, [])]
 
     def file_of(self, item: OutlinedImage) -> str:
-        """The image."""
+        """Path of the image file."""
         return str(item.image)
 
     def metadata(self) -> dict[str, Any]:

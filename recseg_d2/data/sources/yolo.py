@@ -34,8 +34,8 @@ class Yolo(OutlineFiles):
     """All images of a folder.
 
     Attributes:
-        image_dir: of the images.
-        label_dir: of the text files, which have the images' stems.
+        image_dir: the folder of the images.
+        label_dir: the folder of the text files, which have the images' stems.
     """
 
     image_dir: Path

@@ -38,7 +38,10 @@ class _Leaf:
 
 
 def draw_rosette(
-    seed: int, size: int = REFERENCE_SIZE, leaves: tuple[int, int] = (2, 8)
+    seed: int,
+    size: int = REFERENCE_SIZE,
+    leaves: tuple[int, int] = (2, 8),
+    spread: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw the rosette of a seed.
 
@@ -47,12 +50,14 @@ def draw_rosette(
         size: side of the square image in pixels, at least ``MIN_SIZE``.
         leaves: fewest and most leaves; their number is uniform in between, except that a leaf is
             left out if, in every try, some leaf would show less than ``MIN_VISIBLE_AREA``.
+        spread: share of the full turn over which the leaves fan out, in (0, 1]. Over the full turn
+            they hide 9 % of their area from one another, over half of it twice as much.
 
     Returns:
         image: (size, size, 3) uint8 RGB.
         labels: (size, size) uint8; 0 is background, k the visible part of the k-th leaf from below.
     """
-    placed, labels = _place_leaves(seed, size, leaves)
+    placed, labels = _place_leaves(seed, size, leaves, spread)
     rng = np.random.default_rng((seed, _LOOK_STREAM))
     scale = size / REFERENCE_SIZE
     canvas = _draw_soil(rng, size)
@@ -64,16 +69,21 @@ def draw_rosette(
 
 
 def draw_label_map(
-    seed: int, size: int = REFERENCE_SIZE, leaves: tuple[int, int] = (2, 8)
+    seed: int,
+    size: int = REFERENCE_SIZE,
+    leaves: tuple[int, int] = (2, 8),
+    spread: float = 1.0,
 ) -> np.ndarray:
     """The label map of ``draw_rosette`` for the same arguments, without the cost of the image."""
-    return _place_leaves(seed, size, leaves)[1]
+    return _place_leaves(seed, size, leaves, spread)[1]
 
 
 # ------------------------------------------------------------------------------------- geometry
 
 
-def _place_leaves(seed: int, size: int, leaves: tuple[int, int]) -> tuple[list[_Leaf], np.ndarray]:
+def _place_leaves(
+    seed: int, size: int, leaves: tuple[int, int], spread: float
+) -> tuple[list[_Leaf], np.ndarray]:
     """Grow leaves one over the other, such that something can be seen of each in the end."""
     rng = np.random.default_rng((seed, _SHAPE_STREAM))
     scale = size / REFERENCE_SIZE
@@ -85,6 +95,7 @@ def _place_leaves(seed: int, size: int, leaves: tuple[int, int]) -> tuple[list[_
     for k in range(count):
         for _ in range(PLACEMENT_TRIES):
             angle = first_angle + k * GOLDEN_ANGLE + rng.normal(0, 0.4)
+            angle -= (1 - spread) * ((angle - first_angle) % (2 * np.pi))
             leaf = _grow_leaf(rng, size, centre, angle, plant_size * scale)
             covered = _cover(labels, leaf, len(placed) + 1)
             visible = np.bincount(covered.ravel(), minlength=len(placed) + 2)[1:]

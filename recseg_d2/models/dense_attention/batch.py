@@ -20,16 +20,16 @@ class TargetBatch:
     Tables of objects have a row 0 for the background: row k + 1 is object k.
 
     Attributes:
-        objects: of each image.
+        objects: the true objects of each image.
         labels: (B, H, W) int64, as in ``ObjectTargets``.
         cell_labels: (B, h, w) int64, the label of each cell's deepest pixel.
-        cell_depth: (B, h, w) float, that pixel's depth.
+        cell_depth: (B, h, w) float in [0, 1], depth of that pixel within its object.
         foreground: (B, h, w) float, share of the cell that objects cover.
         known: (B, h, w) bool, whether no pixel of the cell is ignored.
         directions: (B, h, w) int64, -1 outside of objects.
-        boxes: (B, N + 1, 4) float.
+        boxes: (B, N + 1, 4) float, x1 y1 x2 y2 of each object in pixels.
         areas: (B, N + 1) float; 1 for the background.
-        classes: (B, N + 1) int64.
+        classes: (B, N + 1) int64, the class of each object from 0.
     """
 
     objects: list[ObjectTargets]
@@ -55,9 +55,9 @@ def target_batch(
     """Stack the targets of images.
 
     Args:
-        objects: of each image.
-        bins: of the direction towards an object's centre.
-        device: of the result.
+        objects: the true objects of each image.
+        bins: number of bins of the direction towards an object's centre.
+        device: device of the result.
         size: height and width of the batch; smaller images are ignored beyond their own size.
     """
     objects = [_padded(o, size) for o in objects]

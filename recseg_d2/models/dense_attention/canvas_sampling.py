@@ -35,8 +35,8 @@ def random_canvas(rng: np.random.Generator, targets: ObjectTargets, merged: floa
     """A random subset of the objects, each exact, eroded, dilated or shifted.
 
     Args:
-        rng: source of randomness.
-        targets: of the image.
+        rng: the generator that canvases are drawn with.
+        targets: the true objects of the image.
         merged: probability that one pair of touching objects is drawn as a single one; the larger
             of the two counts as done.
     """

@@ -16,8 +16,8 @@ class DrawnObject:
 
     Attributes:
         mask: (G, G) probabilities on the cells of its window.
-        window: x, y and side in pixels.
-        score: in [0, 1].
+        window: x, y of the corner and side of the window in pixels.
+        score: how sure the model is of it, in [0, 1].
         classes: (C,) probabilities, or None where there is one class.
     """
 
@@ -37,7 +37,7 @@ class FoundObjects:
 
     Attributes:
         labels: (H, W) int32; 0 is background, k + 1 object k. Every object has a pixel.
-        scores: (n,) float in [0, 1].
+        scores: (n,) float in [0, 1], the greater the more certain.
         classes: (n, C) float probabilities, or None where there is one class.
     """
 
@@ -50,14 +50,14 @@ class Drawing:
     """Objects in the order of discovery, each pixel owned by the most certain of them.
 
     Args:
-        size: height and width of the image.
+        size: height and width of the image in pixels.
         padded_size: those of the image as the model sees it.
         known: (H, W) integer label map of objects that are known before the search, or None; 0 is
             free. Their pixels cannot be won.
 
     Attributes:
         labels: (padded H, padded W) int32: 0 free, k + 1 object k, negative where one is known.
-        objects: what was drawn.
+        objects: the objects that were drawn.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Drawing:
         """Draw an object.
 
         Args:
-            drawn: the object.
+            drawn: the object to draw.
             min_area: least number of pixels of the image that it has to win.
             duplicate_iou: IoU with an object drawn before from which on it is the same.
 
@@ -129,9 +129,9 @@ def collect(
     """Some of the objects of a label map, renumbered from 1 in the order given.
 
     Args:
-        labels: (H, W) integer, 0 or more.
-        objects: those to take.
-        numbers: their labels in the map.
+        labels: (H, W) integer label map; 0 is background.
+        objects: the objects to take.
+        numbers: label of each of them in the map.
     """
     new = torch.zeros(max([int(labels.max()), *numbers]) + 1, dtype=torch.int32)
     new[list(numbers)] = torch.arange(1, len(numbers) + 1, dtype=torch.int32)

@@ -23,8 +23,8 @@ class HeatFeatures:
     """The part of the heat map's first layers that the canvas does not change.
 
     Attributes:
-        fine: (B, head_width, H/2, W/2).
-        coarse: (B, 32, H/8, W/8).
+        fine: (B, head_width, H/2, W/2), from the features at stride 2.
+        coarse: (B, 32, H/8, W/8), from the features at stride 8.
     """
 
     fine: torch.Tensor
@@ -40,7 +40,7 @@ class HeatMap(nn.Module):
     Args:
         fine_width: channels of the features at stride 2.
         coarse_width: channels of the features at stride 8.
-        width: of the layers between.
+        width: channels of the layers in between.
     """
 
     def __init__(self, fine_width: int, coarse_width: int, width: int) -> None:

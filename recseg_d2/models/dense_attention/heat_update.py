@@ -19,8 +19,8 @@ class HeatUpdate:
     """Heat probabilities of one image for a canvas that changes bit by bit.
 
     Args:
-        network: ``HeatMap``.
-        features: of the image, B = 1.
+        network: a ``HeatMap``.
+        features: what ``HeatMap.prepare`` made of the image, B = 1.
     """
 
     def __init__(self, network: nn.Module, features: HeatFeatures) -> None:
@@ -31,7 +31,7 @@ class HeatUpdate:
         """Heat (H/2, W/2).
 
         Args:
-            canvas: (1, 2, H, W) channels.
+            canvas: (1, 2, H, W), channels of the canvas.
             changes: rows and columns in which it differs from that of the last call; not looked
                 at in the first.
         """
@@ -71,8 +71,8 @@ def changed_regions(changes: list[Region], size: torch.Size) -> list[Region]:
     """Rectangles of whole blocks that hold all heat that changes of the canvas may reach.
 
     Args:
-        changes: rows and columns of pixels.
-        size: height and width of the image.
+        changes: rows and columns of pixels that changed.
+        size: height and width of the image in pixels.
 
     Returns:
         Rows and columns of pixels, clipped to the image; the whole image where that is cheaper.

@@ -20,8 +20,8 @@ def foreground_loss(logits: torch.Tensor, batch: TargetBatch) -> torch.Tensor:
     """Binary cross-entropy and dice of the foreground; ignored cells left out.
 
     Args:
-        logits: (B, h, w).
-        batch: targets.
+        logits: (B, h, w), one for each cell.
+        batch: the targets of the images.
     """
     truth, known = batch.foreground, batch.known.float()
     entropy = F.binary_cross_entropy_with_logits(logits, truth, weight=known, reduction="sum")
@@ -47,7 +47,7 @@ def box_loss(distances: torch.Tensor, batch: TargetBatch) -> torch.Tensor:
 
     Args:
         distances: (B, 4, h, w), to the left, top, right and bottom edges, in pixels.
-        batch: targets.
+        batch: the targets of the images.
     """
     image, row, column = torch.nonzero(
         (batch.cell_depth > _BOX_DEPTH) & (batch.cell_labels > 0), as_tuple=True
@@ -70,7 +70,7 @@ def generalised_iou(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
     Args:
         one: (K, 4) distances from the point to left, top, right, bottom; above 0.
-        other: the same.
+        other: (K, 4) distances from the same points, above 0.
     """
     shared = _area(torch.minimum(one, other))
     union = _area(one) + _area(other) - shared
@@ -92,8 +92,8 @@ def heat_loss(
     the sum is divided by the weighted sum of the targets.
 
     Args:
-        logits: (B, h, w).
-        batch: targets.
+        logits: (B, h, w), one for each cell.
+        batch: the targets of the images.
         done: (B, N + 1), 1 for objects on the canvas and for the background.
         unclear: (B, N + 1), 1 for objects that may or may not count as done.
     """

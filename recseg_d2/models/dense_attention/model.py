@@ -29,9 +29,9 @@ class Encoding:
     """What the trunk makes of a batch of images, once; everything after it reads from here.
 
     Attributes:
-        images: (B, channels, H, W), normalised.
-        fine: (B, F, H/2, W/2).
-        coarse: (B, F', H/8, W/8), projected for windows.
+        images: (B, channels, H, W), the normalised images.
+        fine: (B, F, H/2, W/2), features at stride 2.
+        coarse: (B, F', H/8, W/8), features at stride 8, projected for windows.
         boxes: (B, 4, H/2, W/2), distances in pixels from each place to the left, top, right and
             bottom edge of the object there.
         heat: the features' share of the heat map.
@@ -50,9 +50,9 @@ class DenseAttention(nn.Module):
     Args:
         encoder: images to a list of feature maps at strides 2, 4, 8, ..., finest first.
         widths: channels of these maps, at least three.
-        options: other sizes.
-        in_channels: of the images.
-        num_classes: C.
+        options: sizes of the other parts.
+        in_channels: number of channels of the images.
+        num_classes: C, number of classes.
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class DenseAttention(nn.Module):
         """What the window network sees of windows of one image.
 
         Args:
-            encoding: of the batch.
-            image: index of the image.
+            encoding: what ``encode`` made of the batch.
+            image: index of the image in the batch.
             canvas: (1, 2, H, W), or (K, 2, H, W) with a canvas of its own for each window.
             places: (K, 2), x and y of the places looked at.
-            boxes: (K, 4), the boxes there.
+            boxes: (K, 4), the predicted boxes at these places.
 
         Returns:
             (K, channels, G, G).

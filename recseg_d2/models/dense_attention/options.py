@@ -90,7 +90,7 @@ class TilingOptions:
 
 @dataclass(frozen=True)
 class DenseAttentionOptions:
-    """DenseAttentionSeg."""
+    """Networks, losses, sampling and search of DenseAttentionSeg."""
 
     network: NetworkOptions = field(default_factory=NetworkOptions)
     loss_weights: LossWeights = field(default_factory=LossWeights)

@@ -29,9 +29,9 @@ class Look:
 
     Attributes:
         round: number of the round, from 0.
-        place: x and y in pixels.
+        place: x and y of the place in pixels.
         box: the box there, x1 y1 x2 y2 in pixels.
-        heat: probability that an object's core is there.
+        heat: probability that an object's core is there, in [0, 1].
         score: sqrt(heat * score of the window), the score of the object.
         found: number of the object that was kept, from 0; -1 where none was.
         drawn: the mask on its window.
@@ -85,8 +85,8 @@ class Search:
     """A search over one image.
 
     Args:
-        model: in evaluation mode.
-        image: (channels, H, W), normalised, of any size.
+        model: a DenseAttention in evaluation mode.
+        image: (channels, H, W), the normalised image, of any size.
         options: when to stop and what to keep.
         known: (H, W) integer label map of objects that are known already, or None; 0 is free.
         keep_heat: whether the result holds the heat maps.
@@ -139,7 +139,7 @@ class Search:
         canvas = canvas_channels(labels)
         heat = self.heat(canvas, self.drawing.pop_changes())
         if self.keep_heat:
-            self.result.heat.append(heat.cpu())
+            self.result.heat.append(heat.cpu().clone())  # it is updated in place
         candidates = self._look(heat * self.open, canvas)
         if candidates is None:
             return False
@@ -213,7 +213,7 @@ def boxes_apart(boxes: np.ndarray, most: int) -> np.ndarray:
 
     Args:
         boxes: (K, 4), x1 y1 x2 y2, the most important first.
-        most: number of boxes to take.
+        most: number of boxes to take at most.
 
     Returns:
         Increasing int64 indices; two of the boxes are apart where, enlarged on each side by an

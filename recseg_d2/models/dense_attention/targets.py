@@ -23,8 +23,8 @@ class ObjectTargets:
             share of the largest distance in that object; 0 outside of objects.
         boxes: (n, 4) float32, x1 y1 x2 y2 in pixels, tight.
         centres: (n, 2) float32, x and y of the centroids.
-        areas: (n,) int64 pixels.
-        classes: (n,) int64.
+        areas: (n,) int64, area of each object in pixels.
+        classes: (n,) int64, the class of each object from 0.
         parts: for each object, the rows and columns of its tight box.
     """
 
@@ -46,7 +46,7 @@ def object_targets(labels: np.ndarray, classes: np.ndarray, min_area: int) -> Ob
     Args:
         labels: (H, W) integer; 0 is background, k + 1 the object of ``classes[k]``, negative values
             are ignored. Numbers without a pixel are fine: those objects are left out.
-        classes: (N,) integer.
+        classes: (N,) integers, the class of each mask from 0.
         min_area: objects with fewer pixels are ignored, as slivers at the edge of a crop are.
     """
     kept = np.full(labels.shape, 0, np.int32)

@@ -37,9 +37,9 @@ class _Piece:
     Attributes:
         tile: number of the tile that found it.
         mask: (H, W) bool of the piece's part of the image.
-        rows: rows of that part.
-        columns: columns of that part.
-        drawn: as it was found.
+        rows: rows of the image that the part covers.
+        columns: columns of the image that the part covers.
+        drawn: the object as it was found in its tile.
     """
 
     tile: int
@@ -84,10 +84,10 @@ def search_tiles(
     """Search an image tile by tile.
 
     Args:
-        model: in evaluation mode.
-        image: (channels, H, W), normalised.
-        options: of each tile's search.
-        side: of the tiles, in pixels.
+        model: a DenseAttention in evaluation mode.
+        image: (channels, H, W), the normalised image.
+        options: when the search of a tile stops, and what it keeps.
+        side: side of the tiles in pixels.
         overlap: of neighbouring tiles, in pixels; objects up to this size are found whole.
         progress: is told the number of objects after each tile.
     """

@@ -74,12 +74,12 @@ def training_step(
     """Losses of a batch.
 
     Args:
-        model: in training mode.
-        images: (B, channels, H, W), normalised.
-        batch: their targets.
-        weights: of the terms.
+        model: a DenseAttention in training mode.
+        images: (B, channels, H, W), the normalised images.
+        batch: the targets of the images.
+        weights: factor of each term of the loss.
         options: what is sampled.
-        rng: of the canvases and windows.
+        rng: the generator that canvases and windows are drawn with.
     """
     encoding = model.encode(images)
     auxiliary = model.auxiliary(encoding.fine).float()

@@ -33,7 +33,7 @@ class BackboneEncoder(nn.Module):
         backbone: with maps at strides 4 (or 2), 8, 16, ..., each twice the one before.
         in_channels: of the images; the backbone sees the first ``backbone_channels`` of them.
         backbone_channels: of the image as the backbone takes it.
-        width: channels at stride 2.
+        width: number of channels at stride 2.
 
     Raises:
         ValueError: the strides are others.
@@ -74,7 +74,7 @@ class UNetDecoder(nn.Module):
 
     Args:
         widths: channels of the encoder's maps, finest first; at least three.
-        coarse_width: channels of the coarse features.
+        coarse_width: number of channels of the features at stride 8.
     """
 
     def __init__(self, widths: Sequence[int], coarse_width: int) -> None:

@@ -19,7 +19,7 @@ class WindowOutputs:
     """What is found in K windows.
 
     Attributes:
-        masks: (K, G, G) logits.
+        masks: (K, G, G), mask logits of each window.
         scores: (K,) logits of the mask's quality, 0 where there is no object to be found.
         classes: (K, C) logits, or None where there is one class.
     """
@@ -33,7 +33,7 @@ class WindowNetwork(nn.Module):
     """A small U-Net on the grid of a window.
 
     Args:
-        in_width: channels of what is read.
+        in_width: channels of what is read in a window.
         widths: channels of the three levels.
         num_classes: C; no class is predicted where it is 1.
     """

@@ -24,7 +24,7 @@ class WindowSample:
 
     Attributes:
         places: (K, 2) float, x and y looked at.
-        boxes: (K, 4) float.
+        boxes: (K, 4) float, x1 y1 x2 y2 that windows are made around, in pixels.
         objects: (K,) int64, the object to be found there, or NOTHING.
     """
 
@@ -44,10 +44,10 @@ def true_windows(
     """Windows around objects that are not on the canvas, their boxes jittered.
 
     Args:
-        rng: source of randomness.
-        batch: targets.
-        image: index in the batch.
-        canvas: of the image.
+        rng: the generator that windows are drawn with.
+        batch: the targets of the images.
+        image: index of the image in the batch.
+        canvas: what is drawn on the image's canvas.
         most: number of windows, where there are as many objects.
         jitter: standard deviation of each edge, as a share of the box's width or height.
     """
@@ -87,9 +87,9 @@ def own_windows(
     Args:
         heat: (h, w) probabilities.
         distances: (4, h, w), the box field.
-        batch: targets.
-        image: index in the batch.
-        canvas: of the image.
+        batch: the targets of the images.
+        image: index of the image in the batch.
+        canvas: what is drawn on the image's canvas.
         most: number of windows, where there are as many maxima.
     """
     peaks = heat_peaks(heat, _LEAST_HEAT) & batch.known[image]

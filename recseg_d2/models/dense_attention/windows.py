@@ -16,9 +16,9 @@ def windows_around(boxes: torch.Tensor, context: float, margin: float) -> torch.
     """Square windows with whole-numbered corners and sides.
 
     Args:
-        boxes: (K, 4), x1 y1 x2 y2.
-        context: side of a window as a multiple of the box's longer side ...
-        margin: ... plus this many pixels.
+        boxes: (K, 4), x1 y1 x2 y2 in pixels.
+        context: side of a window as a multiple of the box's longer side.
+        margin: pixels that are added to that.
 
     Returns:
         (K, 3): x and y of the upper left corner, and the side.
@@ -46,8 +46,8 @@ def read_windows(
 
     Args:
         maps: (1, C, H / stride, W / stride), or (K, C, ...) with a map of its own for each window.
-        windows: (K, 3).
-        cells: G.
+        windows: (K, 3), x, y of the corner and side of each window in pixels.
+        cells: G, cells along a side of a window.
         stride: pixels of the image that a value of the map covers along each axis.
 
     Returns:
@@ -94,10 +94,10 @@ def place_maps(
     """The place looked at as a Gaussian, and the box with soft edges, on the grid of each window.
 
     Args:
-        windows: (K, 3).
-        places: (K, 2), x and y.
-        boxes: (K, 4).
-        cells: G.
+        windows: (K, 3), x, y of the corner and side of each window in pixels.
+        places: (K, 2), x and y of each place in pixels.
+        boxes: (K, 4), x1 y1 x2 y2 of each box in pixels.
+        cells: G, cells along a side of a window.
 
     Returns:
         (K, 2, G, G), in [0, 1].
@@ -123,9 +123,9 @@ def write_window(
     """Values of a window's cells as pixels of the image.
 
     Args:
-        values: (G, G).
+        values: (G, G), what is written, a value for each cell.
         window: x, y and side, whole numbers.
-        size: height and width of the image.
+        size: height and width of the image in pixels.
 
     Returns:
         Rows and columns of the image that the window covers, and the bilinear values there; None

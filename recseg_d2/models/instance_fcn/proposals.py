@@ -92,7 +92,7 @@ def build_pyramid(
     levels = []
     for scale in options.scales:
         scale = scale * unit
-        resized = resize_image(image, scaled_size(image.shape[1:], scale, options.max_side))
+        resized = resize_image(image, pyramid_size(image.shape[1:], scale, options.max_side))
         maps = network(pad_to_cells(resized, network.stride)[None])
         levels.append(level_of(maps, (resized.shape[1], resized.shape[2])))
     return levels
@@ -109,7 +109,7 @@ def level_of(maps: ProposalMaps, size: tuple[int, int]) -> PyramidLevel:
     return PyramidLevel(in_order, size)
 
 
-def scaled_size(size: torch.Size, shorter: float, max_side: int) -> tuple[int, int]:
+def pyramid_size(size: torch.Size, shorter: float, max_side: int) -> tuple[int, int]:
     """Height and width, of the same proportions, with a given shorter side unless too long."""
     height, width = size
     zoom = min(shorter / min(height, width), max_side / max(height, width))

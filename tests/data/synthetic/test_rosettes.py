@@ -5,7 +5,13 @@ import zlib
 import numpy as np
 import pytest
 
-from recseg_d2.data.synthetic.rosettes import MIN_VISIBLE_AREA, draw_label_map, draw_rosette
+from recseg_d2.data.synthetic.rosettes import (
+    MIN_VISIBLE_AREA,
+    REFERENCE_SIZE,
+    _place_leaves,
+    draw_label_map,
+    draw_rosette,
+)
 
 SEEDS = range(60)
 LABELS_CRC, IMAGE_CRC = 1499994294, 1636209655  # of seed 7
@@ -75,6 +81,27 @@ def test_leaves_occlude_one_another():
 def test_the_number_of_leaves_can_be_chosen():
     assert draw_label_map(1, leaves=(3, 3)).max() == 3
     assert draw_label_map(1, leaves=(0, 0)).max() == 0
+
+
+def test_half_the_spread_hides_twice_as_much():
+    def hidden_share(spread):
+        shares = []
+        for seed in SEEDS:
+            placed, labels = _place_leaves(seed, REFERENCE_SIZE, (2, 8), spread)
+            whole = sum(int(leaf.covered.sum()) for leaf in placed)
+            shares.append(1 - np.count_nonzero(labels) / whole)
+        return np.mean(shares)
+
+    assert hidden_share(0.5) / hidden_share(1.0) == pytest.approx(2, abs=0.3)
+
+
+def test_leaves_fan_out_over_the_spread():
+    for seed in range(10):
+        placed, _ = _place_leaves(seed, REFERENCE_SIZE, (8, 8), spread=0.25)
+        towards = np.sum([[np.cos(leaf.angle), np.sin(leaf.angle)] for leaf in placed], axis=0)
+        middle = np.arctan2(towards[1], towards[0])
+        aside = [abs((leaf.angle - middle + np.pi) % (2 * np.pi) - np.pi) for leaf in placed]
+        assert max(aside) <= np.pi / 2  # a quarter turn in all, wherever its middle is
 
 
 def test_a_colour_threshold_does_not_find_the_foreground():

@@ -19,8 +19,8 @@ from recseg_d2.models.instance_fcn.options import HeadOptions, ProposalOptions
 from recseg_d2.models.instance_fcn.proposals import (
     build_pyramid,
     propose,
+    pyramid_size,
     rank_windows,
-    scaled_size,
     tight_boxes,
 )
 from recseg_d2.structures import MaskProposals
@@ -139,10 +139,10 @@ def test_every_cell_meets_the_image(network, image):
     assert grids == [(3, 4), (5, 7), (9, 12)]
 
 
-def test_scaled_sizes():
-    assert scaled_size(torch.Size([60, 80]), 30, 2000) == (30, 40)
-    assert scaled_size(torch.Size([10, 80]), 30, 100) == (12, 100)
-    assert scaled_size(torch.Size([1, 500]), 1, 20) == (1, 20)
+def test_pyramid_sizes():
+    assert pyramid_size(torch.Size([60, 80]), 30, 2000) == (30, 40)
+    assert pyramid_size(torch.Size([10, 80]), 30, 100) == (12, 100)
+    assert pyramid_size(torch.Size([1, 500]), 1, 20) == (1, 20)
 
 
 def test_tight_boxes_by_hand():

@@ -17,11 +17,10 @@ class Reading:
     """How files are read, where their form leaves a choice.
 
     Attributes:
-        allow_outside: of annotation files, take images outside of their folder.
-        components: of label maps, take each connected region as an object.
-        background: of label maps, values that are background besides 0.
-        label_suffix: of label maps, what their stems end in beyond those of the images; None
-            guesses.
+        allow_outside: whether annotation files may name images outside of their folder.
+        components: whether each connected region of a label map is an object.
+        background: values of label maps that are background besides 0.
+        label_suffix: what the stems of label maps end in beyond those of the images; None guesses.
     """
 
     allow_outside: bool = False

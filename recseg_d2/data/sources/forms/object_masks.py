@@ -20,6 +20,6 @@ class ObjectMaskFolder(Form):
         return bool(find_image_folders(place))
 
     def open(self, name: str, place: Path, reading: Reading, **selection: Any) -> DataSource:
-        """Every image."""
+        """The data set of all images of the folder."""
         reading.refuse_label_options(place, self.words)
         return ObjectMasks(name, place, **selection)
