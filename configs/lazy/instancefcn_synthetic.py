@@ -1,11 +1,11 @@
 """InstanceFCNProposal, small, on synthetic rosettes."""
 
 from detectron2.config import LazyCall as L
+from recseg_d2.layers.small_pyramid import SmallPyramidOptions
 
 from recseg_d2.backbones.single import SmallPyramidBackbone
 from recseg_d2.config.nodes import with_tuples
 from recseg_d2.config.options import ModelOptions
-from recseg_d2.layers.small_pyramid import SmallPyramidOptions
 from recseg_d2.meta_arch import InstanceFCNProposal
 from recseg_d2.models.instance_fcn.options import HeadOptions, InstanceFCNOptions, ProposalOptions
 

@@ -16,7 +16,9 @@ TOOLS = {
     "analyze": ("analyze", "order of discovery, errors, sizes, curves of results"),
     "baseline": ("baseline", "the classical method to compare with"),
     "check-dataset": ("check_dataset", "summary, problems and sample pictures of a data set"),
+    "convert": ("convert", "labelled images into the files of another program"),
     "make-dataset": ("make_dataset", "write a synthetic data set in an official layout"),
+    "convert-weights": ("convert_weights", "released weights of the public RSIS code"),
     "submit-cvppp": ("submit_cvppp", "files for the leaf segmentation challenge"),
     "demo": ("demo", "train, evaluate and draw on synthetic leaves, in minutes"),
 }

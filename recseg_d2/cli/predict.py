@@ -26,12 +26,16 @@ from recseg_d2.cli.model_options import (
     parse_arguments,
 )
 from recseg_d2.data.coco_results import categories_of
+from recseg_d2.data.formats import FILE_FORMATS
 from recseg_d2.data.inputs import ImageReader
 from recseg_d2.data.io.images import for_display
 from recseg_d2.engine.launch import join
-from recseg_d2.engine.outputs import DEFAULT_OUTPUTS, PredictedImage, PredictionWriter
+from recseg_d2.engine.outputs import DEFAULT_OUTPUTS, OUTPUTS, PredictedImage, PredictionWriter
 from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.errors import UserError
+from recseg_d2.postprocess import keep_whole
+
+FORMATS = tuple(name for name in FILE_FORMATS if name in OUTPUTS)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -57,6 +61,27 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first image that cannot be read"
     )
+    parser.add_argument(
+        "--format",
+        nargs="+",
+        choices=[name for name in OUTPUTS if name not in DEFAULT_OUTPUTS],
+        default=[],
+        metavar="NAME",
+        help="write more: measurements (a table), or a folder of files for other programs: "
+        f"{', '.join(FORMATS)}",
+    )
+    parser.add_argument(
+        "--pixel-size",
+        type=float,
+        metavar="UM",
+        help="side of a pixel in micrometres, for the table of measurements",
+    )
+    parser.add_argument(
+        "--min-area", type=int, default=0, metavar="N", help="leave out objects of fewer pixels"
+    )
+    parser.add_argument(
+        "--drop-border", action="store_true", help="leave out objects that the border cuts"
+    )
     add_model_arguments(parser)
     return parser
 
@@ -64,6 +89,11 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; 0 when all images were processed, 1 when some could not be read."""
     args = parse_arguments(build_parser(), argv)
+    if args.min_area < 0 or (args.pixel_size is not None and not args.pixel_size > 0):
+        raise UserError(
+            f"--min-area is {args.min_area} and --pixel-size {args.pixel_size}; expected 0 or "
+            "more, and above 0."
+        )
     log_to_terminal()
     code: int = join(predict, args)
     return code
@@ -75,8 +105,8 @@ def predict(args: argparse.Namespace) -> int:
     predictor = Predictor(load_model_config(args), args.batch_size)
     left_out = {"overlays"} if args.no_overlays else set()
     outputs = [name for name in DEFAULT_OUTPUTS if name not in left_out]
-    outputs += ["sequences"] if args.sequences else []
-    writer = PredictionWriter(args.output, outputs, args.resume)
+    outputs += [*(["sequences"] if args.sequences else []), *args.format]
+    writer = PredictionWriter(args.output, list(dict.fromkeys(outputs)), args.resume)
     own = paths[comm.get_rank() :: comm.get_world_size()]
     left = [path for path in own if not writer.is_done(path)]
     classes = _categories(predictor.cfg), getattr(predictor.model, "ordered", False)
@@ -88,7 +118,10 @@ def predict(args: argparse.Namespace) -> int:
             found = predictor(image for _, image in batch)
             for (path, image), instances in zip(batch, found, strict=True):
                 rgb = for_display(image)[..., ::-1]
-                writer.add(PredictedImage(path, rgb, instances, *classes))
+                pixels = image[..., ::-1] if image.shape[2] == 3 else image
+                kept = keep_whole(instances, args.min_area, args.drop_border)
+                size = args.pixel_size
+                writer.add(PredictedImage(path, rgb, kept, *classes, pixels, size))
                 progress.update()
     unreadable = [path for part in comm.all_gather(unreadable) for path in part]
     if not comm.is_main_process():

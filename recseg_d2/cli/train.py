@@ -31,6 +31,7 @@ from detectron2.data import DatasetCatalog
 from detectron2.engine import default_argument_parser
 from detectron2.utils import comm
 
+from recseg_d2.cli.model_options import parse_arguments
 from recseg_d2.cli.own_data import (
     FOLDER_TRAIN,
     FOLDER_VAL,
@@ -114,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, start the processes, train."""
-    args = build_parser().parse_args(argv)
+    args = parse_arguments(build_parser(), argv)
     launch(train, args)
     return 0
 

@@ -69,6 +69,12 @@ CHANGED_DEFAULTS = (
     ("DATALOADER.NUM_WORKERS", 0, "images are loaded by the process that trains"),
 )
 
+# What yacs raises on wrong files, keys and values; the last two where a file is no mapping.
+_YACS_ERRORS = (
+    *(OSError, KeyError, ValueError, AssertionError, yaml.YAMLError),
+    *(TypeError, AttributeError),
+)
+
 T = TypeVar("T")
 
 
@@ -162,7 +168,7 @@ def _complete(merge: Callable[[CfgNode], None], source: str, opts: Sequence[Any]
         merge(cfg)
         cfg.merge_from_list(list(opts))
         check_options(cfg)
-    except (OSError, KeyError, ValueError, AssertionError, yaml.YAMLError) as error:  # yacs'
+    except _YACS_ERRORS as error:
         raise UserError(f"{where}: {error}") from error
     cfg.MODEL.DEVICE = usable_device(cfg.MODEL.DEVICE)
     return cfg

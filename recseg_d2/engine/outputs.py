@@ -8,6 +8,9 @@ In the output folder, by name in ``OUTPUTS``, to which any other is added:
     counts      counts.csv            file, count: how many objects each image has
     overlays    overlays/<stem>.png   the masks over the image
     sequences   sequences/<stem>.png  a panel for every step
+    measurements  measurements.csv    see ``data.formats.measurements``
+    tif, ome, npy, cellpose, labelme, yolo, geojson, imagej, masks
+                                      a file an image in a folder of that name, see ``data.formats``
 """
 
 from __future__ import annotations
@@ -15,17 +18,21 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from detectron2.structures import Instances
 
+from recseg_d2 import rle
 from recseg_d2.data.coco_results import image_of, results_of_instances, save_results
+from recseg_d2.data.formats import FILE_FORMATS, FileFormat, ImageObjects, SavedObject
+from recseg_d2.data.formats.measurements import Row, measure, write_rows
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.engine.journal import Journal
 from recseg_d2.files import make_folder, write_whole
-from recseg_d2.postprocess import label_map_of
+from recseg_d2.postprocess import label_map_of, masks_of
 from recseg_d2.visualization import draw_overlay, draw_sequence
 
 NUM_INSTANCES = "num_instances"  # beside the outputs' own, of each image
@@ -43,6 +50,8 @@ class PredictedImage:
         categories: the model's classes, see ``coco_results.categories_of``; empty where they are
             not known.
         ordered: whether the model finds one object after another.
+        pixels: (H, W, C) the image's own numbers, for measurements; None takes ``rgb``.
+        pixel_size: side of a pixel in micrometres; None where it is not known.
     """
 
     path: Path
@@ -50,6 +59,21 @@ class PredictedImage:
     instances: Instances
     categories: Sequence[dict[str, Any]] = ()
     ordered: bool = True
+    pixels: np.ndarray | None = None
+    pixel_size: float | None = None
+
+    def objects(self) -> ImageObjects:
+        """The instances as files have them."""
+        found = self.instances
+        count = len(found)
+        classes = found.pred_classes.tolist() if found.has("pred_classes") else [0] * count
+        scores = found.scores.tolist()
+        saved = [
+            SavedObject(rle.encode(mask), kind, score)
+            for mask, kind, score in zip(masks_of(found), classes, scores, strict=True)
+        ]
+        names = tuple(str(category["name"]) for category in self.categories) or ("object",)
+        return ImageObjects(self.path.name, found.image_size, saved, names)
 
 
 @dataclass(frozen=True)
@@ -147,6 +171,19 @@ def _write_labels(predicted: PredictedImage, path: Path) -> None:
     write_label_map(path, label_map_of(predicted.instances))
 
 
+def _write_format(file_format: FileFormat, predicted: PredictedImage, path: Path) -> None:
+    file_format.write(predicted.objects(), path)
+
+
+def _measure(predicted: PredictedImage) -> list[Row]:
+    pixels = predicted.rgb if predicted.pixels is None else predicted.pixels
+    return measure(predicted.objects(), pixels, predicted.pixel_size)
+
+
+def _write_measurements(rows: list[list[Row]], path: Path) -> None:
+    write_rows((row for of_image in rows for row in of_image), path)
+
+
 def _draw_overlay(predicted: PredictedImage, path: Path) -> None:
     draw_overlay(predicted.rgb, predicted.instances.pred_masks).save(path)
 
@@ -182,4 +219,10 @@ OUTPUTS: dict[str, ImageFiles | SummaryFile] = {
     "counts": SummaryFile("counts.csv", _count, _write_counts),
     "overlays": ImageFiles(".png", _draw_overlay),
     "sequences": ImageFiles(".png", _draw_sequence),
+    "measurements": SummaryFile("measurements.csv", _measure, _write_measurements),
+    **{
+        name: ImageFiles(file_format.ending, partial(_write_format, file_format))
+        for name, file_format in FILE_FORMATS.items()
+        if name != "png"  # which "labels" is
+    },
 }

@@ -4,7 +4,14 @@
 segmentation; ``mask_voting``: of a proposal classifier; ``instances``: what reads them all.
 """
 
-from recseg_d2.postprocess.instances import label_map_of, masks_of
+from recseg_d2.postprocess.instances import keep_whole, label_map_of, masks_of
 from recseg_d2.postprocess.sequence import ImagePrediction, PostprocessOptions, postprocess
 
-__all__ = ["ImagePrediction", "PostprocessOptions", "label_map_of", "masks_of", "postprocess"]
+__all__ = [
+    "ImagePrediction",
+    "PostprocessOptions",
+    "keep_whole",
+    "label_map_of",
+    "masks_of",
+    "postprocess",
+]

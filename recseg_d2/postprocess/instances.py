@@ -31,3 +31,23 @@ def label_map_of(instances: Any) -> np.ndarray:
         inside = np.flatnonzero(mask)
         labels[inside[scores[labels[inside]] < scores[label]]] = label
     return labels.reshape(instances.image_size)
+
+
+def keep_whole(instances: Any, min_area: int = 0, drop_border: bool = False) -> Any:
+    """The instances that are not too small, and not cut by the image's border.
+
+    Args:
+        instances: of an image.
+        min_area: fewest pixels.
+        drop_border: whether to leave out masks with a pixel in the first or last row or column.
+    """
+    kept = [
+        number
+        for number, mask in enumerate(masks_of(instances))
+        if mask.sum() >= min_area and not (drop_border and _at_border(mask))
+    ]
+    return instances if len(kept) == len(instances) else instances[kept]
+
+
+def _at_border(mask: np.ndarray) -> bool:
+    return bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())

@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from pycocotools import mask as mask_util
@@ -17,6 +18,7 @@ from pycocotools import mask as mask_util
 from recseg_d2.cli import run
 from recseg_d2.cli.predict import main
 from recseg_d2.data.coco_results import load_results
+from recseg_d2.data.io.label_maps import read_label_map
 from recseg_d2.engine.outputs import PredictionWriter
 
 
@@ -262,3 +264,76 @@ def test_as_a_user_runs_it(images, tmp_path, tool_env, tiny_run):
     for entries in found.values():  # by a sequential model, in the order of discovery
         steps = [entry["step"] for entry in entries]
         assert steps == sorted(set(steps))
+
+
+def table(path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_files_for_other_programs(trained, images, tmp_path):
+    out, formats = tmp_path / "out", ["labelme", "yolo", "tif", "cellpose", "geojson", "masks"]
+    assert predict(trained, images, output=out, more=["--no-overlays", "--format", *formats]) == 0
+    labels = np.asarray(Image.open(out / "labels/two.png"))
+    np.testing.assert_array_equal(read_label_map(out / "tif" / "two.tif"), labels)
+    np.testing.assert_array_equal(read_label_map(out / "cellpose" / "two_seg.npy"), labels)
+    shapes = json.loads((out / "labelme" / "two.json").read_text())["shapes"]
+    assert shapes[0]["points"] == [[2, 1], [6, 1], [6, 3], [2, 3]]
+    assert (out / "yolo" / "none.txt").read_text() == ""
+    assert len((out / "yolo" / "three.txt").read_text().splitlines()) == 3
+    features = json.loads((out / "geojson" / "three.geojson").read_text())["features"]
+    assert [f["properties"]["measurements"]["score"] for f in features] == pytest.approx(
+        [0.9, 0.8, 0.7]
+    )
+    assert len(list((out / "masks" / "three").iterdir())) == 3
+
+
+def test_measurements_worked_by_hand(trained, images, tmp_path):
+    pytest.importorskip("skimage")
+    out = tmp_path / "out"
+    more = ["--no-overlays", "--format", "measurements", "--pixel-size", "0.5"]
+    assert predict(trained, images, output=out, more=more) == 0
+    rows = table(out / "measurements.csv")
+    assert [(row["file"], row["object"]) for row in rows] == [
+        *(("three.png", str(n)) for n in (1, 2, 3)),
+        *(("two.png", str(n)) for n in (1, 2)),
+    ]
+    box = rows[3]  # rows 1 and 2, columns 2 to 5, red 200
+    assert (box["area"], float(box["area_um2"])) == ("8", 2.0)
+    assert (float(box["centroid_x"]), float(box["centroid_y"])) == (3.5, 1.5)
+    assert [float(box[f"intensity_mean_{n}"]) for n in range(3)] == [200, 0, 0]
+    assert float(box["solidity"]) == 1
+    assert float(box["perimeter_um"]) == float(box["perimeter"]) / 2
+    assert [row["touching"] for row in rows] == ["0", "1", "1", "0", "0"]
+
+
+def test_small_objects_and_those_at_the_border_are_left_out(trained, images, tmp_path):
+    assert predict(trained, images, output=tmp_path / "a", more=["--min-area", "4"]) == 0
+    assert counts(tmp_path / "a")[1:] == [["none.png", "0"], ["three.png", "1"], ["two.png", "2"]]
+    assert predict(trained, images, output=tmp_path / "b", more=["--drop-border"]) == 0
+    assert counts(tmp_path / "b")[1:] == [["none.png", "0"], ["three.png", "1"], ["two.png", "1"]]
+
+
+def test_sizes_that_are_none_are_refused(trained, images, tmp_path, capsys):
+    for more in (["--min-area", "-1"], ["--pixel-size", "0"]):
+        assert predict(trained, images, output=tmp_path / "out", more=more) == 2
+        assert "expected 0 or more, and above 0" in capsys.readouterr().err
+
+
+def test_l05_hidden_files_of_a_folder_are_passed_over(trained, images, tmp_path):
+    (images / "._two.png").write_bytes(b"\0\5\26\7")
+    assert predict(trained, images, output=tmp_path / "out", more=["--no-overlays"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("pages", "more", "code"),
+    [(3, [], 1), (3, ["INPUT.FRAMES.PAGE", "1"], 0), (1, [], 0)],
+)
+def test_l13_pages_are_chosen_by_key(trained, tmp_path, pages, more, code):
+    stack = np.zeros((pages, 6, 8, 3), np.uint8)
+    stack[pages // 2, 2:4, 2:4, 1] = 200
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="rgb")
+    out = tmp_path / "out"
+    assert predict(trained, tmp_path / "a.tif", output=out, more=more) == code
+    if code == 0:
+        assert counts(out)[1] == ["a.tif", "1"]

@@ -15,6 +15,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from recseg_d2 import cli
 from recseg_d2.cli import make_dataset, train
+from recseg_d2.cli.model_options import parse_arguments
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.engine.run_folder import owned
 
@@ -256,3 +257,11 @@ def test_any_number_of_processes_evaluates(data, tmp_path, tool_env, root):
     assert result.returncode == 0, result.stderr[-3000:]
     last = json.loads((output / "metrics.json").read_text().splitlines()[-1])
     assert f"{last['label_map/SBD']:.4f}," in result.stdout  # of training, in one process
+
+
+def test_k06_options_may_follow_keys():
+    length, device = ["SOLVER.MAX_ITER", "3"], ["MODEL.DEVICE", "cpu"]
+    argv = [*length, "--resume", *device, "--train-data", "some/folder"]
+    args = parse_arguments(train.build_parser(), argv)
+    assert (args.resume, args.train_data) == (True, "some/folder")
+    assert args.opts == [*length, *device]

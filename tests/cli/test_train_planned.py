@@ -58,7 +58,7 @@ def test_from_images_to_label_maps_without_a_config(folder, tmp_path):
 
 
 def test_parts_of_the_data_are_held_out_by_number(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "launch", lambda main, args: train.setup(args))
+    monkeypatch.setattr(train, "launch", lambda main, args: train.configs(args))
     names = {}
     for fold in ("1/3", "2/3", "3/3"):
         assert run(folder, tmp_path / "out", "--fold", fold, "SOLVER.MAX_ITER", "2") == 0
@@ -75,13 +75,13 @@ def test_minutes_become_iterations(folder, tmp_path, monkeypatch):
     seen = {}
 
     def note(main, args):
-        cfg, _ = train.setup(args)
-        seen["iterations"] = cfg.SOLVER.MAX_ITER
+        cfg, _, plan = train.configs(args)
+        seen["iterations"], seen["plan"] = cfg.SOLVER.MAX_ITER, str(plan)
 
     monkeypatch.setattr(train, "launch", note)
     run(folder, tmp_path / "out", "--minutes", "0.01")
     assert seen["iterations"] == 50  # the least
-    assert "SOLVER.MAX_ITER 50: 0.01 minutes at" in (tmp_path / "out" / "plan.txt").read_text()
+    assert "SOLVER.MAX_ITER 50: 0.01 minutes at" in seen["plan"]
     run(folder, tmp_path / "out2", "--minutes", "10000")
     assert seen["iterations"] > 50
     assert seen["iterations"] % 10 == 0

@@ -143,7 +143,7 @@ def test_processes_share_the_stream(monkeypatch):
 def test_validation_is_one_pass_in_order_without_augmentation(cfg):
     loader = build_val_loader(cfg, cfg.DATASETS.TRAIN[0])
     batches = list(loader)
-    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert [len(batch) for batch in batches] == [1, 1, 1, 1, 1]
     assert [s["image_id"] for batch in batches for s in batch] == [50, 51, 52, 53, 54]
     assert same(batches, list(loader))
     records = DatasetCatalog.get(cfg.DATASETS.TRAIN[0])
@@ -157,7 +157,7 @@ def test_images_without_objects_are_for_validation_and_if_wanted_for_training(cf
     DatasetCatalog.register(name, lambda: records)
     MetadataCatalog.get(name).set(thing_classes=["leaf"])
     cfg.DATASETS.TRAIN = (name,)
-    assert len(list(build_val_loader(cfg, name))) == 1
+    assert len(list(build_val_loader(cfg, name))) == 2
     assert {s["image_id"] for batch in take(cfg, 3) for s in batch} == {51}
     cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS = False
     assert {s["image_id"] for batch in take(cfg, 3) for s in batch} == {50, 51}
@@ -183,7 +183,7 @@ def test_nothing_to_train_on_and_unknown_names_are_refused(cfg, new_name, filter
     DatasetCatalog.register(name, lambda: [record] if filter_empty else [])
     cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS = filter_empty
     cfg.DATASETS.TRAIN = (name,)
-    with pytest.raises(UserError, match=f"^{name}: .*check the folder"):
+    with pytest.raises(UserError, match=f"^{name}: .*see what `recseg check-dataset`"):
         build_train_loader(cfg)
     with pytest.raises(UserError, match=r"found 'tulips', expected a registered data set: .*synth"):
         build_val_loader(cfg, "tulips")

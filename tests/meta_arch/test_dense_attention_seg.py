@@ -10,7 +10,9 @@ from detectron2.structures import BitMasks, Instances
 
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.engine.solver import build_optimizer
+from recseg_d2.engine.weights import load_pretrained
 from recseg_d2.errors import UserError
+from recseg_d2.layers.efficientnet import EfficientNetLite
 from recseg_d2.layers.intensity import IntensityOptions, unit_intensity
 from recseg_d2.structures import LabelMapMasks
 
@@ -193,6 +195,17 @@ def test_backbones_of_the_registry_and_those_that_do_not_fit():
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
     with pytest.raises(UserError, match=r"MODEL\.BACKBONE\.NAME has maps at strides \[4\]"):
         make("MODEL.BACKBONE.NAME", "build_small_fpn_backbone")
+
+
+def test_the_distributed_weights_of_an_encoder_load_by_their_names(tmp_path):
+    torch.manual_seed(1)
+    weights = EfficientNetLite().state_dict()
+    path = tmp_path / "lite.pth"
+    torch.save({**weights, "_fc.weight": torch.zeros(1000, 1280)}, path)
+    model = make("MODEL.BACKBONE.NAME", "build_efficientnet_lite0_backbone")
+    load_pretrained(model, str(path), min_fraction=1.0)
+    found = model.network.encoder.backbone.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in weights.items())
 
 
 def test_validation_losses_are_the_same_each_time_and_training_draws_anew():

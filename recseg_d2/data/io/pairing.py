@@ -103,12 +103,13 @@ def files_by_stem(
         raise UserError(f"{folder}: no such folder; check the path.")
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*") if nested else folder.iterdir()):
-        if path.suffix.lower() not in extensions or not path.stem.endswith(suffix):
+        whole_stem = path.stem.removesuffix(".ome")  # X.ome.tif is of X
+        if path.suffix.lower() not in extensions or not whole_stem.endswith(suffix):
             continue
         within = path.relative_to(folder)
         if any(part.startswith(".") for part in within.parts):
             continue
-        name = path.stem[: len(path.stem) - len(suffix)]
+        name = whole_stem[: len(whole_stem) - len(suffix)]
         stem = "/".join((*within.parts[:-1], name))
         if stem in found:
             raise UserError(f"{path} and {found[stem].name} have the same stem; keep one of them.")
