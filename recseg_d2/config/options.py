@@ -228,5 +228,5 @@ class LoggerOptions:
     """Where curves and pictures go beside metrics.json and OUTPUT_DIR/pictures."""
 
     tensorboard_pictures: bool = True  # the pictures of each evaluation, where it is installed
-    wandb_project: str = ""  # of Weights & Biases; empty is off
-    wandb_name: str = ""  # of the run there; empty is the name of OUTPUT_DIR
+    # Project at Weights & Biases, where the run has the name of OUTPUT_DIR; empty is off.
+    wandb_project: str = ""

@@ -54,7 +54,7 @@ class WandbWriter(EventWriter):
     """Curves and pictures at Weights & Biases, which is imported when a run has it.
 
     Args:
-        options: the project and the run's name.
+        options: the project.
         cfg: config of the run, which is stored with it.
 
     Raises:
@@ -68,7 +68,7 @@ class WandbWriter(EventWriter):
         self._last_write = -1  # Detectron2's name: a resumed run sets it
         self._run = self._wandb.init(
             project=options.wandb_project,
-            name=options.wandb_name or Path(cfg.OUTPUT_DIR).name,
+            name=Path(cfg.OUTPUT_DIR).name,
             dir=cfg.OUTPUT_DIR,
             config=dict(cfg),
         )
