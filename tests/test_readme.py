@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from recseg_d2.cli.__main__ import TOOLS
 
@@ -23,21 +24,27 @@ SHORT_MODEL = [
     *("MODEL.SEQUENTIAL.IMAGE_SIZE", "(32,32)", "SOLVER.PHASES", "[]", "SOLVER.MAX_ITER", "2"),
     *("SOLVER.IMS_PER_BATCH", "2", "MODEL.SEQUENTIAL.TEST.SCORE_THRESH", "0.0"),
 ]
+SHORT_DENSE = [
+    *("MODEL.RESIDUAL_ENCODER.WIDTHS", "(4,4,4)", "INPUT.SIMILARITY_CROP.SIZE", "32"),
+    *("SOLVER.MAX_ITER", "2", "SOLVER.IMS_PER_BATCH", "2", "TEST.NUM_PICTURES", "1"),
+    *("MODEL.DENSE_ATTENTION.TEST.MAX_OBJECTS", "3", "SOLVER.PHASES", "[]"),
+]
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.S | re.M)
+    return [text for name, text in found if name == language]
 
 
 def shortened(line):
     """The command as a list, with this interpreter, and short where it trains."""
-    words = shlex.split(line)
+    words = shlex.split(line, comments=True)
     if words[0] == "recseg":
         words = [sys.executable, "-m", "recseg_d2.cli", *words[1:]]
     if "make-dataset" in words:
         words += ["--images", "4", "--size", "48"]
     if "train" in words:
-        words += SHORT_MODEL
+        words += SHORT_MODEL if "--config-file" in words else SHORT_DENSE
     return words
 
 
@@ -58,6 +65,10 @@ def test_commands_and_python_run_in_the_order_of_the_page(place, tool_env):
     pytest.importorskip("skimage")
     make = [sys.executable, "-m", "recseg_d2.cli", "make-dataset", "cvppp", "datasets/cvppp"]
     run([*make, "--images", "10", "--size", "48"], place, tool_env)
+    (place / "images").mkdir()
+    Image.new("RGB", (48, 40)).save(place / "images" / "mine.png")
+    make = [sys.executable, "-m", "recseg_d2.cli", "make-dataset", "label_maps", "my"]
+    run([*make, "--images", "4", "--size", "48"], place, tool_env)
     for language, text in re.findall(r"```(bash|python)\n(.*?)```", README, re.S):
         if language == "bash":
             for line in text.strip().splitlines():

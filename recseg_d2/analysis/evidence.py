@@ -21,7 +21,7 @@ NO_STEP = -1
 
 
 @dataclass(frozen=True)
-class FoundObjects:
+class PredictedObjects:
     """The predictions of an image, in the order of discovery.
 
     Attributes:
@@ -60,16 +60,16 @@ class ImageEvidence:
         true_areas: (N,) int64, area of each true mask in pixels.
     """
 
-    found: FoundObjects
+    found: PredictedObjects
     iou: np.ndarray
     ignored: np.ndarray
     true_classes: np.ndarray
     true_areas: np.ndarray
 
 
-def found_objects(
+def predicted_objects(
     image: dict[str, Any], entries: list[Entry], class_of: Callable[[Entry], int]
-) -> FoundObjects:
+) -> PredictedObjects:
     """The predictions of an image that have a pixel.
 
     Args:
@@ -81,7 +81,7 @@ def found_objects(
     areas = rle.areas([entry["segmentation"] for entry in kept])
     kept = [entry for entry, area in zip(kept, areas, strict=True) if area > 0]
     masks = [entry["segmentation"] for entry in kept]
-    return FoundObjects(
+    return PredictedObjects(
         size=(image["height"], image["width"]),
         masks=masks,
         classes=np.array([class_of(entry) for entry in kept], dtype=np.int64),
@@ -93,7 +93,7 @@ def found_objects(
 
 
 def image_evidence(
-    found: FoundObjects, record: dict[str, Any], class_agnostic: bool = False
+    found: PredictedObjects, record: dict[str, Any], class_agnostic: bool = False
 ) -> ImageEvidence:
     """Compare the predictions of an image with its ground truth.
 

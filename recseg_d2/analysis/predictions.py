@@ -10,10 +10,10 @@ from typing import Any
 from detectron2.data import DatasetCatalog
 
 from recseg_d2.analysis.evidence import (
-    FoundObjects,
     ImageEvidence,
-    found_objects,
+    PredictedObjects,
     image_evidence,
+    predicted_objects,
 )
 from recseg_d2.analysis.result import Table
 from recseg_d2.analysis.run_folder import MissingResultsError, RunFolder, of_each
@@ -81,7 +81,7 @@ class RunPredictions:
     options: AnalysisOptions
 
     @cached_property
-    def found(self) -> list[FoundObjects]:
+    def found(self) -> list[PredictedObjects]:
         """The predictions of each image; no ground truth is needed.
 
         Raises:
@@ -91,7 +91,7 @@ class RunPredictions:
         for image_id, image in self._images.items():
             entries = self.results.entries[image_id]
             kept = [entry for entry in entries if entry["score"] >= self.options.min_score]
-            found.append(found_objects(image, kept, self._class_of))
+            found.append(predicted_objects(image, kept, self._class_of))
         return found
 
     @cached_property

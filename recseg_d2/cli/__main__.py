@@ -9,6 +9,7 @@ from recseg_d2 import cli
 
 TOOLS = {
     "train": ("train", "train and evaluate a model"),
+    "export": ("export", "a trained model as a torch.export or ONNX file"),
     "predict": ("predict", "label maps, counts, JSON and pictures for images"),
     "evaluate": ("evaluate_masks", "score any method's label maps"),
     "visualize": ("visualize", "sequence figures for a data set or for images"),
@@ -17,6 +18,7 @@ TOOLS = {
     "check-dataset": ("check_dataset", "summary, problems and sample pictures of a data set"),
     "convert": ("convert", "labelled images into the files of another program"),
     "make-dataset": ("make_dataset", "write a synthetic data set in an official layout"),
+    "convert-weights": ("convert_weights", "released weights of the public RSIS code"),
     "submit-cvppp": ("submit_cvppp", "files for the leaf segmentation challenge"),
     "demo": ("demo", "train, evaluate and draw on synthetic leaves, in minutes"),
 }

@@ -1,22 +1,31 @@
-"""`recseg evaluate`: scores the label maps of any method."""
+"""`recseg evaluate`: scores the label maps, or the proposals, of any method."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tabulate import tabulate
 
+from recseg_d2.data.catalog import check_registered
+from recseg_d2.errors import UserError
 from recseg_d2.evaluation.folders import score_folders
+from recseg_d2.evaluation.proposal_results import score_proposals
+from recseg_d2.evaluation.segment_proposal import CURVE_IOUS, recall_numbers, recall_table
 from recseg_d2.files import make_place, save_scores
 from recseg_d2.metrics import DEFAULT_METRICS, METRICS, ImageScores
+from recseg_d2.metrics.average_recall import LIMITS
+from recseg_d2.visualization.plots import draw_recall_curves, save_plot
 
 _DESCRIPTION = """\
 Score predicted label maps against true ones. A label map is a PNG, TIFF or BMP in which every
 object has its own number (8- or 16-bit grey, palette) or colour and background is 0 / black.
 Files pair by stem; an ending _label is optional on both sides.
+
+Or score proposals, files of COCO results with masks or boxes, by average recall on a data set.
 """
 
 _EPILOG = """\
@@ -38,8 +47,18 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG.format(metrics="\n".join(_described())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--pred", required=True, metavar="DIR", help="folder of predictions")
-    parser.add_argument("--gt", required=True, metavar="DIR", help="folder of true label maps")
+    parser.add_argument("--pred", metavar="DIR", help="folder of predictions")
+    parser.add_argument("--gt", metavar="DIR", help="folder of true label maps")
+    parser.add_argument(
+        "--proposals",
+        nargs="+",
+        metavar="PATH",
+        help="files of COCO results, or folders of them, each a method's",
+    )
+    parser.add_argument("--dataset", metavar="NAME", help="registered data set of --proposals")
+    parser.add_argument(
+        "--plot", type=Path, metavar="PNG", help="recall of --proposals against IoU, a line each"
+    )
     parser.add_argument(
         "--metrics",
         nargs="+",
@@ -71,13 +90,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     # warnings name files that were resized or missing: the table alone would hide them
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    if args.json is not None:
-        make_place(args.json)  # scoring may take a while
+    for place in filter(None, (args.json, args.plot)):
+        make_place(place)  # scoring may take a while
+    if args.proposals is not None:
+        return _evaluate_proposals(args)
+    if args.pred is None or args.gt is None:
+        raise UserError("expected --pred DIR and --gt DIR, or --proposals PATH and --dataset NAME.")
     scores = score_folders(args.pred, args.gt, args.metrics, args.allow_extra)
     print(format_scores(scores))
     if args.json is not None:
         save_scores(args.json, scores.summary())
         print(f"scores of each image: {args.json}")
+    return 0
+
+
+def _evaluate_proposals(args: argparse.Namespace) -> int:
+    if args.dataset is None:
+        raise UserError("--proposals needs --dataset NAME, whose objects they are to cover.")
+    check_registered(args.dataset, "--dataset")
+    found = {place: score_proposals(place, args.dataset) for place in args.proposals}
+    for place, recall in found.items():
+        print(f"\n{place}: {len(recall.images)} images\n{recall_table(recall)}")
+    if args.json is not None:
+        save_scores(args.json, {place: recall_numbers(r) for place, r in found.items()})
+        print(f"all numbers: {args.json}")
+    if args.plot is not None:
+        names = {place: Path(place).stem for place in found}
+        distinct = len(set(names.values())) == len(names)
+        curves = {
+            names[place] if distinct else place: recall.curve(CURVE_IOUS)
+            for place, recall in found.items()
+        }
+        titled = {
+            f"{limit} proposals": {label: curve[k] for label, curve in curves.items()}
+            for k, limit in enumerate(LIMITS)
+        }
+        save_plot(args.plot, partial(draw_recall_curves, CURVE_IOUS, titled))
+        print(f"recall against IoU: {args.plot}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """Predict the instances of images: label maps, COCO-style JSON, counts and pictures.
 
-What it writes is described in ``recseg_d2.engine.outputs``.
+What it writes is described in ``recseg_d2.engine.outputs``. Under torchrun several processes share
+the images: ``torchrun --nproc-per-node 4 -m recseg_d2.cli predict ...``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
+from detectron2.utils import comm
 from tqdm import tqdm
 
 from recseg_d2.cli.model_options import (
@@ -27,6 +29,7 @@ from recseg_d2.data.coco_results import categories_of
 from recseg_d2.data.formats import FILE_FORMATS
 from recseg_d2.data.inputs import ImageReader
 from recseg_d2.data.io.images import for_display
+from recseg_d2.engine.launch import join
 from recseg_d2.engine.outputs import DEFAULT_OUTPUTS, OUTPUTS, PredictedImage, PredictionWriter
 from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.errors import UserError
@@ -51,6 +54,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-overlays", action="store_true", help="do not draw overlays/")
     parser.add_argument(
         "--sequences", action="store_true", help="draw sequences/: a panel for every step"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on: leave out what DIR has predictions of"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at the first image that cannot be read"
     )
     parser.add_argument(
         "--format",
@@ -86,17 +95,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             "more, and above 0."
         )
     log_to_terminal()
+    code: int = join(predict, args)
+    return code
+
+
+def predict(args: argparse.Namespace) -> int:
+    """What each process does: predict its share of the images, and the first one sums up."""
     paths = find_images(args.input)
     predictor = Predictor(load_model_config(args), args.batch_size)
     left_out = {"overlays"} if args.no_overlays else set()
     outputs = [name for name in DEFAULT_OUTPUTS if name not in left_out]
     outputs += [*(["sequences"] if args.sequences else []), *args.format]
-    writer = PredictionWriter(args.output, list(dict.fromkeys(outputs)))
+    writer = PredictionWriter(args.output, list(dict.fromkeys(outputs)), args.resume)
+    own = paths[comm.get_rank() :: comm.get_world_size()]
+    left = [path for path in own if not writer.is_done(path)]
     classes = _categories(predictor.cfg), getattr(predictor.model, "ordered", False)
     unreadable: list[Path] = []
-    with tqdm(total=len(paths), unit="image", desc="predict") as progress:
+    with tqdm(total=len(left), unit="image", desc="predict") as progress:
         # a file that cannot be read must not end a run over thousands of others
-        readable = _read(paths, predictor.reader, unreadable, progress)
+        readable = _read(left, predictor.reader, unreadable, progress, args.strict)
         for batch in batched(readable, args.batch_size):
             found = predictor(image for _, image in batch)
             for (path, image), instances in zip(batch, found, strict=True):
@@ -106,7 +123,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 size = args.pixel_size
                 writer.add(PredictedImage(path, rgb, kept, *classes, pixels, size))
                 progress.update()
-    writer.finish()
+    unreadable = [path for part in comm.all_gather(unreadable) for path in part]
+    if not comm.is_main_process():
+        return int(bool(unreadable))
+    writer.finish(paths)
     print(f"{writer.num_images} images, {writer.num_instances} objects: {args.output}")
     return _report(unreadable, len(paths))
 
@@ -118,13 +138,19 @@ def _categories(cfg: CfgNode) -> list[dict[str, Any]]:
 
 
 def _read(
-    paths: Sequence[Path], reader: ImageReader, unreadable: list[Path], progress: tqdm
+    paths: Sequence[Path],
+    reader: ImageReader,
+    unreadable: list[Path],
+    progress: tqdm,
+    strict: bool,
 ) -> Iterator[tuple[Path, np.ndarray]]:
     """Each path with its pixels; those that cannot be read are named and left out."""
     for path in paths:
         try:
             image = reader.read(path)
         except UserError as error:
+            if strict:
+                raise
             unreadable.append(path)
             progress.write(f"skipped: {error}", file=sys.stderr)
             progress.update()

@@ -152,7 +152,7 @@ def configs(args: argparse.Namespace) -> tuple[CfgNode, dict[str, CfgNode], Plan
     cfg, plan = configure(args)
     phases = phase_configs(cfg)
     for phase in phases.values():
-        check_config(phase)
+        check_config(phase, trains=not args.eval_only)
     check_named_data(cfg, args.eval_only)
     weights = next(iter(phases.values())).MODEL.WEIGHTS
     if weights and not args.phase:

@@ -30,8 +30,12 @@ _RULES: dict[str, _Rule] = {  # of Detectron2's own keys
 }
 
 
-def check_config(cfg: CfgNode) -> None:
+def check_config(cfg: CfgNode, trains: bool = True) -> None:
     """Refuse values that only fail later, or not at all.
+
+    Args:
+        cfg: of a run, or one of its phases.
+        trains: whether it is to be trained; any number of processes can evaluate.
 
     Raises:
         UserError: a number out of its range, an unknown architecture, backbone or device, or a
@@ -43,7 +47,7 @@ def check_config(cfg: CfgNode) -> None:
         if not fits(value):
             raise UserError(f"{key} is {value}; expected {expected}.")
     parts = comm.get_world_size() * read_options(cfg, SolverOptions).accum_steps
-    if cfg.SOLVER.IMS_PER_BATCH % parts:
+    if trains and cfg.SOLVER.IMS_PER_BATCH % parts:
         raise UserError(
             f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}; expected a multiple of the "
             f"{comm.get_world_size()} processes times SOLVER.ACCUM_STEPS "

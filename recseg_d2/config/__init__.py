@@ -20,6 +20,7 @@ from recseg_d2.config.nodes import add_options, build_options
 from recseg_d2.config.options import (
     EvaluationOptions,
     InputOptions,
+    LoggerOptions,
     ModelOptions,
     SequentialOptions,
     SolverOptions,
@@ -54,6 +55,7 @@ NODES: dict[str, type] = {
     "INPUT": InputOptions,
     "SOLVER": SolverOptions,
     "TEST": EvaluationOptions,
+    "LOGGER": LoggerOptions,
 }
 
 # Detectron2's keys whose defaults are others here, and why.
@@ -95,6 +97,11 @@ def add_recseg_config(cfg: CfgNode) -> None:
         if name not in parent:
             parent[name] = CfgNode()
         add_options(parent[name], kind())
+
+
+def has_recseg_keys(cfg: CfgNode) -> bool:
+    """Whether a config has had the package's keys added."""
+    return "OPTIMIZER" in cfg.SOLVER
 
 
 def read_options(cfg: CfgNode, kind: type[T]) -> T:

@@ -7,9 +7,9 @@ tuples of these, and dicts that are taken as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from detectron2.config import CfgNode
@@ -46,6 +46,22 @@ def build_options(kind: type[T], node: CfgNode, key: str) -> T:
     values = {n: _convert(node[n.upper()], hints[n], f"{key}.{n.upper()}") for n in names}
     with naming_keys({key: kind}):
         return kind(**values)
+
+
+def with_tuples(options: T) -> T:
+    """Options whose sequences are tuples, at any depth; LazyConfigs hand over lists of their own.
+
+    Args:
+        options: of any class of options.
+    """
+    values = {field.name: getattr(options, field.name) for field in fields(options)}  # type: ignore[arg-type]
+    own = {n: with_tuples(v) if is_dataclass(v) else _tuples(v) for n, v in values.items()}
+    return replace(options, **own)  # type: ignore[type-var]
+
+
+def _tuples(value: Any) -> Any:
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    return tuple(map(_tuples, value)) if is_list else value
 
 
 def walk_options(kind: type, key: str) -> Iterator[tuple[type, str, list[Field]]]:

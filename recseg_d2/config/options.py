@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from recseg_d2.errors import require
 from recseg_d2.layers.intensity import IntensityOptions
+from recseg_d2.losses.targets import Order
 from recseg_d2.postprocess.sequence import PostprocessOptions
 
 
@@ -40,6 +41,9 @@ class SequentialOptions:
     # Most objects of an image that training and validation keep, the largest: fewer than steps let
     # each sequence end with a step to stop, more compete for the steps. 0: as many as steps.
     max_objects: int = 0
+    # In training, step t answers for the object that its mask overlaps with best, together with the
+    # others (any), or for the t-th object of a fixed order of their centres or areas.
+    order: Order = "any"
     test: PostprocessOptions = field(default_factory=PostprocessOptions)
 
     def __post_init__(self) -> None:
@@ -217,3 +221,12 @@ class EvaluationOptions:
     # Keep what was predicted in OUTPUT_DIR/inference, for recseg analyze; of an image at most the
     # DETECTIONS_PER_IMAGE best.
     save_predictions: bool = True
+
+
+@dataclass(frozen=True)
+class LoggerOptions:
+    """Where curves and pictures go beside metrics.json and OUTPUT_DIR/pictures."""
+
+    tensorboard_pictures: bool = True  # the pictures of each evaluation, where it is installed
+    wandb_project: str = ""  # of Weights & Biases; empty is off
+    wandb_name: str = ""  # of the run there; empty is the name of OUTPUT_DIR

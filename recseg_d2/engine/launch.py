@@ -56,6 +56,13 @@ def launch(main: Main, args: argparse.Namespace) -> Any:
     return _start(main, args)
 
 
+def join(main: Main, args: argparse.Namespace) -> Any:
+    """Run ``main(args)`` in the processes that torchrun has started, or in this one alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return _join_torchrun(main, args)
+    return main(args)
+
+
 def _start(main: Main, args: argparse.Namespace) -> None:
     with passing_on() as signals:
         try:

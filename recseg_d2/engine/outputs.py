@@ -30,10 +30,12 @@ from recseg_d2.data.coco_results import image_of, results_of_instances, save_res
 from recseg_d2.data.formats import FILE_FORMATS, FileFormat, ImageObjects, SavedObject
 from recseg_d2.data.formats.measurements import Row, measure, write_rows
 from recseg_d2.data.io.label_maps import write_label_map
-from recseg_d2.files import make_folder
+from recseg_d2.engine.journal import Journal
+from recseg_d2.files import make_folder, write_whole
 from recseg_d2.postprocess import label_map_of, masks_of
 from recseg_d2.visualization import draw_overlay, draw_sequence
 
+NUM_INSTANCES = "num_instances"  # beside the outputs' own, of each image
 DEFAULT_OUTPUTS = ("labels", "coco", "counts", "overlays")
 
 
@@ -105,43 +107,64 @@ class SummaryFile:
 class PredictionWriter:
     """Writes the predictions of images, one after another.
 
-    Files of an earlier run are overwritten one by one, never removed.
+    Files of an earlier run are overwritten one by one, never removed. What the files of all images
+    need is noted image by image, so that a prediction that broke off can be gone on with, and
+    several processes can share the images.
 
     Args:
         folder: the output folder; it is made where it is missing.
         outputs: what to write, names in ``OUTPUTS``.
+        resume: whether images that an earlier run has done count as done.
 
     Raises:
         UserError: the folder cannot be made.
     """
 
-    def __init__(self, folder: str | Path, outputs: Sequence[str] = DEFAULT_OUTPUTS) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        outputs: Sequence[str] = DEFAULT_OUTPUTS,
+        resume: bool = False,
+    ) -> None:
         self.folder = make_folder(folder)
         self.num_images = 0
         self.num_instances = 0
         self._outputs = {name: OUTPUTS[name] for name in outputs}
-        self._collected: dict[str, list[Any]] = {name: [] for name in outputs}
+        self._journal = Journal(self.folder, resume)
         for name, output in self._outputs.items():
             if isinstance(output, ImageFiles):
                 make_folder(self.folder / name)
 
+    def is_done(self, path: Path) -> bool:
+        """Whether an earlier run has done this image."""
+        return path.stem in self._journal.done
+
     def add(self, predicted: PredictedImage) -> None:
-        """Write the files of an image, and keep what ``finish`` needs of it."""
-        self.num_images += 1
-        self.num_instances += len(predicted.instances)
+        """Write the files of an image, and note what ``finish`` needs of it."""
+        collected = {NUM_INSTANCES: len(predicted.instances)}
         for name, output in self._outputs.items():
             if isinstance(output, ImageFiles):
                 output.write(
                     predicted, self.folder / name / f"{predicted.path.stem}{output.ending}"
                 )
             else:
-                self._collected[name].append(output.collect(predicted))
+                collected[name] = output.collect(predicted)
+        self._journal.add(predicted.path.stem, collected)
 
-    def finish(self) -> None:
-        """Write the files of all images together."""
+    def finish(self, paths: Sequence[Path]) -> None:
+        """Write the files of all images together; to be called when all processes are done.
+
+        Args:
+            paths: of all images, in the order in which they are to be listed.
+        """
+        entries = self._journal.entries()
+        done = [entries[path.stem] for path in paths if path.stem in entries]
+        self.num_images = len(done)
+        self.num_instances = sum(entry[NUM_INSTANCES] for entry in done)
         for name, output in self._outputs.items():
             if isinstance(output, SummaryFile):
-                output.write(self._collected[name], self.folder / output.name)
+                kept = [entry[name] for entry in done if name in entry]
+                output.write(kept, self.folder / output.name)
 
 
 def _write_labels(predicted: PredictedImage, path: Path) -> None:
@@ -175,7 +198,7 @@ def _count(predicted: PredictedImage) -> tuple[str, int]:
 
 
 def _write_counts(rows: list[tuple[str, int]], path: Path) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with write_whole(path) as file:
         csv.writer(file).writerows([("file", "count"), *rows])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from recseg_d2.config.options import EvaluationOptions
 from recseg_d2.data.mapper import TestMapper
 from recseg_d2.data.proposals import TEST, add_proposals
 from recseg_d2.engine.hooks import at_evaluation, unwrap
+from recseg_d2.engine.loggers import PictureLog
 from recseg_d2.engine.predictor import traced_inference
 from recseg_d2.visualization.pictures import draw_pictures
 
@@ -32,11 +33,17 @@ class SamplePictures(HookBase):
         cfg: config of the run.
         model: the model that is trained.
         context: gives what is entered while predicting, as a ``WeightAverage``'s ``applied``.
+        logs: where the pictures go as well, with their iteration.
     """
 
     def __init__(
-        self, cfg: CfgNode, model: nn.Module, context: Callable[[], AbstractContextManager[None]]
+        self,
+        cfg: CfgNode,
+        model: nn.Module,
+        context: Callable[[], AbstractContextManager[None]],
+        logs: Sequence[PictureLog] = (),
     ) -> None:
+        self._logs = logs
         self._cfg = cfg
         self._options = read_options(cfg, EvaluationOptions)
         self._model = model
@@ -45,7 +52,9 @@ class SamplePictures(HookBase):
     def after_step(self) -> None:
         """Draw where the model is evaluated."""
         if at_evaluation(self.trainer, self._cfg.TEST.EVAL_PERIOD):
-            self.draw()
+            paths = self.draw()
+            for log in self._logs:
+                log.log_pictures(paths, self.trainer.iter)
 
     def draw(self) -> list[Path]:
         """Predict and draw; returns the paths written."""

@@ -20,6 +20,7 @@ from detectron2.structures import Instances
 from torch import nn
 
 from recseg_d2.data.inputs import ImageReader
+from recseg_d2.engine.finite import FiniteOutputs, check_finite_weights
 from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
 
@@ -39,8 +40,8 @@ class Predictor:
         batch_size: images that go through the model together, 1 or more.
 
     Raises:
-        UserError: ``batch_size`` is below 1, or the weights are missing, unreadable, or not those
-            of the config's model.
+        UserError: ``batch_size`` is below 1, or the weights are missing, unreadable, not finite,
+            or not those of the config's model.
     """
 
     def __init__(self, cfg: CfgNode, batch_size: int = 1) -> None:
@@ -51,6 +52,8 @@ class Predictor:
         self.model = build_model(self.cfg)
         self.model.eval()
         load_weights(self.model, self.cfg.MODEL.WEIGHTS)
+        check_finite_weights(self.model, self.cfg.MODEL.WEIGHTS)
+        self._finite = FiniteOutputs(self.model)
         sizes = [self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MIN_SIZE_TEST]
         self.reader = ImageReader(self.cfg)
         self._resize = T.ResizeShortestEdge(sizes, self.cfg.INPUT.MAX_SIZE_TEST)
@@ -85,12 +88,14 @@ class Predictor:
             for each image a dict of "instances", and what else the model has for it.
 
         Raises:
-            UserError: as for a call.
+            UserError: as for a call, or what the model computes is not finite.
         """
         run = traced_inference(self.model) if with_trace else self.model
         for batch in batched(images, self.batch_size):
             with torch.no_grad():
-                yield from run([self.model_input(image) for image in batch])
+                outputs = run([self.model_input(image) for image in batch])
+            self._finite.check(", ".join(map(_named, batch)))
+            yield from outputs
 
     def model_input(self, image: str | Path | np.ndarray) -> dict[str, Any]:
         """Detectron2's input dict of one image, given as for a call.
@@ -106,6 +111,10 @@ class Predictor:
         array = self._resize.get_transform(array).apply_image(array)
         tensor = torch.as_tensor(np.ascontiguousarray(array.transpose(2, 0, 1), np.float32))
         return {"image": tensor, "height": height, "width": width}
+
+
+def _named(image: str | Path | np.ndarray) -> str:
+    return "an image" if isinstance(image, np.ndarray) else str(image)
 
 
 def traced_inference(model: nn.Module) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:

@@ -118,7 +118,7 @@ class Curriculum(HookBase):
     def after_train(self) -> None:
         """Evaluation and further use have no limit."""
         self._model.step_limit = self._model.steps
-        if not self.complete:
+        if not self.complete and is_done(self.trainer):
             logger.warning(
                 "The curriculum came to %d of %d objects: SOLVER.MAX_ITER ended training first.",
                 self.limit, self._end,

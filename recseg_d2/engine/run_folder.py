@@ -32,7 +32,14 @@ _PHASE_FOLDER = re.compile(r"\d+_\w+")
 # What a run may go on with changed without a word: neither its parameters nor what it has done so
 # far depend on these. The second list is of parts of sections that belong to models.
 _FREE = (
-    *("OUTPUT_DIR", "VIS_PERIOD", "TEST", "DATASETS.TEST", "DATASETS.PROPOSAL_FILES_TEST"),
+    *(
+        "OUTPUT_DIR",
+        "VIS_PERIOD",
+        "LOGGER",
+        "TEST",
+        "DATASETS.TEST",
+        "DATASETS.PROPOSAL_FILES_TEST",
+    ),
     *("DATALOADER.NUM_WORKERS", "MODEL.DEVICE", "MODEL.WEIGHTS", "MODEL.PRECISION"),
     *("SOLVER.MAX_ITER", "SOLVER.CHECKPOINT_PERIOD", "SOLVER.LOG_PERIOD"),
     *("SOLVER.RESUME_CHANGES", "SOLVER.PLATEAU.PATIENCE", "CUDNN_BENCHMARK"),

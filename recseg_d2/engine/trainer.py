@@ -16,6 +16,7 @@ from detectron2.engine import DefaultTrainer, HookBase, hooks
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.utils import comm
+from detectron2.utils.events import EventWriter
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import EvaluationOptions, ModelOptions, SolverOptions
@@ -37,6 +38,7 @@ from recseg_d2.engine.hooks import (
     WeightAverage,
     unwrap,
 )
+from recseg_d2.engine.loggers import more_writers, picture_logs
 from recseg_d2.engine.metrics_log import ContinueMetrics
 from recseg_d2.engine.nonfinite import NonfiniteGuard
 from recseg_d2.engine.pictures import SamplePictures
@@ -192,9 +194,9 @@ class Trainer(DefaultTrainer):
             average = WeightAverage(self.model, options.ema_decay, self._save_final)
             built.append(average)
             averaged = average.applied
-        built += self._evaluation_hooks(averaged)
-        built += self._progress_hooks(averaged)
         writers = self.build_writers() if comm.is_main_process() else []
+        built += self._evaluation_hooks(averaged, writers)
+        built += self._progress_hooks(averaged)
         built.append(ContinueMetrics(writers, Path(cfg.OUTPUT_DIR) / METRICS))
         # after every hook that has state, or a resumed run would miss this step's part of it
         if comm.is_main_process():
@@ -210,8 +212,14 @@ class Trainer(DefaultTrainer):
         step = self.iter * comm.get_world_size() + comm.get_rank()
         return step * self._trainer.parts + self._trainer.part
 
+    def build_writers(self) -> list[EventWriter]:
+        """Detectron2's, and those that LOGGER names."""
+        return [*super().build_writers(), *more_writers(self.cfg)]
+
     def _evaluation_hooks(
-        self, averaged: Callable[[], AbstractContextManager[None]]
+        self,
+        averaged: Callable[[], AbstractContextManager[None]],
+        writers: Sequence[EventWriter],
     ) -> list[HookBase | None]:
         cfg, period = self.cfg, self.cfg.TEST.EVAL_PERIOD
         options = read_options(cfg, EvaluationOptions)
@@ -231,7 +239,8 @@ class Trainer(DefaultTrainer):
             )
         built.append(EvaluateAtEnd(period, evaluate))
         if options.num_pictures > 0 and comm.is_main_process():
-            built.append(SamplePictures(cfg, self.model, averaged))
+            logs = picture_logs(cfg, writers)
+            built.append(SamplePictures(cfg, self.model, averaged, logs))
         return built
 
     def _progress_hooks(

@@ -45,7 +45,7 @@ def load_pretrained(model: torch.nn.Module, weights: str, min_fraction: float) -
     Raises:
         UserError: fewer do.
     """
-    checkpointer = _NamingCheckpointer(model)
+    checkpointer = _PartialCheckpointer(model)
     checkpointer.load(weights)
     model = checkpointer.model
     missing = {*checkpointer.result.missing_keys, *checkpointer.result.unexpected_keys}
@@ -88,7 +88,15 @@ def check_weights_file(weights: str) -> None:
 
 
 class _NamingCheckpointer(SafeCheckpointer):
-    """Knows other libraries' names of an encoder's weights, and keeps what fitted.
+    """Knows other libraries' names of an encoder's weights."""
+
+    def _load_model(self, checkpoint: Any) -> Any:
+        checkpoint["model"] = own_names(self.model, checkpoint["model"])
+        return super()._load_model(checkpoint)
+
+
+class _PartialCheckpointer(SafeCheckpointer):
+    """The same, and leaves it to the caller how much of the file has to fit.
 
     Attributes:
         names: of the weights in the file, renamed.
@@ -98,7 +106,7 @@ class _NamingCheckpointer(SafeCheckpointer):
     def _load_model(self, checkpoint: Any) -> Any:
         checkpoint["model"] = own_names(self.model, checkpoint["model"])
         self.names = tuple(checkpoint["model"])
-        self.result = super()._load_model(checkpoint)
+        self.result = super(SafeCheckpointer, self)._load_model(checkpoint)
         return self.result
 
 

@@ -1,4 +1,4 @@
-"""Convolutions with batch norm, the building blocks of the dense attention model."""
+"""Convolutions with batch norm, the building blocks of small networks."""
 
 from __future__ import annotations
 

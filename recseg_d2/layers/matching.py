@@ -33,7 +33,7 @@ def soft_iou_matrix(
 
 
 @torch.no_grad()
-def assign(similarity: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+def assign(similarity: torch.Tensor, counts: torch.Tensor, in_order: bool = False) -> torch.Tensor:
     """One-to-one assignment of the largest total similarity (Hungarian algorithm).
 
     Only the first n predictions of an image with n objects take part, as the papers have it: what
@@ -43,6 +43,7 @@ def assign(similarity: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     Args:
         similarity: (B, T, N) of each of T predictions to each of N objects, the higher the better.
         counts: (B,) int64, objects in each image; these come first along N.
+        in_order: step t answers for object t instead, whatever their similarity.
 
     Returns:
         (B, T) int64 on the device of ``similarity``: index of the matched object, or -1.
@@ -50,6 +51,9 @@ def assign(similarity: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     A similarity that is not a number, as when training has diverged, is the worst there is; the
     loss made of it is none either, which whoever trains finds.
     """
+    if in_order:
+        step = torch.arange(similarity.shape[1], device=similarity.device)
+        return torch.where(step < counts[:, None], step, -1)
     table = similarity.detach().float().cpu().numpy()  # the one transfer of a training step
     table = np.nan_to_num(table, nan=float(np.finfo(table.dtype).min))
     result = torch.full(similarity.shape[:2], -1, dtype=torch.int64)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from recseg_d2.layers.conv_blocks import ResidualBlock, conv_norm_relu
 from recseg_d2.layers.coordinates import NUM_COORDINATES, append_coordinates
 
 
@@ -16,30 +17,6 @@ class SmallEncoderOptions:
 
     widths: tuple[int, ...] = (16, 24, 32, 64, 96)  # channels at strides 2, 4, 8, ...
     coordinates: bool = False  # y, x and radius channels beside the image
-
-
-def conv_norm_relu(in_width: int, out_width: int, stride: int = 1) -> nn.Sequential:
-    """3x3 convolution, batch norm, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(in_width, out_width, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(out_width),
-        nn.ReLU(inplace=True),
-    )
-
-
-class ResidualBlock(nn.Module):
-    """x + conv(conv(x)), the width unchanged."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = conv_norm_relu(width, width)
-        self.second = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, width, h, w) -> the same."""
-        return torch.relu(x + self.second(self.first(x)))
 
 
 class SmallEncoder(nn.Module):

@@ -44,7 +44,7 @@ class ConvLSTMSemInstSeg(SequentialModel):
         with naming_keys():
             self.decoder = ConvLSTMDecoder(widths, options, self.num_classes)
         self.decoder.recompute_steps = self.recompute_steps
-        self.criterion = SequenceCriterion(options.loss_weights)
+        self.criterion = SequenceCriterion(options.loss_weights, self.order != "any")
         weights = options.loss_weights
         heads = {"box_head": weights.box, "class_head": weights.cls, "stop_head": weights.stop}
         freeze_heads_without_loss(self.decoder, heads)

@@ -12,13 +12,13 @@ from typing import Any, get_args
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY
-from detectron2.structures import Instances
+from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import get_event_storage, has_event_storage
 
 from recseg_d2.config import naming_keys, read_options
 from recseg_d2.data.io.semantic_maps import SemanticFolder
 from recseg_d2.errors import UserError, require
-from recseg_d2.meta_arch.base import make_instances
+from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.meta_arch.sequential import SequentialModel, freeze_heads_without_loss
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.criterion import AttentionCriterion
@@ -67,7 +67,9 @@ class RecurrentAttentionSeg(SequentialModel):
         if options.stage != "preprocessor":
             self.network = self._build_network()
             segments = options.stage == "full"
-            self.criterion = AttentionCriterion(options.loss_weights, self.box_iou, segments)
+            self.criterion = AttentionCriterion(
+                options.loss_weights, self.box_iou, segments, self.order != "any"
+            )
         self.semantic_folder = self._semantic_folder() if options.class_source == "folder" else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -146,7 +148,9 @@ class RecurrentAttentionSeg(SequentialModel):
         """Feed ground truth back in training; the box stage has no masks of its own to validate."""
         feeder = None
         if self.network is not None and (self.training or self.options.stage == "box"):
-            feeder = Feeder(self.feeding, self.box_iou, targets, self.iteration, lengths[0])
+            feeder = Feeder(
+                self.feeding, self.box_iou, targets, self.iteration, lengths[0], self.order != "any"
+            )
             self._log_feeding()
         return self.run_sequence(images, lengths[0], feeder=feeder)
 
@@ -207,7 +211,10 @@ class RecurrentAttentionSeg(SequentialModel):
         masks = found.pred_masks & (foreground > self.options.foreground_thresh)
         left = masks.flatten(1).any(dim=1)
         kept = found[left]
-        return make_instances(masks[left], kept.scores, kept.pred_classes, kept.step)
+        kept.pred_masks = masks[left]
+        if self.test_options.boxes == "mask":
+            kept.pred_boxes = Boxes(masks_to_boxes(masks[left]))
+        return kept
 
     def _semantic(
         self,

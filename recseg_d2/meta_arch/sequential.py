@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.structures import Instances
+from detectron2.structures import Boxes, Instances
 from torch import nn
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import SequentialOptions
+from recseg_d2.errors import UserError
 from recseg_d2.layers.images import resize_image
-from recseg_d2.losses.targets import build_targets
+from recseg_d2.losses.targets import build_targets, in_order
 from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, mask_tensor, output_size
 from recseg_d2.postprocess import postprocess
 from recseg_d2.structures import InstanceSequence, InstanceTargets
@@ -41,6 +42,7 @@ class SequentialModel(MetaArchitecture):
         self.steps = sequential.steps
         self.recompute_steps = sequential.recompute_steps
         self.max_objects = sequential.kept_objects
+        self.order = sequential.order
         self.step_limit = self.steps  # objects to predict in training; a curriculum may lower it
         self.iteration = 0  # of training; the trainer keeps it up to date
         self.test_options = sequential.test
@@ -153,12 +155,33 @@ class SequentialModel(MetaArchitecture):
         instances = [x["instances"].to(self.device) for x in batched_inputs]
         masks = [mask_tensor(i, self.image_size) for i in instances]
         classes = [i.gt_classes for i in instances]
-        return build_targets(masks, classes, self.image_size, max_objects=self.max_objects)
+        targets = build_targets(masks, classes, self.image_size, max_objects=self.max_objects)
+        return in_order(targets, self.order)
 
     def instances(self, sequence: InstanceSequence, image: int, dict_: dict[str, Any]) -> Instances:
-        """Predictions for one image of a batch, at the size that its dict asks for."""
-        found = postprocess(sequence, image, output_size(dict_), self.test_options)
-        return make_instances(found.masks, found.scores, found.classes, found.step)
+        """Predictions for one image of a batch, at the size that its dict asks for.
+
+        Boxes that the model predicts beside its masks are "regressed_boxes", cut to the image.
+
+        Raises:
+            UserError: they are asked for, and the model predicts none.
+        """
+        size, predicted = output_size(dict_), self.test_options.boxes == "predicted"
+        found = postprocess(sequence, image, size, self.test_options)
+        instances = make_instances(found.masks, found.scores, found.classes, found.step)
+        if sequence.boxes is not None:
+            scale = sequence.boxes.new_tensor([size[1], size[0], size[1], size[0]])
+            boxes = Boxes(sequence.boxes[image, found.step].detach() * scale)
+            boxes.clip(size)
+            instances.regressed_boxes = boxes
+        elif predicted:
+            raise UserError(
+                "MODEL.SEQUENTIAL.TEST.BOXES is predicted, but the model predicts masks alone: set "
+                "it to mask, or use a model with boxes (MODEL.RSIS.BOX_HEAD, MODEL.RIS.BOX)."
+            )
+        if predicted:
+            instances.pred_boxes = instances.regressed_boxes
+        return instances
 
 
 def freeze_heads_without_loss(network: nn.Module, weights: dict[str, float]) -> None:

@@ -6,6 +6,7 @@ Letters: K objects kept, h w the working resolution, H W the image's own size.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -35,6 +36,9 @@ class PostprocessOptions:
     # A mask keeps its largest piece only, as in the public RSIS code on Cityscapes; pixels are
     # joined at their sides, of pieces of one size the first stays.
     largest_component: bool = False
+    # The boxes of instances: tight around their masks, or the model's own (RSIS' box head, the
+    # windows of RIS), which are kept as "regressed_boxes" in any case.
+    boxes: Literal["mask", "predicted"] = "mask"
     min_area: float = 0.0  # masks under this share of the image's area are dropped, in [0, 1]
 
     def __post_init__(self) -> None:

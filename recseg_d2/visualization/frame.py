@@ -9,7 +9,7 @@ import numpy as np
 
 from recseg_d2.visualization.instances import count_text, fit_masks, matching_colors
 from recseg_d2.visualization.overlays import draw_masks
-from recseg_d2.visualization.panels import Panel, as_rgb, fitted_size, resize_image
+from recseg_d2.visualization.panels import Panel, as_rgb, fitted_size, resize_picture
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Frame:
         """
         rgb = as_rgb(image)
         height, width = rgb.shape[:2]
-        return cls(resize_image(rgb, fitted_size((height, width), side)), (height, width))
+        return cls(resize_picture(rgb, fitted_size((height, width), side)), (height, width))
 
     @property
     def size(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from recseg_d2.visualization.instances import count_of, count_text, each_mask, fit_masks
 from recseg_d2.visualization.palette import instance_colors
-from recseg_d2.visualization.panels import as_rgb, fitted_size, font, resize_image
+from recseg_d2.visualization.panels import as_rgb, fitted_size, font, resize_picture
 
 FILL_SHARE = 0.55  # of the instance's colour inside its mask, the rest is the image in grey
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601: how bright R, G and B look
@@ -84,7 +84,7 @@ def draw_overlay(
     size = fitted_size(given, side or max(SMALLEST_OVERLAY, *given))
     # at its own size, an image of many objects needs no more than one of their masks at a time
     shown = instances if size == given else fit_masks(instances, given, size)
-    picture = Image.fromarray(draw_masks(resize_image(image, size), shown, colors))
+    picture = Image.fromarray(draw_masks(resize_picture(image, size), shown, colors))
     if show_count:
         _stamp(picture, count_text(count_of(instances)))
     return picture

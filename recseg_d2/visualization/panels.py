@@ -63,7 +63,7 @@ def fitted_size(size: tuple[int, int], side: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize_picture(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(H, W, 3) uint8 to (h, w, 3): smooth where it shrinks, square pixels where it grows."""
     if image.shape[:2] == size:
         return image

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 from pycocotools import mask as mask_util
 
@@ -17,6 +19,7 @@ from recseg_d2.cli import run
 from recseg_d2.cli.predict import main
 from recseg_d2.data.coco_results import load_results
 from recseg_d2.data.io.label_maps import read_label_map
+from recseg_d2.engine.outputs import PredictionWriter
 
 
 def predict(trained, *inputs, output, more=()) -> int:
@@ -72,7 +75,8 @@ def test_score_thresh_no_overlays_and_opts(trained, images, tmp_path):
     path = images / "three.png"
     assert predict(trained, path, output=out, more=["--no-overlays", "--score-thresh", "0.75"]) == 0
     assert counts(out)[1:] == [["three.png", "2"]]
-    files = ["counts.csv", "labels", "predictions.json", "predictions_images.json"]
+    files = ["counts.csv", "labels", "predicted.jsonl", "predictions.json"]
+    files += ["predictions_images.json"]
     assert sorted(p.name for p in out.iterdir()) == files
     more = ["MODEL.SEQUENTIAL.TEST.SCORE_THRESH", "0.85"]
     assert predict(trained, path, output=out, more=more) == 0
@@ -109,6 +113,86 @@ def test_an_unreadable_image_is_named_and_the_others_are_done(trained, images, t
     assert "skipped: " in errors
     assert f"1 of 4 images could not be read: {images / 'broken.png'}" in errors
     assert len(counts(out)) == 4
+
+
+def test_strict_stops_at_an_image_that_cannot_be_read(trained, images, tmp_path, capsys):
+    (images / "broken.png").write_bytes(b"no image")
+    assert predict(trained, images, output=tmp_path / "out", more=["--strict"]) == 2
+    assert "broken.png" in capsys.readouterr().err
+
+
+def contents(out):
+    """Of all files, but for the processes' notes."""
+    files = (path for path in out.rglob("*") if path.is_file() and path.suffix != ".jsonl")
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+
+def test_a_prediction_that_broke_off_is_gone_on_with(trained, images, tmp_path, monkeypatch):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert predict(trained, images, output=whole) == 0
+    predicted = []
+    add = PredictionWriter.add
+
+    def breaks(self, image):
+        if image.path.stem == "three":
+            raise KeyboardInterrupt
+        add(self, image)
+
+    def counted(self, image):
+        predicted.append(image.path.stem)
+        add(self, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PredictionWriter, "add", breaks)
+        assert predict(trained, images, output=broken) == 128 + signal.SIGINT
+    with open(broken / "predicted.jsonl", "a") as file:
+        file.write('{"image": "three", "colle')  # killed in the midst of a line
+    monkeypatch.setattr(PredictionWriter, "add", counted)
+    assert predict(trained, images, output=broken, more=["--resume"]) == 0
+    assert predicted == ["three", "two"]
+    assert contents(broken) == contents(whole)
+    assert predict(trained, images, output=broken, more=["--resume"]) == 0
+    assert predicted == ["three", "two"]
+    assert contents(broken) == contents(whole)
+
+
+def test_without_resume_everything_is_predicted_anew(trained, images, tmp_path):
+    out = tmp_path / "out"
+    assert predict(trained, images, output=out) == 0
+    assert predict(trained, images / "two.png", output=out) == 0
+    assert counts(out) == [["file", "count"], ["two.png", "2"]]
+
+
+@pytest.mark.parametrize("place", ["weights", "outputs"])
+def test_numbers_that_are_not_finite_are_an_error_and_not_no_objects(
+    tiny_run, images, tmp_path, capsys, place
+):
+    state = torch.load(tiny_run / "model_final.pth", weights_only=True)
+    weight = state["model"]["decoder.mask_head.weight"]
+    weight.fill_(float("nan") if place == "weights" else 3e38)
+    torch.save(state, tiny_run / "model_final.pth")
+    assert predict(tiny_run, images, output=tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    expected = {"weights": "such as decoder.mask_head.weight", "outputs": "not finite; the weights"}
+    assert expected[place] in error
+
+
+@pytest.mark.slow
+def test_processes_share_the_images_and_make_one_result(tiny_run, images, tmp_path, tool_env):
+    one, two = tmp_path / "one", tmp_path / "two"
+    arguments = ["--weights", str(tiny_run), "--input", str(images), "--score-thresh", "0"]
+    assert run(main, [*arguments, "--output", str(one)]) == 0
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, *start, "-m", "recseg_d2.cli", "predict", *arguments, "--output", two],
+        env=tool_env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert sorted(path.name for path in two.glob("*.jsonl")) == [
+        "predicted.jsonl",
+        "predicted_1.jsonl",
+    ]
+    assert contents(one) == contents(two)
 
 
 def test_equal_stems_are_refused_by_name(trained, images, tmp_path, capsys):

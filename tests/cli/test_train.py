@@ -244,6 +244,21 @@ def test_another_model_is_not_resumed_or_evaluated_and_the_run_stays_as_it_was(
     assert (output / "config.yaml").read_text() == before
 
 
+@pytest.mark.slow
+def test_any_number_of_processes_evaluates(data, tmp_path, tool_env, root):
+    output = tmp_path / "out"
+    assert cli.run(train.main, arguments(data, output)) == 0
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "3"]
+    tool = [str(root / "tools" / "train_net.py"), "--eval-only", "--resume"]
+    result = subprocess.run(
+        [sys.executable, *start, *tool, *arguments(data, output)],
+        env=tool_env, capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-3000:]
+    last = json.loads((output / "metrics.json").read_text().splitlines()[-1])
+    assert f"{last['label_map/SBD']:.4f}," in result.stdout  # of training, in one process
+
+
 def test_k06_options_may_follow_keys():
     length, device = ["SOLVER.MAX_ITER", "3"], ["MODEL.DEVICE", "cpu"]
     argv = [*length, "--resume", *device, "--train-data", "some/folder"]

@@ -168,6 +168,7 @@ def test_a_resumed_run_compares_with_models_of_the_same_length():
 
 def test_a_curriculum_that_is_cut_off_is_told(caplog):
     run = Run(patience=9, ending=0)
+    run.trainer.max_iter = 3
     run.go_on([0.4] * 3)
     run.curriculum.after_train()
     assert "came to 2 of 4 objects" in caplog.text

@@ -163,7 +163,7 @@ def test_steps_computed_anew_give_the_same_weights_and_statistics(name, tiny_dat
         opts = ["DATASETS.TRAIN", (tiny_dataset,), "OUTPUT_DIR", str(tmp_path / str(recompute))]
         opts += ["MODEL.SEQUENTIAL.RECOMPUTE_STEPS", recompute]
         if name == "ris":
-            opts += ["MODEL.RIS.SAMPLING.MASKS", True, "MODEL.RIS.SAMPLING.BOXES", True]
+            opts += ["MODEL.RIS.SAMPLING.MASKS", "always", "MODEL.RIS.SAMPLING.BOXES", "always"]
         trainer = Trainer(tiny_model_cfg(name, *opts))
         trainer.train()
         return trainer.model.state_dict()

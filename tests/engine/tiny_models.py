@@ -27,7 +27,7 @@ MODELS = {
         *("MODEL.RIS.BOX.HIDDEN_WIDTH", 8, "MODEL.RIS.PATCH.SIZE", (8, 8)),
         *("MODEL.RIS.PATCH.WIDTHS", (4, 4), "MODEL.RIS.PATCH.POOLS", (2, 2)),
         *("MODEL.RIS.PATCH.DECODER_WIDTHS", (4, 4), "MODEL.RIS.PATCH.SKIPS", (True, False)),
-        *("MODEL.RIS.SAMPLING.MASKS", False, "MODEL.RIS.SAMPLING.BOXES", False),
+        *("MODEL.RIS.SAMPLING.MASKS", "never", "MODEL.RIS.SAMPLING.BOXES", "never"),
     ],
     "instancefcn": [
         *("MODEL.META_ARCHITECTURE", "InstanceFCNProposal", "INPUT.RESIZE", "shortest_edge"),

@@ -74,9 +74,9 @@ def test_outputs_and_pictures(found, tmp_path):
     for folder, instances in ((tmp_path / "1", found), (tmp_path / "2", one_at_a_time(found))):
         writer = PredictionWriter(folder, list(OUTPUTS))
         writer.add(PredictedImage(tmp_path / "a.png", image, instances))
-        writer.finish()
+        writer.finish([tmp_path / "a.png"])
         model = torch.nn.Identity()
         draw_pictures(model, [record], [{"instances": instances}], folder / "pictures")
     saved = files(tmp_path / "1")
-    assert len(saved) == len(OUTPUTS) + 3  # the list of images, a montage, a sequence
+    assert len(saved) == len(OUTPUTS) + 4  # the list of images, a journal, a montage, a sequence
     assert saved == files(tmp_path / "2")

@@ -69,6 +69,13 @@ def test_padding_is_never_matched():
     assert result[1].tolist() == [-1, -1, -1]
 
 
+def test_in_order_step_t_answers_for_object_t():
+    similarity = torch.rand(2, 4, 3)
+    assigned = assign(similarity, torch.tensor([3, 1]), in_order=True)
+    assert assigned.tolist() == [[0, 1, 2, -1], [0, -1, -1, -1]]
+    assert assign(similarity[:, :2], torch.tensor([3, 0]), True).tolist() == [[0, 1], [-1, -1]]
+
+
 def test_what_is_not_a_number_is_matched_last():
     nan, inf = float("nan"), float("inf")
     similarity = torch.tensor([[[nan, 0.1], [0.2, nan]], [[-inf, nan], [nan, nan]]])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from detectron2.evaluation.coco_evaluation import instances_to_coco_json
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
 
 from recseg_d2.config import load_config
 from recseg_d2.config.options import ModelOptions
 from recseg_d2.errors import UserError
+from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, output_size
 
 SIZE = (32, 48)
@@ -42,6 +44,36 @@ def example(channels=3):
     truth = Instances(SIZE, gt_masks=BitMasks(masks), gt_classes=torch.tensor([0]))
     image = torch.randint(0, 256, (channels, *SIZE), dtype=torch.uint8)
     return {"image": image, "instances": truth, "proposals": Instances(SIZE, pred_masks=masks)}
+
+
+BOXES = "MODEL.SEQUENTIAL.TEST.BOXES"
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("rsis_small.yaml", ["MODEL.RSIS.BOX_HEAD", True]), ("ris_small.yaml", [])]
+)
+def test_boxes_of_the_model_itself_are_kept_and_may_stand_for_the_masks(name, more):
+    given = {**example(), "height": 64, "width": 144}
+    plain, own = make(name, *more).eval(), make(name, *more, BOXES, "predicted").eval()
+    own.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        tight, predicted = (model([given])[0]["instances"] for model in (plain, own))
+        sequence = plain.run_sequence(plain.images([given]), 2)
+    corners = sequence.boxes[0, predicted.step] * torch.tensor([144.0, 64.0, 144.0, 64.0])
+    expected = torch.stack([corners[:, k].clamp(0, (144, 64)[k % 2]) for k in range(4)], dim=1)
+    assert len(predicted) > 0
+    torch.testing.assert_close(predicted.pred_boxes.tensor, expected)
+    torch.testing.assert_close(tight.regressed_boxes.tensor, expected)
+    assert torch.equal(tight.pred_boxes.tensor, masks_to_boxes(tight.pred_masks))
+    (result,) = instances_to_coco_json(predicted, 1)[:1]
+    x1, y1, x2, y2 = expected[0].tolist()
+    assert result["bbox"] == pytest.approx([x1, y1, x2 - x1, y2 - y1], abs=1e-3)
+
+
+def test_boxes_of_a_model_without_any_are_refused():
+    model = make("rsis_small.yaml", BOXES, "predicted").eval()
+    with pytest.raises(UserError, match=r"TEST\.BOXES is predicted, but .*masks alone"):
+        model([example()])
 
 
 @pytest.mark.parametrize("name", MODELS)

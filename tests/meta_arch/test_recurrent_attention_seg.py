@@ -99,6 +99,17 @@ def test_of_more_objects_than_are_kept_the_largest_are_and_a_step_is_left_to_sto
     assert targets.counts.tolist() == [3, 1]
 
 
+@pytest.mark.parametrize("stage", ["box", "full"])
+def test_training_in_a_fixed_order(stage):
+    model = make(MODEL__SEQUENTIAL__ORDER="top_to_bottom", MODEL__RIS__STAGE=stage)
+    first = model.targets([example(2)])
+    assert first.boxes[0, 0, 1] < first.boxes[0, 1, 1]
+    assert model.criterion.in_order
+    assert feeders(model, [example(2)])[-1].in_order
+    reverse = make(MODEL__SEQUENTIAL__ORDER="right_to_left", MODEL__RIS__STAGE=stage)
+    assert all(torch.isfinite(v) for v in reverse([example(2), example(0)]).values())
+
+
 def test_masks_may_keep_to_the_foreground():
     options = {
         "MODEL__SEQUENTIAL__TEST__SCORE_THRESH": 0.0,

@@ -13,7 +13,7 @@ from recseg_d2.visualization.panels import (
     fitted_size,
     font,
     lay_out,
-    resize_image,
+    resize_picture,
     shorten,
 )
 
@@ -51,7 +51,7 @@ def test_fitted_size_keeps_the_aspect_and_never_vanishes():
 
 def test_small_images_grow_by_nearest():
     image = np.array([[[0, 0, 0], [255, 255, 255]]], dtype=np.uint8)
-    grown = resize_image(image, (2, 4))
+    grown = resize_picture(image, (2, 4))
     assert set(np.unique(grown)) == {0, 255}
     assert (grown[:, :2] == 0).all()
     assert (grown[:, 2:] == 255).all()

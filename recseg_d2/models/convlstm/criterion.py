@@ -20,10 +20,12 @@ class SequenceCriterion(nn.Module):
 
     Args:
         weights: factor of each term of the loss.
+        in_order: step t answers for object t, instead of a matching.
     """
 
-    def __init__(self, weights: LossWeights) -> None:
+    def __init__(self, weights: LossWeights, in_order: bool = False) -> None:
         super().__init__()
+        self.in_order = in_order
         self.weights = weights
 
     def forward(
@@ -41,7 +43,7 @@ class SequenceCriterion(nn.Module):
         """
         weights = self.weights
         iou = soft_iou_matrix(sequence.mask_logits.sigmoid(), targets.masks)
-        assignment = assign(iou, targets.counts)
+        assignment = assign(iou, targets.counts, self.in_order)
         matched = assignment >= 0
         losses = {}
         if weights.mask:

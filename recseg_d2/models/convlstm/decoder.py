@@ -24,11 +24,13 @@ from recseg_d2.models.convlstm.options import ConvLSTMOptions
 from recseg_d2.structures import InstanceSequence
 
 
-def upsample_to(features: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def upsample_to(
+    features: torch.Tensor, size: tuple[int, int], align_corners: bool = False
+) -> torch.Tensor:
     """Bilinear resize of (B, C, h, w) to ``size``: B2 of eq. 1 where the size is twice as large."""
     if (features.shape[2], features.shape[3]) == size:
         return features
-    return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
+    return F.interpolate(features, size=size, mode="bilinear", align_corners=align_corners)
 
 
 class ConvLSTMDecoder(nn.Module):
@@ -61,6 +63,7 @@ class ConvLSTMDecoder(nn.Module):
         require(fits, options, "hidden_widths", f"one for each of {levels} feature levels")
         self.skip_mode = options.skip_mode
         self.coordinates = options.coordinates
+        self.align_corners = options.align_corners
         below = [hidden_widths[0], *hidden_widths[:-1]]  # S_i is as wide as what it joins
         with_skip = [i == 0 or self.skip_mode != "none" for i in range(len(hidden_widths))]
         self.skips = nn.ModuleList(
@@ -76,7 +79,8 @@ class ConvLSTMDecoder(nn.Module):
             )
             for i, width in enumerate(hidden_widths)
         )
-        self.mask_head = nn.Conv2d(hidden_widths[-1], 1, kernel_size=1)
+        kernel = options.mask_kernel
+        self.mask_head = nn.Conv2d(hidden_widths[-1], 1, kernel, padding=kernel // 2)
         pooled = sum(hidden_widths)
         self.stop_head = nn.Linear(pooled, 1)
         self.class_head = nn.Linear(pooled, num_classes) if num_classes > 1 else None
@@ -130,7 +134,7 @@ class ConvLSTMDecoder(nn.Module):
                 inputs = [i.first(live) for i in inputs]
                 skips = [s[:live] for s in skips]
             states = recomputed(self.recompute_steps, self._step, states, inputs, skips)
-            masks.append(_fill(self.mask_head(states[-1][0]), batch))
+            masks.append(_fill(self._mask(states[-1][0]), batch))
             maxima = torch.cat([h.amax(dim=(2, 3)) for h, _ in states], dim=1)
             pooled.append(_fill(maxima, batch))
             if stop_threshold is not None:
@@ -159,20 +163,30 @@ class ConvLSTMDecoder(nn.Module):
             x = None
             if level > 0:
                 hidden = states[level][0]
-                x = upsample_to(new[-1][0], (hidden.shape[2], hidden.shape[3]))
+                size = (hidden.shape[2], hidden.shape[3])
+                x = upsample_to(new[-1][0], size, self.align_corners)
                 if self.skip_mode == "mul":
                     x = x * skips[level]
             new.append(cell(x, states[level], inputs[level]))
         return new
 
+    def _mask(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(B, D, h, w) to mask logits (B, 1, h, w), or of twice that size.
+
+        A 1x1 convolution and the bilinear upsampling are linear and commute, so that one runs at
+        the finest level's resolution.
+        """
+        if self.mask_head.kernel_size != (1, 1):
+            size = (2 * hidden.shape[2], 2 * hidden.shape[3])
+            hidden = upsample_to(hidden, size, self.align_corners)
+        return self.mask_head(hidden)
+
     def _emit(
         self, masks: torch.Tensor, pooled: torch.Tensor, image_size: tuple[int, int]
     ) -> InstanceSequence:
-        """Heads over all steps at once. The 1x1 mask head and the bilinear upsampling are linear
-        and commute, so the head runs at the finest level's resolution.
-        """
+        """Masks at the image's size; the other heads over all steps at once."""
         return InstanceSequence(
-            mask_logits=upsample_to(masks, image_size),
+            mask_logits=upsample_to(masks, image_size, self.align_corners),
             score_logits=self.stop_head(pooled)[..., 0],
             class_logits=None if self.class_head is None else self.class_head(pooled),
             boxes=None if self.box_head is None else self.box_head(pooled).sigmoid(),

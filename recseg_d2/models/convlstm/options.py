@@ -32,6 +32,12 @@ class ConvLSTMOptions:
     # How the encoder's features join the hidden state from below; with none, only the deepest
     # ConvLSTM sees the encoder.
     skip_mode: Literal["concat", "sum", "mul", "none"] = "concat"
+    # Side of the mask head's convolution: 1 in section 3.2; 3, after a last upsampling, in the
+    # public code.
+    mask_kernel: Literal[1, 3] = 1
+    # Upsampling keeps the centres of the corners' pixels in place, as in the public code, instead
+    # of their outer edges.
+    align_corners: bool = False
     coordinates: bool = False  # give each level y, x and radius channels (beyond the paper)
     forget_bias: float = 0.0  # added to the initial bias of the forget gates
     box_head: bool = True  # predict and train boxes

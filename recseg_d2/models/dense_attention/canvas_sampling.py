@@ -70,7 +70,9 @@ def imperfect_mask(
     return part, _shifted(mask, *rng.integers(-reach, reach + 1, 2))
 
 
-def mask_iou(drawn: np.ndarray, targets: ObjectTargets, k: int, part: tuple[slice, slice]) -> float:
+def iou_with_object(
+    drawn: np.ndarray, targets: ObjectTargets, k: int, part: tuple[slice, slice]
+) -> float:
     """IoU of a mask, given as bools in a part of the image, with object k."""
     own = targets.labels[part] == k + 1
     shared = int((drawn & own).sum())

@@ -17,7 +17,7 @@ from recseg_d2.models.dense_attention.batch import TargetBatch, object_table
 from recseg_d2.models.dense_attention.canvas import canvas_channels
 from recseg_d2.models.dense_attention.canvas_sampling import (
     Canvas,
-    mask_iou,
+    iou_with_object,
     random_canvas,
 )
 from recseg_d2.models.dense_attention.model import DenseAttention, Encoding
@@ -35,8 +35,8 @@ _DONE_IOU, _OPEN_IOU = 0.5, 0.3  # an own mask is the object from the first, is 
 
 
 @dataclass
-class TrainingStep:
-    """What a step gives.
+class StepLosses:
+    """The losses of a training step, and how well its windows fit.
 
     Attributes:
         terms: weighted losses by name.
@@ -70,7 +70,7 @@ def training_step(
     weights: LossWeights,
     options: SamplingOptions,
     rng: np.random.Generator,
-) -> TrainingStep:
+) -> StepLosses:
     """Losses of a batch.
 
     Args:
@@ -99,7 +99,7 @@ def training_step(
     }
     images_of = torch.tensor(windows.images, device=real.device)
     means = [_mean(windows.iou[real & (images_of == i)]) for i in range(len(images))]
-    return TrainingStep(terms, means)
+    return StepLosses(terms, means)
 
 
 def _mean(values: torch.Tensor) -> float:
@@ -228,6 +228,6 @@ def _draw(
     rows, columns, values = written
     part, inside = (rows, columns), values.numpy() > 0.5
     canvas.labels[part][inside] = k + 1
-    iou = mask_iou(inside, batch.objects[image], k, part)
+    iou = iou_with_object(inside, batch.objects[image], k, part)
     canvas.done[k] = iou >= _DONE_IOU
     canvas.unclear[k] = _OPEN_IOU <= iou < _DONE_IOU

@@ -25,10 +25,14 @@ class AttentionCriterion(nn.Module):
         box_iou: how boxes are compared.
         masks: whether the model segments. Where boxes stand for masks there is no mask term, and
             scores follow the boxes' matching.
+        in_order: step t answers for object t, instead of a matching.
     """
 
-    def __init__(self, weights: LossWeights, box_iou: BoxIoU, masks: bool = True) -> None:
+    def __init__(
+        self, weights: LossWeights, box_iou: BoxIoU, masks: bool = True, in_order: bool = False
+    ) -> None:
         super().__init__()
+        self.in_order = in_order
         self.weights = weights
         self.box_iou = box_iou
         self.masks = masks
@@ -74,7 +78,7 @@ class AttentionCriterion(nn.Module):
         targets: InstanceTargets,
     ) -> torch.Tensor:
         """Match, put the term into ``losses`` unless its weight is 0, return the assignment."""
-        assignment = assign(iou, targets.counts)
+        assignment = assign(iou, targets.counts, self.in_order)
         if weight:
             losses[f"loss_{name}"] = weight * matching_iou_loss(iou, assignment, targets.counts)
         return assignment

@@ -46,6 +46,7 @@ class Feeder:
         targets: the true objects of the batch.
         iteration: iteration of training, from 0.
         steps: T, number of steps that are run.
+        in_order: step t is fed object t, instead of the one that overlaps most.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Feeder:
         targets: InstanceTargets,
         iteration: int,
         steps: int,
+        in_order: bool = False,
     ) -> None:
+        self.in_order = in_order
         self.options = options
         self.box_iou = box_iou
         self.targets = targets
@@ -88,7 +91,7 @@ class Feeder:
             step: number of the step, from 0.
         """
         assert self._box_lots is not None
-        chosen, exists = self._choose(self._box_overlap(window, box_logits))
+        chosen, exists = self._choose(self._box_overlap(window, box_logits), step)
         centre, size = self._disturbed_box(chosen)
         return decoder.move(window, centre, size, self._box_lots[:, step] & exists)
 
@@ -108,7 +111,7 @@ class Feeder:
             overlap = self._box_overlap(window, box_logits)
         else:
             overlap = soft_iou_matrix(mask.detach()[:, None], self.targets.masks)[:, 0]
-        chosen, exists = self._choose(overlap)
+        chosen, exists = self._choose(overlap, step)
         where = self._mask_lots[:, step] & exists
         if not self.options.reuse:
             taken = torch.zeros_like(self.used).scatter(1, chosen[:, None], where[:, None])
@@ -133,8 +136,11 @@ class Feeder:
         shift = self.options.box_shift * (2 * torch.rand_like(centre) - 1)
         return centre + shift * extent, size.clamp(min=1.0)  # of one pixel too: it is divided by
 
-    def _choose(self, overlap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _choose(self, overlap: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The object of the largest overlap, of equal ones the first; and whether there is one."""
+        if self.in_order:
+            last = overlap.shape[1] - 1
+            return torch.full_like(self.targets.counts, min(step, last)), step < self.targets.counts
         free = self.targets.valid & ~self.used
         ranked = overlap.masked_fill(~free, -1.0)
         return ranked.argmax(dim=1), free.any(dim=1)

@@ -30,10 +30,20 @@ def scene(counts=(2, 1), steps=3, classes=2):
 def test_all_terms_and_their_weights():
     sequence, targets = scene()
     plain = SequenceCriterion(LossWeights())(sequence, targets)
-    double = SequenceCriterion(LossWeights(2.0, 2.0, 0.2, 1.0))(sequence, targets)
+    double = SequenceCriterion(LossWeights(2.0, 2.0, 0.2, 0.5))(sequence, targets)
     assert set(plain) == {"loss_mask", "loss_box", "loss_class", "loss_stop"}
     for name, value in plain.items():
         assert double[name].item() == pytest.approx(2 * value.item())
+
+
+def test_in_a_fixed_order_each_step_answers_for_its_own_object():
+    sequence, targets = scene(counts=(2, 1))
+    found = torch.full((2, 3, 4, 4), -20.0)
+    found[:, 0, 1] = found[:, 1, 0] = 20.0  # the objects, the other way round
+    swapped = InstanceSequence(found, sequence.score_logits)
+    weights = LossWeights(stop=0.0)
+    assert SequenceCriterion(weights)(swapped, targets)["loss_mask"] < 0.4
+    assert SequenceCriterion(weights, in_order=True)(swapped, targets)["loss_mask"] > 0.99
 
 
 def test_terms_of_weight_zero_or_without_a_head_are_absent():

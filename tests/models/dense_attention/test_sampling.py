@@ -10,7 +10,7 @@ from recseg_d2.models.dense_attention.batch import target_batch
 from recseg_d2.models.dense_attention.canvas_sampling import (
     Canvas,
     imperfect_mask,
-    mask_iou,
+    iou_with_object,
     random_canvas,
 )
 from recseg_d2.models.dense_attention.targets import object_targets
@@ -37,7 +37,7 @@ def test_canvases_hold_what_they_call_done(targets):
         assert not canvas.unclear.any()
         for k in np.flatnonzero(canvas.done):
             part = (slice(0, 64), slice(0, 64))
-            assert mask_iou(canvas.labels == k + 1, targets, k, part) > 0.25
+            assert iou_with_object(canvas.labels == k + 1, targets, k, part) > 0.25
     shares = np.array(shares)
     assert (shares == 0).mean() > 0.15
     assert (shares == 1).mean() > 0.15

@@ -133,6 +133,19 @@ def test_without_reuse_an_object_is_fed_once():
     assert torch.equal(third, predicted * 0.9)  # none is left
 
 
+def test_in_a_fixed_order_each_step_is_fed_its_own_object():
+    batch, window = targets([LEFT, RIGHT], [RIGHT]), window_at((0.5, 0.8), (0.5, 0.8))
+    options = FeedingOptions(masks="always", boxes="always", mask_noise=0.0)
+    padding = BoxIoU(BoxIoUOptions(padding_ratio=0.0))
+    fed = Feeder(options, padding, batch, 0, 3, in_order=True)
+    predicted = torch.zeros(2, *SIZE)
+    results = [fed.mask(window, None, predicted, t) for t in range(3)]
+    assert torch.equal(results[0], batch.masks[:, 0])
+    assert torch.equal(results[1][0], batch.masks[0, 1])
+    assert torch.equal(results[1][1], predicted[1])  # it has one object
+    assert torch.equal(results[2], predicted)
+
+
 def test_images_without_objects_keep_their_predictions():
     batch = targets([], [LEFT])
     fed, window = feeder(batch), window_at((0.5, 0.5), (0.5, 0.5))
