@@ -22,7 +22,7 @@ from recseg_d2.cli.own_data import (
     register_given,
 )
 from recseg_d2.cli.visualize import spread
-from recseg_d2.config.options import InputOptions, SequentialOptions
+from recseg_d2.config.options import InputOptions
 from recseg_d2.data.catalog import check_registered
 from recseg_d2.data.examination import examine
 from recseg_d2.data.image_check import ImageChecker
@@ -36,6 +36,7 @@ from recseg_d2.visualization.samples import draw_samples
 
 OWN = "folder"  # the name under which --data is registered
 DEFAULT_NUM = 16
+SMALL = (128, 128)  # MODEL.SEQUENTIAL.IMAGE_SIZE of the small configs
 MOST_SHOWN = 20  # problems on the terminal; report.json has all
 
 
@@ -55,8 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         nargs=2,
         metavar=("H", "W"),
-        default=SequentialOptions().image_size,
-        help="the size that a model brings images to, at which objects may vanish",
+        default=SMALL,
+        help="the size that a model brings images to, at which objects may vanish (default: "
+        f"{SMALL[0]} {SMALL[1]}, that of the small configs)",
     )
     parser.add_argument(
         "--max-pixels",

@@ -53,10 +53,10 @@ def examine(name: str, images: ImageChecker, size: tuple[int, int] | None = None
     classes = _classes(name, dicts)
     report = validate_dicts(dicts, classes, images, progress=f"check {name}")
     images.remember()
-    vanishing = tell_vanishing(report.facts, size) if size else ""
     problems = [*problems, *report.problems]
-    if vanishing:
-        problems.append(Problem(name, vanishing, warning=True))
+    vanishing = tell_vanishing(report.facts, size) if size else ""
+    for message in filter(None, (_tell_empty(report), vanishing)):
+        problems.append(Problem(name, message, warning=True))
     return Examined(dicts, classes, Report(problems, report.summary, report.facts))
 
 
@@ -80,6 +80,15 @@ def log_warnings(reports: Mapping[str, Report]) -> None:
         more = len(report.problems) - _MOST_LOGGED
         if more > 0:
             logger.warning("%s: %d more; `recseg check-dataset` names them.", name, more)
+
+
+def _tell_empty(report: Report) -> str:
+    """A sentence on a data set whose annotated images have no object; or nothing."""
+    found = report.summary
+    annotated = found.images - found.unannotated
+    if report.problems or not annotated or found.objects:
+        return ""
+    return f"none of {annotated} annotated images has an object."
 
 
 def _classes(name: str, dicts: Sequence[dict[str, Any]]) -> list[str]:

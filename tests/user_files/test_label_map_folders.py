@@ -173,13 +173,15 @@ def test_l13b_multipage_label(tmp_path):
         load(folder)
 
 
-def test_l16_some_empty_and_l16b_all_empty(tmp_path):
+def test_l16_some_empty_and_l16b_all_empty(tmp_path, capsys):
     folder = label_folder(tmp_path)
     Image.new("L", (WIDTH, HEIGHT)).save(folder / "labels" / "a0.png")
     assert [len(r["annotations"]) for r in load(folder)] == [0, 4, 4]
     label_folder(folder, np.zeros((HEIGHT, WIDTH), np.uint8))
     with pytest.raises(UserError, match="none of 3 images is left; they have 0 to 0 objects"):
         load(folder, min_objects=1)
+    assert check(folder) == 1
+    assert "none of 3 annotated images has an object" in capsys.readouterr().out
 
 
 def test_l17_sizes(tmp_path):
