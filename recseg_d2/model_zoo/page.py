@@ -22,6 +22,7 @@ recseg train --weights recseg://NAME --train-data my/train   # goes on from it o
 ```
 ```python
 from recseg_d2 import model_zoo
+
 model = model_zoo.get("NAME", trained=True)
 ```
 """
