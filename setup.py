@@ -37,7 +37,8 @@ EXTRAS = {
     "onnx": ["onnx", "onnxscript", "onnxruntime"],  # recseg export
     "plots": ["matplotlib"],  # recseg analyze, curves of recall
 }
-EXTRAS["all"] = sorted(n for key, names in EXTRAS.items() if key != "pretrained" for n in names)
+OWN_CHOICE = ("pretrained", "onnx")  # large, and needed by few
+EXTRAS["all"] = sorted(n for key, names in EXTRAS.items() if key not in OWN_CHOICE for n in names)
 EXTRAS["dev"] = [
     *EXTRAS["all"],
     "cityscapesscripts==2.3.0",  # the official evaluation, which ours is compared with ...

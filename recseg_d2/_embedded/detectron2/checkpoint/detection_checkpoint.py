@@ -10,7 +10,6 @@ from torch import nn
 
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
-from recseg_d2.safe_pickle import load_pickle
 
 from .c2_model_loading import align_and_update_state_dicts
 
@@ -78,6 +77,9 @@ class DetectionCheckpointer(Checkpointer):
 
 
 def _read_pickle(path: str) -> dict[str, Any]:
+    # late: whoever imports this module first has not imported the package that it stands for yet
+    from recseg_d2.safe_pickle import load_pickle
+
     data = load_pickle(path)
     if "model" in data and data.get("__author__", "Caffe2") != "Caffe2":
         return data
