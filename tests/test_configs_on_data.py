@@ -35,7 +35,7 @@ STAND_IN = ("cvppp_a1_train", "cvppp_a1_val")  # where the command line names a 
 SMALL = [
     *("MODEL.WEIGHTS", "", "MODEL.DEVICE", "cpu", "SOLVER.IMS_PER_BATCH", 2),
     *("MODEL.SEQUENTIAL.IMAGE_SIZE", (64, 64), "MODEL.SEQUENTIAL.STEPS", 3),
-    *("MODEL.SEQUENTIAL.TEST.SCORE_THRESH", 0.0),
+    *("MODEL.SEQUENTIAL.TEST.SCORE_THRESH", 0.0, "MODEL.RIS.PATCH.SIZE", (48, 48)),
     *("MODEL.RESNETS.DEPTH", 18, "MODEL.RESNETS.RES2_OUT_CHANNELS", 64),
     *("MODEL.INSTANCE_FCN.TEST.SCALES", (48, 64), "MODEL.INSTANCE_FCN.TEST.TOPK", 5),
     *("MODEL.INSTANCE_FCN.TEST.MAX_SIDE", 64),  # scales may be multiples of the image, too
@@ -46,6 +46,7 @@ SMALL = [
 ]
 # Where a file makes this choice anew, these settings of its base's choice lie idle.
 REPLACED = {
+    "INPUT.RESIZE": ("INPUT.MIN_SIZE_TRAIN", "INPUT.MAX_SIZE_TRAIN"),  # and ..._SAMPLING
     "SOLVER.OPTIMIZER": ("SOLVER.MOMENTUM",),
     "SOLVER.LR_SCHEDULER_NAME": ("SOLVER.STEPS", "SOLVER.GAMMA", "SOLVER.NUM_DECAYS"),
     "SOLVER.PLATEAU.METRIC": ("SOLVER.PLATEAU.PATIENCE",),

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from detectron2.modeling import Backbone
 from torch import nn
 
 from recseg_d2.layers.conv_blocks import conv_norm, conv_norm_relu
@@ -30,7 +30,8 @@ class BackboneEncoder(nn.Module):
     it where the backbone begins at stride 4.
 
     Args:
-        backbone: with maps at strides 4 (or 2), 8, 16, ..., each twice the one before.
+        backbone: one of Detectron2's, with maps at strides 4 (or 2), 8, 16, ..., each twice the
+            one before.
         in_channels: of the images; the backbone sees the first ``backbone_channels`` of them.
         backbone_channels: of the image as the backbone takes it.
         width: number of channels at stride 2.
@@ -39,9 +40,7 @@ class BackboneEncoder(nn.Module):
         ValueError: the strides are others.
     """
 
-    def __init__(
-        self, backbone: Backbone, in_channels: int, backbone_channels: int, width: int
-    ) -> None:
+    def __init__(self, backbone: Any, in_channels: int, backbone_channels: int, width: int) -> None:
         super().__init__()
         shapes = backbone.output_shape()
         self.names = sorted(shapes, key=lambda name: shapes[name].stride or 0)
