@@ -133,6 +133,8 @@ LABELS = nps.arrays(
 )
 
 
+# how tifffile will store arrays of three channels is not what is tested
+@pytest.mark.filterwarnings("ignore:.*are stored as RGB:DeprecationWarning")
 @fuzz
 @given(labels=LABELS, ending=st.sampled_from(["tif", "npy"]), data=st.data())
 def test_label_maps(tmp_path, labels, ending, data):
@@ -166,6 +168,8 @@ def test_scores_of_any_two_label_maps(tmp_path, labels, prediction):
     assert 0 <= scores["SBD"] <= 100
 
 
+# how tifffile will store arrays of three channels is not what is tested
+@pytest.mark.filterwarnings("ignore:.*are stored as RGB:DeprecationWarning")
 @fuzz
 @given(
     pixels=nps.arrays(
