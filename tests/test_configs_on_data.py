@@ -6,6 +6,7 @@ key is noted, so that a key that a config sets and nothing looks at is found.
 
 from __future__ import annotations
 
+import gc
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +68,8 @@ def identify(path):
 @pytest.fixture
 def reads(monkeypatch):
     """Dotted names of the config keys that are read, from now on."""
-    return note_reads(monkeypatch)
+    yield note_reads(monkeypatch)
+    gc.collect()  # a trainer and its hooks know each other: it would keep its images for long
 
 
 def keys(node, prefix=""):
