@@ -7,7 +7,7 @@ from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone
 
-from recseg_d2.config import read_options
+from recseg_d2.config import add_node, read_options
 from recseg_d2.layers.efficientnet import EfficientNetLite
 from recseg_d2.layers.residual_encoder import ResidualEncoder, ResidualEncoderOptions
 from recseg_d2.layers.small_encoder import SmallEncoder, SmallEncoderOptions
@@ -62,6 +62,9 @@ class EfficientNetLiteBackbone(EfficientNetLite, Backbone):
         return _shapes(tuple(self.widths))
 
 
+add_node("MODEL.RESIDUAL_ENCODER", ResidualEncoderOptions)
+
+
 @BACKBONE_REGISTRY.register()
 def build_residual_encoder_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
     """The residual encoder of MODEL.RESIDUAL_ENCODER."""
@@ -73,6 +76,9 @@ def build_residual_encoder_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Bac
 def build_efficientnet_lite0_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
     """EfficientNet-Lite0 with the names of the distributed ImageNet weights."""
     return EfficientNetLiteBackbone(input_shape.channels or 3)
+
+
+add_node("MODEL.SMALL_ENCODER", SmallEncoderOptions)
 
 
 @BACKBONE_REGISTRY.register()

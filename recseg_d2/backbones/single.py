@@ -8,7 +8,7 @@ from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone
 from torch import nn
 
-from recseg_d2.config import read_options
+from recseg_d2.config import add_node, read_options
 from recseg_d2.layers.small_fpn import SmallFPN, SmallFPNOptions
 from recseg_d2.layers.vgg import Conv5VGG16, Conv5VGG16Options
 
@@ -50,12 +50,18 @@ class SmallFPNBackbone(SmallFPN, Backbone):
         return f"p{self.stride.bit_length() - 1}"
 
 
+add_node("MODEL.VGG16", Conv5VGG16Options)
+
+
 @BACKBONE_REGISTRY.register()
 def build_vgg16_conv5_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
     """VGG-16 at MODEL.VGG16.STRIDE (8 or 16), with torchvision's state-dict names."""
     options = read_options(cfg, Conv5VGG16Options)
     model = Conv5VGG16Backbone(options, input_shape.channels or 3)
     return model.freeze(cfg.MODEL.BACKBONE.FREEZE_AT)
+
+
+add_node("MODEL.SMALL_FPN", SmallFPNOptions)
 
 
 @BACKBONE_REGISTRY.register()

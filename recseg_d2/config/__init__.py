@@ -26,32 +26,15 @@ from recseg_d2.config.options import (
     SolverOptions,
 )
 from recseg_d2.errors import UserError
-from recseg_d2.layers.residual_encoder import ResidualEncoderOptions
-from recseg_d2.layers.small_encoder import SmallEncoderOptions
-from recseg_d2.layers.small_fpn import SmallFPNOptions
-from recseg_d2.layers.vgg import Conv5VGG16Options
-from recseg_d2.models.convlstm.options import ConvLSTMOptions
-from recseg_d2.models.dense_attention.options import DenseAttentionOptions
-from recseg_d2.models.instance_fcn.options import InstanceFCNOptions
-from recseg_d2.models.mask_proposal_classifier.options import ClassifierOptions
-from recseg_d2.models.recurrent_attention.options import RecurrentAttentionOptions
 
 PACKAGE = Path(__file__).parent.parent
 CONFIG_FOLDERS = (PACKAGE / "configs", PACKAGE.parent / "configs")  # installed; in a checkout
 
-# Where each class of options stands; those within them follow by the names of their fields.
+# Where each class of options stands; those within them follow by the names of their fields. Models
+# and backbones add theirs by ``add_node``, where they are registered.
 NODES: dict[str, type] = {
     "MODEL": ModelOptions,
     "MODEL.SEQUENTIAL": SequentialOptions,
-    "MODEL.RIS": RecurrentAttentionOptions,
-    "MODEL.RSIS": ConvLSTMOptions,
-    "MODEL.INSTANCE_FCN": InstanceFCNOptions,
-    "MODEL.PROPOSAL_CLASSIFIER": ClassifierOptions,
-    "MODEL.DENSE_ATTENTION": DenseAttentionOptions,
-    "MODEL.RESIDUAL_ENCODER": ResidualEncoderOptions,
-    "MODEL.SMALL_ENCODER": SmallEncoderOptions,
-    "MODEL.SMALL_FPN": SmallFPNOptions,
-    "MODEL.VGG16": Conv5VGG16Options,
     "INPUT": InputOptions,
     "SOLVER": SolverOptions,
     "TEST": EvaluationOptions,
@@ -76,6 +59,20 @@ _YACS_ERRORS = (
 )
 
 T = TypeVar("T")
+
+
+def add_node(key: str, kind: type) -> None:
+    """Give a class of options its place in the config.
+
+    Args:
+        key: of the node, such as "MODEL.RSIS".
+        kind: a frozen dataclass; see ``config.nodes``.
+
+    Raises:
+        ValueError: the place is another's.
+    """
+    if NODES.setdefault(key, kind) is not kind:
+        raise ValueError(f"{key} has the options of {NODES[key].__name__} already.")
 
 
 def get_recseg_cfg() -> CfgNode:

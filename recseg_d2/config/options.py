@@ -117,9 +117,9 @@ class InputOptions:
     """How images reach a model."""
 
     # working: at the size that sequential models work at; shortest_edge: with their proportions,
-    # the shorter side as MIN_SIZE_TRAIN and MIN_SIZE_TEST say; scale: SCALE times their own size;
-    # relative: RELATIVE_SIZES times their own size in training, and as they are at test.
-    resize: Literal["working", "shortest_edge", "scale", "relative"] = "working"
+    # the shorter side as MIN_SIZE_TRAIN and MIN_SIZE_TEST say; scale: SCALE times their own size,
+    # in training multiplied by one of RELATIVE_SIZES.
+    resize: Literal["working", "shortest_edge", "scale"] = "working"
     scale: float = 1.0  # of "scale": what images are magnified by before a model sees them
     intensity: IntensityOptions = field(default_factory=IntensityOptions)
     # Augmentations of training, in their order.
@@ -135,7 +135,7 @@ class InputOptions:
     # Zeros that training puts around the resized image, in pixels, and cuts its size out of at
     # random (the public RIS code: 16); 0 is off.
     pad_crop: int = 0
-    # Of "relative": sizes that training draws from, as shares of the image's own.
+    # Of "scale": sizes that training draws from, as shares of the image's own.
     relative_sizes: tuple[float, ...] = (1.0,)
     frames: FrameOptions = field(default_factory=FrameOptions)
     max_pixels: int = 178_956_970  # of an image; a small file can hold one that fills the memory

@@ -30,7 +30,7 @@ Detectron2 are listed where their default is another one here. This page is prin
 def reference_page() -> str:
     """The page, in Markdown."""
     parts = [INTRODUCTION, _detectron2_table()]
-    for key, kind in NODES.items():
+    for key, kind in sorted(NODES.items()):
         for own_kind, own_key, fields in walk_options(kind, key):
             parts.append(_section(own_kind, own_key, fields))
     return "\n".join(parts)

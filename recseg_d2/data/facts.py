@@ -14,7 +14,6 @@ from recseg_d2.data.io.images import read_image
 from recseg_d2.errors import UserError
 
 _LOOKED_AT = 60  # images, spread over the data set
-_WITHOUT_OPACITY = {2: 1, 4: 3}  # channels
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class DataFacts:
         images: number of all images.
         looked_at: number of images in the sample.
         sizes: (looked_at, 2) heights and widths in pixels.
-        channels: how many images of the sample have so many channels, opacity not counted.
+        channels: how many images of the sample have so many channels.
         types: how many images have so many values, by the name of the type.
         counts: (images,) number of objects of every image.
         diameters: (objects,) square roots of the areas of the sample's objects, in pixels.
@@ -59,8 +58,7 @@ def look_at(records: Sequence[dict[str, Any]]) -> DataFacts:
         image = read_image(record["file_name"])
         size = image.shape[0], image.shape[1]
         sizes.append(size)
-        count = int(image.shape[2])
-        channels[_WITHOUT_OPACITY.get(count, count)] += 1
+        channels[image.shape[2]] += 1
         types[image.dtype.name] += 1
         for annotation in record.get("annotations", []):
             if annotation.get("iscrowd", 0):

@@ -46,7 +46,7 @@ class ImageReader:
         if self.intensity.kind == "stored":
             return read_bgr(path, self.frames)
         image = read_image(path, self.frames)
-        return image[..., 2::-1] if image.shape[2] in (3, 4) else image
+        return image[..., ::-1] if image.shape[2] == 3 else image
 
     def __call__(self, path: str | Path) -> np.ndarray:
         """(H, W, C), three channels in the order of INPUT.FORMAT.
@@ -54,10 +54,10 @@ class ImageReader:
         Raises:
             UserError: the file cannot be read, or the model cannot use its channels or depth.
         """
-        if self.intensity.kind == "stored":
-            return self._ordered(read_bgr(path, self.frames), "BGR")
-        image = with_channels(read_image(path, self.frames), self.channels, str(path))
-        return self._ordered(_plain(image), "RGB")
+        image = self.read(path)
+        if self.intensity.kind != "stored":
+            image = _plain(with_channels(image, self.channels, str(path)))
+        return self._ordered(image)
 
     def check(self, path: str, image: ImageFile) -> None:
         """Refuse a file whose numbers the model cannot use, by what it says of itself.
@@ -83,16 +83,16 @@ class ImageReader:
         if self.intensity.kind == "stored":
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
                 raise UserError(f"{found}; expected uint8 of shape (H, W, 3) in BGR order.")
-            return self._ordered(image, "BGR")
+            return self._ordered(image)
         image = image[..., None] if image.ndim == 2 else image
         if image.ndim != 3 or image.dtype.kind not in "buif" or not image.size:
             raise UserError(f"{found}; expected numbers of shape (H, W) or (H, W, channels).")
         image = with_channels(image, self.channels, "An image given as an array")
-        return self._ordered(_plain(image), "BGR")
+        return self._ordered(_plain(image))
 
-    def _ordered(self, image: np.ndarray, order: str) -> np.ndarray:
-        """The image, whose colours are in ``order``, as INPUT.FORMAT has them."""
-        if image.shape[2] == 3 and self.format != order:
+    def _ordered(self, image: np.ndarray) -> np.ndarray:
+        """An image in BGR order as INPUT.FORMAT has it."""
+        if image.shape[2] == 3 and self.format != "BGR":
             image = image[..., ::-1]
         return np.ascontiguousarray(image)
 
@@ -105,7 +105,7 @@ def _plain(image: np.ndarray) -> np.ndarray:
 def with_channels(image: np.ndarray, wanted: int, source: str) -> np.ndarray:
     """An image with as many channels as a model has.
 
-    Grey is repeated for three channels, colours are averaged for one, opacity is dropped.
+    Grey is repeated for three channels, colours are averaged for one.
 
     Args:
         image: (H, W, C) as ``read_image`` returns it.
@@ -118,11 +118,10 @@ def with_channels(image: np.ndarray, wanted: int, source: str) -> np.ndarray:
     found = image.shape[2]
     if found == wanted:
         return image
-    if wanted in (1, 3) and found in (1, 2, 3, 4):
-        colour = image[..., : 1 if found < 3 else 3]
-        if wanted == 3:
-            return np.repeat(colour, 3, axis=2) if found < 3 else colour
-        return colour if found < 3 else colour.mean(axis=2, keepdims=True)
+    if (found, wanted) == (1, 3):
+        return np.repeat(image, 3, axis=2)
+    if (found, wanted) == (3, 1):
+        return image.mean(axis=2, keepdims=True)
     raise UserError(
         f"{source}: found {found} channels, expected {wanted}, as MODEL.PIXEL_MEAN has values. "
         "Train and predict on images with the same channels."

@@ -6,10 +6,8 @@ MODEL.SEQUENTIAL.MAX_OBJECTS; fully convolutional ones take any size and any num
 
 from __future__ import annotations
 
-import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
-from fvcore.transforms.transform import NoOpTransform
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import InputOptions, SequentialOptions
@@ -22,8 +20,8 @@ def build_resize(cfg: CfgNode, is_train: bool) -> T.Augmentation:
     "working" brings images to MODEL.SEQUENTIAL.IMAGE_SIZE. "shortest_edge" keeps their proportions:
     the shorter side becomes one of INPUT.MIN_SIZE_TRAIN (the scale jitter), or INPUT.MIN_SIZE_TEST
     (0 leaves it as it is), unless the longer one then exceeds INPUT.MAX_SIZE_TRAIN or _TEST.
-    "scale" changes nothing here: images are magnified when they are read. "relative" multiplies
-    both sides by one of INPUT.RELATIVE_SIZES, in training. INPUT.PAD_CROP comes last.
+    Of "scale", images are magnified when they are read, and in training both sides are multiplied
+    by one of INPUT.RELATIVE_SIZES here. INPUT.PAD_CROP comes last.
     """
     options = read_options(cfg, InputOptions)
     resize = _resize(cfg, options, is_train)
@@ -34,10 +32,8 @@ def build_resize(cfg: CfgNode, is_train: bool) -> T.Augmentation:
 
 def _resize(cfg: CfgNode, options: InputOptions, is_train: bool) -> T.Augmentation:
     given, resize = cfg.INPUT, options.resize
-    if resize == "scale" or (resize == "relative" and not is_train):
-        return _Nothing()
-    if resize == "relative":
-        return RandomRelativeSize(options.relative_sizes)
+    if resize == "scale":
+        return RandomRelativeSize(options.relative_sizes if is_train else (1.0,))
     if resize == "working":
         return T.Resize(read_options(cfg, SequentialOptions).image_size)
     if not is_train:
@@ -58,10 +54,3 @@ def max_instances(cfg: CfgNode) -> int | None:
     if read_options(cfg, InputOptions).resize != "working":
         return None
     return read_options(cfg, SequentialOptions).kept_objects
-
-
-class _Nothing(T.Augmentation):
-    """Leaves images as they are."""
-
-    def get_transform(self, image: np.ndarray) -> NoOpTransform:
-        return NoOpTransform()

@@ -58,15 +58,12 @@ class Plan:
 
     def going_on(self) -> Plan:
         """The plan of a training from trained weights: shorter, and in smaller steps."""
-        kept = []
-        for decision in self.decisions:
-            if decision.key == "SOLVER.MAX_ITER":
-                reason = f"a third of {decision.value}, from trained weights"
-                decision = Decision(decision.key, decision.value // 3, reason)
-            kept.append(decision)
-        for key, value in _GOING_ON.items():
-            kept.append(Decision(key, value, "a third, from trained weights"))
-        return Plan(self.summary, tuple(kept))
+        reason = "a third, from trained weights"
+        longer = {d.key: d.value for d in self.decisions}["SOLVER.MAX_ITER"]
+        changed = {"SOLVER.MAX_ITER": longer // 3, **_GOING_ON}
+        kept = (d for d in self.decisions if d.key not in changed)
+        own = (Decision(key, value, reason) for key, value in changed.items())
+        return Plan(self.summary, (*kept, *own))
 
     def __str__(self) -> str:
         return "\n".join([self.summary, *(f"  {decision}" for decision in self.decisions)])
@@ -79,21 +76,16 @@ def plan_training(facts: DataFacts, classes: Sequence[str]) -> Plan:
         facts: what the images to train on are like.
         classes: names of the classes.
     """
-    scale = _scale(facts)
-    size = facts.longest * scale
+    mean, scale = _channels(facts), _scale(facts)
+    crop = _crop(facts, scale, float(np.percentile(facts.longest * scale, 90)))
+    batch = max(2, round(_PIXELS_A_STEP / crop.value**2))
     decisions = [
-        _channels(facts),
-        Decision("MODEL.PIXEL_STD", None, ""),  # put in below: as many values as the mean
+        mean,
+        Decision("MODEL.PIXEL_STD", [1.0] * len(mean.value), "values are those of the range"),
         _joint(facts),
         _scale_decision(facts, scale),
-        _crop(facts, scale, float(np.percentile(size, 90))),
-    ]
-    channels = len(decisions[0].value)
-    decisions[1] = Decision("MODEL.PIXEL_STD", [1.0] * channels, "values are those of the range")
-    crop = decisions[-1].value
-    batch = max(1, round(_PIXELS_A_STEP / crop**2))
-    decisions += [
-        Decision("SOLVER.IMS_PER_BATCH", max(batch, 2), f"crops of {crop} pixels an iteration"),
+        crop,
+        Decision("SOLVER.IMS_PER_BATCH", batch, f"crops of {crop.value} pixels an iteration"),
         Decision("SOLVER.MAX_ITER", _iterations(facts.images), f"for {facts.images} images"),
     ]
     if len(classes) > 1:

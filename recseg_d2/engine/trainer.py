@@ -39,8 +39,8 @@ from recseg_d2.engine.hooks import (
     unwrap,
 )
 from recseg_d2.engine.loggers import more_writers, picture_logs
+from recseg_d2.engine.loss_guard import NonfiniteGuard
 from recseg_d2.engine.metrics_log import ContinueMetrics
-from recseg_d2.engine.nonfinite import NonfiniteGuard
 from recseg_d2.engine.pictures import SamplePictures
 from recseg_d2.engine.progress import BestCheckpoint, Curriculum, Plateau, TrainingEnded
 from recseg_d2.engine.run_folder import METRICS

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from recseg_d2.engine.hooks import unwrap
-from recseg_d2.engine.nonfinite import NonfiniteGuard
+from recseg_d2.engine.loss_guard import NonfiniteGuard
 from recseg_d2.losses.batch_parts import counting, given_counts, mean_over_processes
 
 logger = logging.getLogger(__name__)

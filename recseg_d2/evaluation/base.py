@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 Part = TypeVar("Part")
 
 
-class ImageEvaluator(DatasetEvaluator):
+class ImageEvaluator(DatasetEvaluator, ABC):
     """Compares predictions with a registered data set, image by image; a subclass says how.
 
     What ``compare`` returns of an image is all that is kept of it, in each process of its own
@@ -52,6 +53,7 @@ class ImageEvaluator(DatasetEvaluator):
         self.truth = GroundTruth(dataset_name)
         self.reset()
 
+    @abstractmethod
     def compare(self, record: dict[str, Any], output: dict[str, Any]) -> Any:
         """What is kept of an image.
 
@@ -65,14 +67,13 @@ class ImageEvaluator(DatasetEvaluator):
         Raises:
             UserError: the prediction is not of the image's size.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def summarize(self, images: dict[Any, Any]) -> dict[str, float]:
         """Scores by name, of what was kept, by ``image_id`` in the data set's order; saves files.
 
         Called in the main process alone.
         """
-        raise NotImplementedError
 
     def reset(self) -> None:
         """Forget all predictions."""

@@ -11,12 +11,14 @@ import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 
-from recseg_d2.config import naming_keys, read_options
+from recseg_d2.config import add_node, naming_keys, read_options
 from recseg_d2.meta_arch.sequential import SequentialModel, freeze_heads_without_loss
 from recseg_d2.models.convlstm.criterion import SequenceCriterion
 from recseg_d2.models.convlstm.decoder import ConvLSTMDecoder
 from recseg_d2.models.convlstm.options import ConvLSTMOptions
 from recseg_d2.structures import InstanceSequence, InstanceTargets
+
+add_node("MODEL.RSIS", ConvLSTMOptions)
 
 
 @META_ARCH_REGISTRY.register()

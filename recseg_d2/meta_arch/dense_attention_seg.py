@@ -17,7 +17,7 @@ from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import Instances
 from torch import nn
 
-from recseg_d2.config import read_options
+from recseg_d2.config import add_node, read_options
 from recseg_d2.errors import UserError
 from recseg_d2.layers.images import resize_labels
 from recseg_d2.layers.residual_encoder import ResidualEncoder
@@ -35,6 +35,9 @@ from recseg_d2.structures import LabelMapMasks
 
 _STEM_WIDTH = 24  # channels at stride 2, beside a backbone that is not the residual encoder
 _STORED_RANGE = 255.0  # of 8-bit values, where INPUT.INTENSITY leaves them as they are
+
+
+add_node("MODEL.DENSE_ATTENTION", DenseAttentionOptions)
 
 
 @META_ARCH_REGISTRY.register()

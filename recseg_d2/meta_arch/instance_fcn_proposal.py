@@ -13,7 +13,7 @@ from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import Boxes, Instances
 from torch import nn
 
-from recseg_d2.config import naming_keys, read_options
+from recseg_d2.config import add_node, naming_keys, read_options
 from recseg_d2.errors import require
 from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.layers.nms import greedy_nms
@@ -42,6 +42,9 @@ class SingleFeature(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, channels, H, W) -> (B, width, H / stride, W / stride)."""
         return self.backbone(images)[self.name]
+
+
+add_node("MODEL.INSTANCE_FCN", InstanceFCNOptions)
 
 
 @META_ARCH_REGISTRY.register()

@@ -16,7 +16,7 @@ from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import ImageList, Instances
 
-from recseg_d2.config import naming_keys, read_options
+from recseg_d2.config import add_node, naming_keys, read_options
 from recseg_d2.errors import UserError, require
 from recseg_d2.layers.boxes import box_iou, masks_to_boxes
 from recseg_d2.layers.masks import mask_iou, resize_masks
@@ -32,6 +32,9 @@ VALIDATION_SEED = 0  # the validation loss is of the same samples each time
 # VGG-16's fully connected layers: Caffe's names of them, and torchvision's.
 _CAFFE_LAYERS = (("fc6", "classifier.0"), ("fc7", "classifier.3"))
 _REGIONS_AT_A_TIME = 64  # at test; their features take most of the memory
+
+
+add_node("MODEL.PROPOSAL_CLASSIFIER", ClassifierOptions)
 
 
 @META_ARCH_REGISTRY.register()

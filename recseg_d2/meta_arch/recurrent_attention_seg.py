@@ -15,7 +15,7 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import get_event_storage, has_event_storage
 
-from recseg_d2.config import naming_keys, read_options
+from recseg_d2.config import add_node, naming_keys, read_options
 from recseg_d2.data.io.semantic_maps import SemanticFolder
 from recseg_d2.errors import UserError, require
 from recseg_d2.layers.boxes import masks_to_boxes
@@ -34,6 +34,8 @@ from recseg_d2.models.recurrent_attention.pixel_targets import build_pixel_targe
 from recseg_d2.models.recurrent_attention.steps import AttentionSequence
 from recseg_d2.postprocess.semantic_classes import vote_classes
 from recseg_d2.structures import InstanceSequence, InstanceTargets
+
+add_node("MODEL.RIS", RecurrentAttentionOptions)
 
 
 @META_ARCH_REGISTRY.register()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from recseg_d2.config import get_recseg_cfg
@@ -45,15 +46,23 @@ def test_16_bits_keep_their_values_where_intensities_are_brought_to_one_range(tm
 
 
 def test_channels_of_files_and_models():
-    grey, two, colour, opaque = (np.full((1, 1, c), np.arange(1.0, c + 1)) for c in (1, 2, 3, 4))
+    grey, two, colour, four = (np.full((1, 1, c), np.arange(1.0, c + 1)) for c in (1, 2, 3, 4))
     assert with_channels(grey, 3, "")[0, 0].tolist() == [1, 1, 1]
-    assert with_channels(two, 3, "")[0, 0].tolist() == [1, 1, 1]
-    assert with_channels(opaque, 3, "")[0, 0].tolist() == [1, 2, 3]
     assert with_channels(colour, 1, "")[0, 0].tolist() == [2]
-    assert with_channels(opaque, 1, "")[0, 0].tolist() == [2]
-    assert with_channels(two, 2, "")[0, 0].tolist() == [1, 2]
-    with pytest.raises(UserError, match=r"a\.tif: found 3 channels, expected 5"):
-        with_channels(colour, 5, "a.tif")
+    for image in (grey, two, colour, four):
+        assert with_channels(image, image.shape[2], "") is image
+    for image, wanted in ((colour, 5), (two, 3), (four, 3), (four, 1)):  # nothing is left out
+        found = image.shape[2]
+        with pytest.raises(UserError, match=rf"a\.tif: found {found} channels, expected {wanted}"):
+            with_channels(image, wanted, "a.tif")
+
+
+def test_four_stains_stay_four(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 2**16, (5, 6, 4), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", planarconfig="contig")
+    read = reader(channels=4)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), pixels)
+    np.testing.assert_array_equal(read.from_array(read.read(tmp_path / "a.tif")), pixels)
 
 
 @pytest.mark.parametrize(

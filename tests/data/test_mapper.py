@@ -239,7 +239,7 @@ def test_zeros_around_the_image_shift_it_by_whole_pixels_in_training(cfg, record
 
 
 def test_relative_sizes_are_shares_of_the_images_own(cfg, record):
-    cfg.INPUT.RESIZE, cfg.INPUT.RELATIVE_SIZES = "relative", (0.25, 0.5, 1.0, 2.0)
+    cfg.INPUT.RESIZE, cfg.INPUT.RELATIVE_SIZES = "scale", (0.25, 0.5, 1.0, 2.0)
     mapper = InstanceMapper(cfg)
     sizes = {tuple(mapper(record)["image"].shape[1:]) for _ in range(60)}
     assert sizes == {(6, 8), (12, 16), (24, 32), (48, 64)}

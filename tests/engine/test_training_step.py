@@ -12,7 +12,7 @@ from engine.tiny_models import MODELS, tiny_model_cfg
 
 from recseg_d2.cli.train import run_phase
 from recseg_d2.data.loader import build_train_loader
-from recseg_d2.engine.nonfinite import NonfiniteGuard, NonfiniteLoss, load_batch
+from recseg_d2.engine.loss_guard import NonfiniteGuard, NonfiniteLoss, load_batch
 from recseg_d2.engine.trainer import Trainer
 from recseg_d2.engine.training_step import TrainingStep
 

@@ -163,7 +163,9 @@ class RandomRelativeSize(T.Augmentation):
     def get_transform(self, image: np.ndarray) -> Transform:
         """Draw a transform for an (H, W, ...) image."""
         height, width = image.shape[:2]
-        factor = self.factors[int(self._rand_range(0, len(self.factors)))]
+        factor = self.factors[0]
+        if len(self.factors) > 1:
+            factor = self.factors[int(self._rand_range(0, len(self.factors)))]
         if factor == 1:
             return NoOpTransform()
         size = (max(1, round(height * factor)), max(1, round(width * factor)))
@@ -174,7 +176,6 @@ class RandomSimilarityCrop(T.Augmentation):
     """A square crop, mirrored, turned by any quarter turn and a bit more, and magnified.
 
     Half of the crops lie anywhere, the others near an object, each object with the same chance.
-
     """
 
     def __init__(self, options: SimilarityCropOptions) -> None:

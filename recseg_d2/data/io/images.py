@@ -57,13 +57,6 @@ class ImageFile(NamedTuple):
         return self.height, self.width
 
 
-class _Pixels(NamedTuple):
-    """(P, H, W, C), and whether the last channel is opacity."""
-
-    pages: np.ndarray
-    has_opacity: bool
-
-
 def is_image_name(path: Path) -> bool:
     """Whether a file is called as images are; hidden ones, as macOS leaves them, are none."""
     return path.suffix.lower() in IMAGE_EXTENSIONS and not path.name.startswith(".")
@@ -117,9 +110,9 @@ def probe_image(path: str | Path, decode: bool = True, options: FrameOptions = P
         UserError: as ``read_image``, though without decoding a file that is cut short may pass.
     """
     if decode:
-        (pixels,), has_opacity = _read_page(path, options)
+        pixels = read_image(path, options)
         height, width, channels = pixels.shape
-        return ImageFile(height, width, channels - has_opacity, pixels.dtype)
+        return ImageFile(height, width, channels, pixels.dtype)
     header = _tiff_header(path, options)
     if header is not None:
         return header
@@ -144,14 +137,16 @@ def read_image(path: str | Path, options: FrameOptions = PLAIN) -> np.ndarray:
 
     Returns:
         (H, W, C) of the file's type, such as uint8, uint16 or float32, turned as the camera noted.
-        C is 1 for grey, 3 for RGB, 1 more with opacity, or any number that a TIFF has; palettes and
+        C is 1 for grey, 3 for RGB, or any number that a TIFF has; opacity is dropped, palettes and
         other colour spaces become RGB.
 
     Raises:
         UserError: as ``open_image``, or the file holds several images and no page is chosen, or has
             no such page or channel.
     """
-    return _read_page(path, options).pages[0]
+    found = _read_pages(path, options.axes)
+    _check_page(path, len(found), options)
+    return _choose_channels(path, found[max(0, options.page)], options)
 
 
 def read_stack(path: str | Path, options: FrameOptions = PLAIN) -> np.ndarray:
@@ -167,7 +162,7 @@ def read_stack(path: str | Path, options: FrameOptions = PLAIN) -> np.ndarray:
     Raises:
         UserError: as ``read_image``.
     """
-    return _choose_channels(path, _read_pages(path, options.axes), options).pages
+    return _choose_channels(path, _read_pages(path, options.axes), options)
 
 
 def read_bgr(path: str | Path, options: FrameOptions = PLAIN) -> np.ndarray:
@@ -178,17 +173,17 @@ def read_bgr(path: str | Path, options: FrameOptions = PLAIN) -> np.ndarray:
         options: as for ``read_image``.
 
     Returns:
-        (H, W, 3) uint8 in BGR order, as ``read_image``; grey is repeated, opacity is dropped.
+        (H, W, 3) uint8 in BGR order, as ``read_image``; grey is repeated.
 
     Raises:
         UserError: as ``read_image``, or the values do not fit into 8 bits, or there are channels
             that are no colours.
     """
-    (pixels,), has_opacity = _read_page(path, options)
-    check_8_bit(path, pixels.dtype, pixels.shape[2] - has_opacity)
-    if pixels.shape[2] < 3:
-        return np.repeat(pixels[..., :1], 3, axis=2)
-    return np.ascontiguousarray(pixels[..., 2::-1])
+    pixels = read_image(path, options)
+    check_8_bit(path, pixels.dtype, pixels.shape[2])
+    if pixels.shape[2] == 1:
+        return np.repeat(pixels, 3, axis=2)
+    return np.ascontiguousarray(pixels[..., ::-1])
 
 
 def for_display(image: np.ndarray) -> np.ndarray:
@@ -241,14 +236,6 @@ def check_8_bit(path: str | Path, dtype: np.dtype, channels: int) -> None:
         )
 
 
-def _read_page(path: str | Path, options: FrameOptions) -> _Pixels:
-    """The one page that is meant."""
-    found = _read_pages(path, options.axes)
-    _check_page(path, len(found.pages), options)
-    page = max(0, options.page)
-    return _choose_channels(path, found._replace(pages=found.pages[page : page + 1]), options)
-
-
 def _check_page(path: str | Path, count: int, options: FrameOptions) -> None:
     if options.page < 0 and count > 1:
         raise UserError(
@@ -259,19 +246,21 @@ def _check_page(path: str | Path, count: int, options: FrameOptions) -> None:
         raise UserError(f"{path}: found {count} pages, expected number {options.page} (from 0).")
 
 
-def _choose_channels(path: str | Path, found: _Pixels, options: FrameOptions) -> _Pixels:
+def _choose_channels(path: str | Path, pixels: np.ndarray, options: FrameOptions) -> np.ndarray:
+    """Those of the channels, the last axis, that are wanted."""
     if not options.channels:
-        return found
-    count = found.pages.shape[3]
+        return pixels
+    count = pixels.shape[-1]
     if not all(0 <= channel < count for channel in options.channels):
         raise UserError(
             f"{path}: found {count} channels, expected those of numbers "
             f"{', '.join(map(str, options.channels))} (from 0)."
         )
-    return _Pixels(found.pages[..., list(options.channels)], has_opacity=False)
+    return pixels[..., list(options.channels)]
 
 
-def _read_pages(path: str | Path, axes: str) -> _Pixels:
+def _read_pages(path: str | Path, axes: str) -> np.ndarray:
+    """All pages, (P, H, W, C), without opacity."""
     tiff = _read_tiff(path, axes)
     if tiff is not None:
         return tiff
@@ -285,19 +274,24 @@ def _read_pages(path: str | Path, axes: str) -> _Pixels:
         taken = [u if u.mode in _STORED_MODES else u.convert("RGB") for u in upright]
         arrays = [np.asarray(u) for u in taken]
     pages = np.stack([a.reshape(*a.shape[:2], -1) for a in arrays])
-    return _Pixels(pages, taken[0].mode in _WITH_OPACITY)
+    return _without_opacity(pages, taken[0].mode in _WITH_OPACITY)
+
+
+def _without_opacity(pages: np.ndarray, has_opacity: bool) -> np.ndarray:
+    """Pages without the last channel, where that is opacity: masks and models do without it."""
+    return pages[..., :-1] if has_opacity else pages
 
 
 def _frames(image: Image.Image) -> int:
     return 1 if image.format in _ONE_PICTURE else getattr(image, "n_frames", 1)
 
 
-def _read_tiff(path: str | Path, axes: str) -> _Pixels | None:
+def _read_tiff(path: str | Path, axes: str) -> np.ndarray | None:
     if _tiff_header(path, FrameOptions(page=0, axes=axes)) is None:
         return None
     with PathManager.open(str(path), "rb") as file:
         found = read_tiff(file, str(path), axes)
-    return None if found is None else _Pixels(found.pages, found.has_opacity)
+    return None if found is None else _without_opacity(found.pages, found.has_opacity)
 
 
 def _tiff_header(path: str | Path, options: FrameOptions) -> ImageFile | None:
@@ -329,7 +323,7 @@ def _is_deep(image: Any) -> bool:
     return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
-def _read_deep(path: str | Path, image: Any) -> _Pixels:
+def _read_deep(path: str | Path, image: Any) -> np.ndarray:
     """The 16 bits a channel of a PNG: both bytes of each pair, one after the other."""
     if image.format != "PNG" or f"{image.mode};{_HIGH_BYTES}" != image.tile[0].args:
         raise UserError(
@@ -342,7 +336,7 @@ def _read_deep(path: str | Path, image: Any) -> _Pixels:
     with open_image(path) as again:
         again.tile = tiles
         low = np.asarray(ImageOps.exif_transpose(again))
-    return _Pixels((high << 8 | low)[None], image.mode in _WITH_OPACITY)
+    return _without_opacity((high << 8 | low)[None], image.mode in _WITH_OPACITY)
 
 
 def _too_large(path: str | Path) -> str:

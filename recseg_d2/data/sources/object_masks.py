@@ -49,10 +49,9 @@ class ObjectMasks(DataSource[Path]):
         annotations = []
         for path in _images_in(item / _MASKS):
             pixels = read_image(path)
-            colours = pixels[..., :3] if pixels.shape[2] > 2 else pixels[..., :1]
-            mask = read_segmentation(colours.any(axis=2), size, str(path))
+            mask = read_segmentation(pixels.any(axis=2), size, str(path))
             assert mask is not None  # an array is one
-            if not colours.any():
+            if not pixels.any():
                 raise UserError(f"{path}: found a mask without a pixel, expected an object.")
             annotations.append(annotation_of(to_rle(mask, size), size, 0))
         return {

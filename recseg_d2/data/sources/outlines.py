@@ -5,6 +5,7 @@ Classes are numbered in the order of the alphabet, or as the data names them.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,11 @@ class OutlinedImage(NamedTuple):
 class OutlineFiles(DataSource[OutlinedImage]):
     """A subclass has ``find``, ``classes`` and ``outlines``."""
 
+    @abstractmethod
     def classes(self) -> Sequence[str]:
         """Names of the classes, in the order of their numbers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def outlines(self, file: Path, size: tuple[int, int]) -> tuple[list[Outline], list[str]]:
         """The objects of a file, and what is wrong with those that are left out.
 
@@ -56,7 +58,6 @@ class OutlineFiles(DataSource[OutlinedImage]):
         Raises:
             UserError: it cannot be read.
         """
-        raise NotImplementedError
 
     def read(self, item: OutlinedImage) -> Record:
         """The standard dict; objects without three points are left out."""

@@ -66,7 +66,6 @@ def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
     [
         (np.uint8, (4, 6), "png"),
         (np.uint8, (4, 6, 3), "png"),
-        (np.uint8, (4, 6, 4), "png"),
         (np.uint16, (4, 6), "png"),
         (np.int32, (4, 6), "tif"),
         (np.float32, (4, 6), "tif"),
@@ -78,6 +77,14 @@ def test_images_are_read_as_they_are_stored(tmp_path, dtype, shape, ending):
     found = read_image(tmp_path / f"a.{ending}")
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, pixels.reshape(4, 6, -1))
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("LA", 1), ("RGBA", 3)])
+def test_opacity_is_no_channel(tmp_path, mode, channels):
+    pixels = np.random.default_rng(0).integers(0, 200, (4, 6, channels + 1)).astype(np.uint8)
+    Image.fromarray(pixels, mode).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), pixels[..., :channels])
+    assert probe_image(tmp_path / "a.png", decode=False).channels == channels
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"])
