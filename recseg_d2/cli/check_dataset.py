@@ -26,7 +26,7 @@ from recseg_d2.config.options import InputOptions
 from recseg_d2.data.catalog import check_registered
 from recseg_d2.data.examination import examine
 from recseg_d2.data.image_check import ImageChecker
-from recseg_d2.data.io.images import limit_pixels
+from recseg_d2.data.io.image_files import limit_pixels
 from recseg_d2.data.io.lists import write_list
 from recseg_d2.data.sources.own_data import form_of
 from recseg_d2.data.validation import Report

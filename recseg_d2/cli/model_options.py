@@ -12,7 +12,7 @@ from detectron2.config import CfgNode
 from detectron2.utils.logger import setup_logger
 
 from recseg_d2.config import get_config_file, get_recseg_cfg, load_config, parse_config
-from recseg_d2.data.io.images import IMAGE_EXTENSIONS, is_image_name
+from recseg_d2.data.io.image_files import IMAGE_EXTENSIONS, is_image_name
 from recseg_d2.errors import UserError
 from recseg_d2.model_zoo import Card, get_checkpoint, read_card
 from recseg_d2.model_zoo.registry import PREFIX

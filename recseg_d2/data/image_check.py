@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from recseg_d2.config.options import FrameOptions
-from recseg_d2.data.io.images import PLAIN, ImageFile, probe_image
+from recseg_d2.data.io.image_pages import ImageFile
+from recseg_d2.data.io.images import PLAIN, probe_image
 from recseg_d2.errors import UserError
 from recseg_d2.files import write_whole
 

@@ -9,13 +9,9 @@ from detectron2.config import CfgNode
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import InputOptions
-from recseg_d2.data.io.images import (
-    ImageFile,
-    check_8_bit,
-    limit_pixels,
-    read_bgr,
-    read_image,
-)
+from recseg_d2.data.io.image_files import limit_pixels
+from recseg_d2.data.io.image_pages import ImageFile
+from recseg_d2.data.io.images import check_8_bit, read_bgr, read_image
 from recseg_d2.errors import UserError
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recseg_d2.data.io.images import open_image
+from recseg_d2.data.io.image_files import open_image
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.bit_png import read_bitmap, write_bitmap
 from recseg_d2.files import make_folder

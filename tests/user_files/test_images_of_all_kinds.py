@@ -14,13 +14,8 @@ from user_files.small import HEIGHT, NAMES, WIDTH, label_folder, picture
 from recseg_d2 import cli
 from recseg_d2.cli import check_dataset
 from recseg_d2.config.options import FrameOptions
-from recseg_d2.data.io.images import (
-    limit_pixels,
-    probe_image,
-    read_bgr,
-    read_image,
-    read_stack,
-)
+from recseg_d2.data.io.image_files import limit_pixels
+from recseg_d2.data.io.images import probe_image, read_bgr, read_image, read_stack
 from recseg_d2.errors import UserError
 
 RNG = np.random.default_rng(0)

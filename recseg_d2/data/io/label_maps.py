@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from recseg_d2.data.io.images import is_deep_or_tiff, open_image, read_stack
+from recseg_d2.data.io.image_files import open_image
+from recseg_d2.data.io.image_pages import is_deep_or_tiff
+from recseg_d2.data.io.images import read_stack
 from recseg_d2.errors import UserError
 from recseg_d2.safe_pickle import load_npy
 

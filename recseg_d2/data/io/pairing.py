@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from recseg_d2.data.io.images import IMAGE_EXTENSIONS
+from recseg_d2.data.io.image_files import IMAGE_EXTENSIONS
 from recseg_d2.data.io.label_maps import LABEL_EXTENSIONS
 from recseg_d2.errors import UserError
 

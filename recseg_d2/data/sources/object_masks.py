@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from recseg_d2.data.annotations import annotation_of
-from recseg_d2.data.io.images import is_image_name, probe_image, read_image
+from recseg_d2.data.io.image_files import is_image_name
+from recseg_d2.data.io.images import probe_image, read_image
 from recseg_d2.data.problems import Record
 from recseg_d2.data.segmentations import read_segmentation, to_rle
 from recseg_d2.data.sources.base import ONE_CLASS, DataSource

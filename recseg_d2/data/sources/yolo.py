@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from recseg_d2.data.io.images import IMAGE_EXTENSIONS
+from recseg_d2.data.io.image_files import IMAGE_EXTENSIONS
 from recseg_d2.data.io.pairing import files_by_stem
 from recseg_d2.data.sources.outlines import Outline, OutlinedImage, OutlineFiles, some_classes
 from recseg_d2.errors import UserError

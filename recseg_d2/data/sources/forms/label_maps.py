@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recseg_d2.data.io.images import IMAGE_EXTENSIONS
+from recseg_d2.data.io.image_files import IMAGE_EXTENSIONS
 from recseg_d2.data.io.label_maps import LABEL_EXTENSIONS
 from recseg_d2.data.io.pairing import LABEL_SUFFIXES, files_by_stem
 from recseg_d2.data.sources.base import DataSource
