@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
@@ -14,52 +16,39 @@ from recseg_d2.layers.small_encoder import SmallEncoder, SmallEncoderOptions
 from recseg_d2.layers.vgg import VGG16
 
 
-class SmallEncoderBackbone(SmallEncoder, Backbone):
-    """The small encoder; features are named s2, s4, s8 ... by their stride."""
+class _ByStride:
+    """Gives an encoder's list of maps the names s2, s4, s8 ..., by their strides."""
 
-    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:  # type: ignore[override]
-        """(B, 3, H, W) -> features by name."""
-        return _by_stride(SmallEncoder.forward(self, image))
+    widths: Sequence[int]
 
-    def output_shape(self) -> dict[str, ShapeSpec]:
-        """Channels and stride of each feature."""
-        return _shapes(self.widths)
-
-
-class VGG16Backbone(VGG16, Backbone):
-    """VGG-16; features are named s2 to s32 by their stride."""
-
-    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:  # type: ignore[override]
-        """(B, 3, H, W) -> features by name."""
-        return _by_stride(VGG16.forward(self, image))
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """(B, channels, H, W) -> features by name, finest first."""
+        features = super().forward(image)  # type: ignore[misc]
+        return dict(zip(self._strides(), features, strict=True))
 
     def output_shape(self) -> dict[str, ShapeSpec]:
         """Channels and stride of each feature."""
-        return _shapes(self.widths)
+        named = zip(self._strides().items(), self.widths, strict=True)
+        return {name: ShapeSpec(channels=width, stride=stride) for (name, stride), width in named}
+
+    def _strides(self) -> dict[str, int]:
+        return {f"s{2**k}": 2**k for k in range(1, len(self.widths) + 1)}
 
 
-class ResidualEncoderBackbone(ResidualEncoder, Backbone):
-    """The residual encoder; features are named s2, s4, s8 ... by their stride."""
-
-    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:  # type: ignore[override]
-        """(B, channels, H, W) -> features by name."""
-        return _by_stride(ResidualEncoder.forward(self, image))
-
-    def output_shape(self) -> dict[str, ShapeSpec]:
-        """Channels and stride of each feature."""
-        return _shapes(self.widths)
+class SmallEncoderBackbone(_ByStride, SmallEncoder, Backbone):  # type: ignore[misc]
+    """The small encoder."""
 
 
-class EfficientNetLiteBackbone(EfficientNetLite, Backbone):
-    """EfficientNet-Lite0; features are named s2 to s32 by their stride."""
+class VGG16Backbone(_ByStride, VGG16, Backbone):  # type: ignore[misc]
+    """VGG-16, with features s2 to s32."""
 
-    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:  # type: ignore[override]
-        """(B, 3, H, W) -> features by name."""
-        return _by_stride(EfficientNetLite.forward(self, image))
 
-    def output_shape(self) -> dict[str, ShapeSpec]:
-        """Channels and stride of each feature."""
-        return _shapes(tuple(self.widths))
+class ResidualEncoderBackbone(_ByStride, ResidualEncoder, Backbone):  # type: ignore[misc]
+    """The residual encoder."""
+
+
+class EfficientNetLiteBackbone(_ByStride, EfficientNetLite, Backbone):  # type: ignore[misc]
+    """EfficientNet-Lite0, with features s2 to s32."""
 
 
 add_node("MODEL.RESIDUAL_ENCODER", ResidualEncoderOptions)
@@ -92,14 +81,3 @@ def build_small_encoder_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbo
 def build_vgg16_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
     """VGG-16 with torchvision's state-dict names."""
     return VGG16Backbone(input_shape.channels or 3)
-
-
-def _by_stride(features: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {f"s{2 ** (i + 1)}": f for i, f in enumerate(features)}
-
-
-def _shapes(widths: tuple[int, ...]) -> dict[str, ShapeSpec]:
-    return {
-        f"s{2 ** (i + 1)}": ShapeSpec(channels=width, stride=2 ** (i + 1))
-        for i, width in enumerate(widths)
-    }
