@@ -143,7 +143,7 @@ def test_the_papers_leaf_models_train_on_all_labelled_images_and_submit(family):
 
 @pytest.mark.parametrize("name", ["rsis_voc", "rsis_cityscapes"])
 def test_masks_of_the_papers_average_precision_are_of_every_class(name):
-    assert load_config(f"{name}.yaml").MODEL.SEQUENTIAL.TEST.ALL_CLASSES
+    assert load_config(f"{name}.yaml").TEST.ALL_CLASSES
 
 
 def reached(cfg):

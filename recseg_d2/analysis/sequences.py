@@ -72,14 +72,14 @@ def best_examples(predictions: RunPredictions) -> dict[str, list[Example]]:
     short sequence follows one by chance.
 
     Raises:
-        MissingResultsError: there is no order of discovery, no image has ``min_objects``, or the
+        MissingResultsError: there is no order of discovery, no image has ``min_found``, or the
             data set is not registered here.
     """
     options = predictions.options
-    predictions.check_order(options.min_objects)
+    predictions.check_order(options.min_found)
     examples: dict[str, list[Example]] = {pattern: [] for pattern in PATTERNS}
     for found, record in zip(predictions.found, predictions.records, strict=True):
-        if len(found.masks) >= options.min_objects:
+        if len(found.masks) >= options.min_found:
             for pattern, values in pattern_values(found.centers, found.areas).items():
                 examples[pattern].append(Example(kendall_tau(values), found, record))
     return {
@@ -119,7 +119,7 @@ def draw_example(example: Example, axes: Axes) -> None:
         # the centre of the first pixel is at 0 in a picture, at 0.5 among centres of mass
         y, x = center * frame.size / frame.given - 0.5
         axes.text(x, y, str(number), bbox=dark, **look)
-    axes.set_title(f"{example.record['image_id']}: {example.tau:.2f}", fontsize="small")
+    axes.set_title(f"{example.record['image_id']}: tau {example.tau:.2f}", fontsize="small")
 
 
 def _draw_patterns(examples: Mapping[str, Sequence[Example]], figure: SubFigure) -> None:

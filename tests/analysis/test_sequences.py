@@ -53,12 +53,12 @@ def test_the_images_that_follow_each_strategy_most_by_hand(folder, tmp_path):
 
 
 def test_images_with_fewer_objects_count_where_asked_for(folder):
-    rows = analyse(data(folder, min_objects=2)).tables["sequences"]
+    rows = analyse(data(folder, min_found=2)).tables["sequences"]
     assert [row["image"] for row in rows if row["sorting"] == "r2l"] == [
         "row", "falling", "pair", "rising"
     ]  # fmt: skip
     with pytest.raises(MissingResultsError, match="in no image 5 found objects"):
-        analyse(data(folder, min_objects=5))
+        analyse(data(folder, min_found=5))
 
 
 def test_models_without_an_order_and_unknown_data_are_left_out(folder, tmp_path):
@@ -77,7 +77,7 @@ def test_objects_are_numbered_at_their_centres(folder):
     (predictions,) = data(folder).saved[0]
     axes = figure.subplots()
     draw_example(best_examples(predictions)["b2t"][0], axes)
-    assert axes.get_title() == "falling: 0.67"
+    assert axes.get_title() == "falling: tau 0.67"
     scale = SIDE / WIDTH
     assert [(t.get_text(), *t.get_position()) for t in axes.texts] == [
         ("1", 35 * scale - 0.5, 17 * scale - 0.5),

@@ -69,7 +69,7 @@ def test_all_of_a_trained_run_as_a_user_runs_it(tool_env, run_folder, data, tmp_
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plots)")
     command = [sys.executable, "-m", "recseg_d2.cli", "analyze", str(run_folder)]
     done = subprocess.run(
-        [*command, "--val-data", str(data), "--min-pairs", "1", "--min-objects", "2"],
+        [*command, "--val-data", str(data), "--min-pairs", "1", "--min-found", "2"],
         capture_output=True, text=True, env=tool_env, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -170,7 +170,7 @@ def test_an_empty_folder_has_nothing_to_analyse(tmp_path, capsys):
         (["--iou-thresh", "0"], "--iou-thresh is 0.0"),
         (["--min-score", "2"], "--min-score is 2.0"),
         (["--min-pairs", "0"], "--min-pairs is 0"),
-        (["--min-objects", "1"], "--min-objects is 1"),
+        (["--min-found", "1"], "--min-found is 1"),
         (["--examples", "0"], "--examples is 0"),
     ],
 )
