@@ -137,7 +137,8 @@ def test_each_mask_is_predicted_once_with_a_score_of_every_class():
     with torch.no_grad():
         (output,) = model([example(1)])
     found = output["instances"]
-    assert len(found) > 0 and found.class_scores.shape == (len(found), 3)
+    assert len(found) > 0
+    assert found.class_scores.shape == (len(found), 3)
     assert found.step.unique().tolist() == found.step.tolist()
     best = found.class_scores.max(dim=1)
     assert torch.equal(found.scores, best.values)
