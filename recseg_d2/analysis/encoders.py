@@ -16,8 +16,9 @@ from torch import nn
 
 from recseg_d2.analysis.predictions import RunPredictions
 from recseg_d2.analysis.run_folder import MissingResultsError
-from recseg_d2.engine.weight_files import SafeCheckpointer
-from recseg_d2.engine.weights import check_weights_file
+from recseg_d2.config import read_options
+from recseg_d2.config.options import ModelOptions
+from recseg_d2.engine.weights import check_weights_file, load_pretrained
 from recseg_d2.meta_arch.sequential import SequentialModel
 
 
@@ -41,7 +42,7 @@ def initial_model(cfg: CfgNode) -> nn.Module:
     """The model as training began: the first weights of its seed, then MODEL.WEIGHTS if named.
 
     Raises:
-        UserError: MODEL.WEIGHTS is no checkpoint.
+        UserError: MODEL.WEIGHTS is no checkpoint, or not of this encoder.
     """
     if cfg.SEED >= 0:
         # as the trainer does before it builds a model: the same first weights
@@ -49,7 +50,8 @@ def initial_model(cfg: CfgNode) -> nn.Module:
     model = build_model(cfg)
     if cfg.MODEL.WEIGHTS:
         check_weights_file(cfg.MODEL.WEIGHTS)
-        SafeCheckpointer(model).load(cfg.MODEL.WEIGHTS)
+        least = read_options(cfg, ModelOptions).weights_min_fraction
+        load_pretrained(model, cfg.MODEL.WEIGHTS, least)
     return model.eval()
 
 

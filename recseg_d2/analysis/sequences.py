@@ -61,8 +61,11 @@ def analyse(data: AnalysisInput) -> AnalysisResult:
         for pattern, best in of_patterns.items()
         for rank, example in enumerate(best, start=1)
     ]
-    plots = {"sequences": partial(draw_runs, examples)}
-    return AnalysisResult({"sequences": rows}, plots, [*notes, *missing])
+    return AnalysisResult(
+        tables={"sequences": rows},
+        plots={"sequences": partial(draw_runs, examples)},
+        notes=[*notes, *missing],
+    )
 
 
 def best_examples(predictions: RunPredictions) -> dict[str, list[Example]]:
@@ -113,7 +116,7 @@ def draw_example(example: Example, axes: Axes) -> None:
     check_size(found, frame.given, name)
     masks = frame.fit(map(rle.decode, found.masks))
     axes.imshow(frame.panel("", masks).image)
-    look = {"color": "white", "ha": "center", "va": "center", "fontsize": "small"}
+    look: dict[str, Any] = {"color": "white", "ha": "center", "va": "center", "fontsize": "small"}
     dark = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1}  # legible on any colour
     for number, center in enumerate(found.centers, start=1):
         # the centre of the first pixel is at 0 in a picture, at 0.5 among centres of mass

@@ -11,6 +11,7 @@ from recseg_d2.analysis.encoders import (
     level_strides,
     object_activation,
 )
+from recseg_d2.errors import UserError
 
 
 def literal_activation(features: np.ndarray, mask: np.ndarray) -> float:
@@ -55,3 +56,12 @@ def test_the_model_as_training_began_has_the_first_weights_of_its_seed(cfg):
     torch.manual_seed(cfg.SEED)
     expected = build_model(cfg).state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in seeded.items())
+
+
+def test_weights_of_another_encoder_are_not_those_of_before_training(cfg, tmp_path):
+    other = cfg.clone()
+    other.MODEL.SMALL_ENCODER.WIDTHS = (8, 6)
+    cfg.MODEL.WEIGHTS = str(tmp_path / "other.pth")
+    torch.save({"model": build_model(other).state_dict()}, cfg.MODEL.WEIGHTS)
+    with pytest.raises(UserError, match=r"MODEL\.WEIGHTS: of .*other\.pth"):
+        initial_model(cfg)
