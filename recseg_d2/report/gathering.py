@@ -20,11 +20,11 @@ class ImageOfRuns:
     """An image, and where the predictions of each run on it are.
 
     Attributes:
-        path: its file.
+        file: its path or URI, as its data set has it.
         places: by the number of a run, the place of the image in ``RunPredictions.found``.
     """
 
-    path: Path
+    file: str
     places: dict[int, int] = field(default_factory=dict)
 
 
@@ -35,13 +35,13 @@ def gather(predictions: Sequence[RunPredictions], options: ReportOptions) -> lis
         UserError: an image's file is not found.
     """
     named = {path.stem: path for name in options.input for path in _files(Path(name))}
-    images: dict[Path, ImageOfRuns] = {}
+    images: dict[str, ImageOfRuns] = {}
     for number, of_run in enumerate(predictions):
         records = of_run.records if of_run.has_truth else [None] * len(of_run.found)
         listed = of_run.results.images.values()
         for place, (record, image) in enumerate(zip(records, listed, strict=True)):
-            path = Path(record["file_name"]) if record else _find(image, named, of_run.label)
-            images.setdefault(path.resolve(), ImageOfRuns(path)).places[number] = place
+            file = record["file_name"] if record else _find(image, named, of_run.label)
+            images.setdefault(str(file), ImageOfRuns(str(file))).places[number] = place
     return list(images.values())
 
 
@@ -91,7 +91,7 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _find(image: dict[str, Any], named: dict[str, Path], label: str) -> Path:
+def _find(image: dict[str, Any], named: dict[str, Path], label: str) -> str:
     name = Path(str(image.get("file_name", image["id"])))
     found = named.get(name.stem, name)
     if not found.is_file():
@@ -99,4 +99,4 @@ def _find(image: dict[str, Any], named: dict[str, Path], label: str) -> Path:
             f"{label}: there is no file {name}, of which predictions are there; name the images' "
             "folder by --input, or their data set by --val-data or --dataset."
         )
-    return found
+    return str(found)

@@ -24,6 +24,7 @@ import base64
 import io
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def describe_image(
     Raises:
         UserError: the image cannot be read, or is of another size than its masks.
     """
-    pixels = for_display(read_image(image.path))
+    pixels = for_display(read_image(image.file))
     given = (pixels.shape[0], pixels.shape[1])
     size = given if max(given) <= side else fitted_size(given, side)
     runs: list[dict[str, Any] | None] = [None] * len(predictions)
@@ -71,15 +72,15 @@ def describe_image(
         found = predictions[number].found[place]
         if found.size != given:
             raise UserError(
-                f"{image.path}: found {given[1]}x{given[0]} pixels, expected those of the "
+                f"{image.file}: found {given[1]}x{given[0]} pixels, expected those of the "
                 f"predictions in {predictions[number].label}, {found.size[1]}x{found.size[0]}; "
                 "name the images that were predicted."
             )
         predictor = predictors[number]
-        windows = windows_of(predictor, image.path, found) if predictor else None
+        windows = windows_of(predictor, image.file, found) if predictor else None
         runs[number] = _of_run(predictions[number], place, size, windows)
     return {
-        "name": image.path.name,
+        "name": Path(image.file).name,
         "size": size,
         "picture": data_uri(resize_picture(pixels, size)),
         "truth": _truth(image, predictions, size),

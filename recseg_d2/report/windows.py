@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,18 +41,18 @@ class Window:
     round: int
 
 
-def windows_of(predictor: Predictor, path: Path, found: PredictedObjects) -> list[Window] | None:
+def windows_of(predictor: Predictor, file: str, found: PredictedObjects) -> list[Window] | None:
     """The window of each of the K objects; None where the model tells none, or finds others.
 
     Args:
         predictor: with the weights that the predictions are of.
-        path: of the image.
+        file: path or URI of the image.
         found: the saved predictions of the image.
 
     Raises:
         UserError: the image cannot be read.
     """
-    (output,) = predictor.outputs([path], with_trace=True)
+    (output,) = predictor.outputs([file], with_trace=True)
     windows = _by_step(output.get("trace"), output["instances"].to("cpu"))
     if not windows or not _reproduces(output["instances"].to("cpu"), found):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-import recseg_d2
 from recseg_d2.analysis.catalog import ANALYSES, run_analyses
 from recseg_d2.analysis.predictions import AnalysisInput, RunPredictions
 from recseg_d2.analysis.run_folder import MissingResultsError
@@ -73,7 +73,7 @@ def write_report(
     images, left_out, notes = _images(predictions, options, _asked(data, predictions, predictors))
     context = {
         "title": options.title,
-        "version": recseg_d2.__version__,
+        "version": sys.modules["recseg_d2"].__version__,  # which is above this module
         "runs": content.colored(labels or figures.runs, figures.runs),
         "scores": content.scores_of(results, figures),
         "parts": content.parts_of(results, figures),

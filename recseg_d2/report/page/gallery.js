@@ -122,9 +122,10 @@ function showAll() {
   showGallery();
 }
 
-document.getElementById("filters").addEventListener("input", showGallery);
-document.getElementById("ranking").addEventListener("input", showAll);
-document.getElementById("color-by").addEventListener("input", () => {
+document.getElementById("name").addEventListener("input", showGallery);
+document.getElementById("filters").addEventListener("change", showGallery);
+document.getElementById("ranking").addEventListener("change", showAll);
+document.getElementById("color-by").addEventListener("change", () => {
   if (viewer.open) showStep(Number(slider.value));
 });
 showAll();

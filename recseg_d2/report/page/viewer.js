@@ -42,7 +42,7 @@ function showImage(number) {
 
 function rowOf(image, run, { label, color }) {
   if (!run) return null;
-  const panels = [["so-far", "all so far"], ["mask", "this object"]];
+  const panels = [["mask", "this object"], ["so-far", "all so far"]];
   if (run.windows) panels.unshift(["look", "where it looked"]);
   if (image.truth) panels.push(["truth", `truth: ${plural(image.truth.masks.length, "object")}`]);
   const figures = panels.map(([name, text]) =>
