@@ -76,5 +76,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _predictor(weights: str) -> Predictor:
     """The model of some weights, with the config that they bring, or that lies beside them."""
-    asked = {"weights": weights, "config_file": None, "opts": [], "score_thresh": None}
-    return Predictor(load_model_config(argparse.Namespace(**asked)))
+    asked = argparse.Namespace(weights=weights, config_file=None, opts=[], score_thresh=None)
+    return Predictor(load_model_config(asked))

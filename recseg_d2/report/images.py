@@ -42,7 +42,6 @@ from recseg_d2.visualization.instances import fit_masks, partners
 from recseg_d2.visualization.panels import fitted_size, resize_picture
 
 QUALITY = 82  # of WebP, 0 to 100
-_WebP = {"format": "WEBP", "quality": QUALITY, "method": 4}
 
 Size = tuple[int, int]
 
@@ -91,7 +90,7 @@ def describe_image(
 def data_uri(pixels: np.ndarray) -> str:
     """(H, W, 3) or (H, W) uint8 as a WebP image within a text."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, **_WebP)
+    Image.fromarray(pixels).save(buffer, "WEBP", quality=QUALITY)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

@@ -128,7 +128,7 @@ def pixel(page, selector, y, x):
 def test_nothing_fails_and_nothing_is_fetched(page, path):
     assert page.execute_script("return window.Plotly === undefined")  # until a chart is in view
     find(page, "#scores summary").click()
-    becomes(page, lambda: len(texts(page, "#scores .chart .boxes")), 4)
+    becomes(page, lambda: len(texts(page, "#scores .js-plotly-plot")), 4)
     script = "return performance.getEntriesByType('resource').map((one) => one.name)"
     fetched = [name for name in page.execute_script(script) if not name.startswith("data:")]
     assert fetched == []
