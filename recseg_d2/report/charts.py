@@ -189,8 +189,8 @@ def _figure(chart: Chart, panel: str, rows: Table, runs: Sequence[str]) -> Figur
         lines.setdefault(row[chart.line], []).append(row)
     figure = go.Figure(layout=_layout(chart, " ".join(filter(None, (panel, chart.title)))))
     for number, (line, of_line) in enumerate(lines.items()):
-        run = of_line[0]["run"]
-        place = number if chart.line == "weights" or run not in runs else list(runs).index(run)
+        # within the panel of one run, colours tell its lines apart
+        place = number if chart.panel == "run" else runs.index(of_line[0]["run"])
         figure.add_trace(_trace(chart, line, of_line, run_color(place)))
     figure.update_layout(showlegend=len(lines) > 1 and chart.kind != "box")
     content: Figure = json.loads(figure.to_json())  # NaN becomes null

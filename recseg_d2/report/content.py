@@ -44,6 +44,14 @@ class Figures:
         return list(range(first, len(self.all)))
 
 
+def labels_of(results: Results, predictions: Sequence[RunPredictions]) -> list[str]:
+    """The labels of all runs, as tables have them; those with predictions first."""
+    done = [result for result in results.values() if isinstance(result, AnalysisResult)]
+    rows = [row for result in done for rows in result.tables.values() for row in rows]
+    labels = [of_run.label for of_run in predictions] + [row["run"] for row in rows]
+    return list(dict.fromkeys(labels))
+
+
 def colored(labels: Sequence[str], runs: Sequence[str]) -> list[dict[str, str]]:
     """Runs with their colours; ``runs`` are the labels of all, in their order."""
     return [{"label": label, "color": run_color(runs.index(label))} for label in labels]

@@ -68,13 +68,12 @@ def write_report(
     predictions = _saved(data)
     if not predictions and len(content.missing_of(results)) == len(results):
         raise UserError("; ".join(f"{k}: {why}" for k, why in content.missing_of(results)))
-    labels = [of_run.label for of_run in predictions]
-    figures = content.Figures(list(dict.fromkeys([*labels, *(run.name for run in data.runs)])))
+    figures = content.Figures(content.labels_of(results, predictions))
     images, left_out, notes = _images(predictions, options, _asked(data, predictions, predictors))
     context = {
         "title": options.title,
         "version": sys.modules["recseg_d2"].__version__,  # which is above this module
-        "runs": content.colored(labels or figures.runs, figures.runs),
+        "runs": content.colored(figures.runs, figures.runs),
         "scores": content.scores_of(results, figures),
         "parts": content.parts_of(results, figures),
         "missing": content.missing_of(results),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -190,3 +191,17 @@ def test_the_same_input_makes_the_same_page(good, dataset, tmp_path):
 def test_numbers_out_of_range_are_refused(options, message, tmp_path):
     with pytest.raises(UserError, match=message):
         report(tmp_path, tmp_path, **options)
+
+
+def test_every_label_of_the_tables_has_its_colour(good, dataset, tmp_path):
+    folder = good / "inference" / "x"
+    folder.mkdir(parents=True)
+    averages = {"AR@10": 0.5}
+    curve = {"iou": [0.5, 0.6], "10": [1.0, 0.5]}
+    for name in ("one", "two"):  # of proposals on two data sets
+        content = {"coco": averages, "continuous": averages, "curve": curve}
+        (folder / f"average_recall_{name}.json").write_text(json.dumps(content))
+    page = report(tmp_path / "out", good, dataset=dataset)
+    recall = next(f for f in page.data["figures"] if "recall" in f["layout"]["title"]["text"])
+    assert [line["name"] for line in recall["data"]] == ["good, one", "good, two"]
+    assert len({line["line"]["color"] for line in recall["data"]}) == 2
