@@ -31,10 +31,10 @@ import numpy as np
 from PIL import Image
 
 from recseg_d2 import rle
+from recseg_d2.analysis.evidence import check_size
 from recseg_d2.analysis.predictions import RunPredictions
 from recseg_d2.data.io.images import for_display, read_image
 from recseg_d2.engine.predictor import Predictor
-from recseg_d2.errors import UserError
 from recseg_d2.evaluation.ground_truth import true_masks
 from recseg_d2.report.gathering import ImageOfRuns, numbers_of
 from recseg_d2.report.windows import Window, windows_of
@@ -69,12 +69,7 @@ def describe_image(
     runs: list[dict[str, Any] | None] = [None] * len(predictions)
     for number, place in image.places.items():
         found = predictions[number].found[place]
-        if found.size != given:
-            raise UserError(
-                f"{image.file}: found {given[1]}x{given[0]} pixels, expected those of the "
-                f"predictions in {predictions[number].label}, {found.size[1]}x{found.size[0]}; "
-                "name the images that were predicted."
-            )
+        check_size(found, given, image.file)
         predictor = predictors[number]
         windows = windows_of(predictor, image.file, found) if predictor else None
         runs[number] = _of_run(predictions[number], place, size, windows)

@@ -152,7 +152,7 @@ def test_images_of_another_size_are_refused(good, folder, tmp_path):
     (tmp_path / "small").mkdir()
     for path in (folder / "images").iterdir():
         Image.open(path).resize((8, 8)).save(tmp_path / "small" / path.name)
-    with pytest.raises(UserError, match=r"found 8x8 pixels, expected .*40x20"):
+    with pytest.raises(UserError, match=r"found predictions of 40x20 pixels, expected .*8x8"):
         report(tmp_path / "out", good, input=(str(tmp_path / "small"),))
 
 
