@@ -12,12 +12,12 @@ from recseg_d2.analysis.result import AnalysisResult, Table
 from recseg_d2.analysis.run_folder import MissingResultsError
 from recseg_d2.metrics import Metric
 from recseg_d2.metrics.error_diagnosis import KINDS
-from recseg_d2.report.charts import Figure, figures_of
+from recseg_d2.report.charts import CHARTS, Figure, figures_of
 from recseg_d2.report.images import size_limits
 from recseg_d2.report.style import KIND_COLORS, KIND_MEANINGS, object_colors, run_color
 
 SCORES = "scores"
-ROWS_SHOWN = 60  # longer tables are drawn alone, or are in the files of recseg analyze
+ROWS_SHOWN = 200  # longer tables are drawn, or in the files of recseg analyze alone
 MISSED = "missed"
 _BEST = {True: "high", False: "low", None: "zero"}
 
@@ -80,13 +80,18 @@ def scores_of(results: Results, figures: Figures) -> dict[str, Any] | None:
 
 
 def parts_of(results: Results, figures: Figures) -> list[dict[str, Any]]:
-    """The analyses but for the scores: what each shows, its charts, and its short tables."""
+    """The analyses but for the scores: what each shows, its charts and tables."""
     return [
         {
             "name": name,
             "summary": summary_of(name),
             "figures": figures.add(result.tables),
             "tables": [(k, rows) for k, rows in result.tables.items() if _is_short(rows)],
+            "long": [
+                (k, len(rows))
+                for k, rows in result.tables.items()
+                if len(rows) > ROWS_SHOWN and k not in CHARTS
+            ],
             "notes": result.notes,
         }
         for name, result in results.items()
