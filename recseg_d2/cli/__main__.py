@@ -14,6 +14,7 @@ TOOLS = {
     "evaluate": ("evaluate_masks", "score any method's label maps"),
     "visualize": ("visualize", "sequence figures for a data set or for images"),
     "analyze": ("analyze", "order of discovery, errors, sizes, curves of results"),
+    "report": ("report", "scores, analyses and images of runs as one page for the browser"),
     "baseline": ("baseline", "the classical method to compare with"),
     "check-dataset": ("check_dataset", "summary, problems and sample pictures of a data set"),
     "convert": ("convert", "labelled images into the files of another program"),
