@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import own_writes
 import pytest
 import torch
 from hypothesis import settings
@@ -30,6 +31,20 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watched_writes() -> None:
+    """Which files the package opens for writing is seen."""
+    own_writes.watch()
+
+
+@pytest.fixture(autouse=True)
+def no_file_is_written_in_place(watched_writes: None) -> Iterator[None]:
+    """Whatever a test runs of the package leaves whole files, or none."""
+    own_writes.found.clear()
+    yield
+    assert not own_writes.found
 
 
 @pytest.fixture
