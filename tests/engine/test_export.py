@@ -18,7 +18,7 @@ from recseg_d2.engine.exportables import exportable
 from recseg_d2.errors import UserError
 
 SIZE = (32, 32)
-COUNT = 6  # twice as many as objects, after which a search ends
+COUNT = 4  # twice as many as objects, after which a search ends
 WITHOUT_ONNX = "ONNX is tested where the extra is installed: pip install recseg_d2[onnx]."
 MORE = {  # than the models that tests of training have
     "ris full": [
