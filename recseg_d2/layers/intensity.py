@@ -79,7 +79,7 @@ def unit_intensity_of_tensor(image: torch.Tensor, options: IntensityOptions) -> 
         seen = image[:, ::step, ::step]
         values = seen.reshape(1 if options.joint else len(image), -1).sort(dim=1).values
         low, high = (_percentile(values, p)[:, None, None] for p in options.percentiles)
-    spread = (high - low).clamp(min=np.finfo(np.float32).tiny)
+    spread = (high - low).clamp(min=torch.finfo(torch.float32).tiny)
     return ((image - low) / spread).clamp(*_CLIP)
 
 
