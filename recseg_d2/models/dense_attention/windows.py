@@ -75,22 +75,24 @@ class Pyramid:
     """
 
     def __init__(self, maps: torch.Tensor, stride: int, cells: int, largest: float) -> None:
-        self.stride, self.cells = stride, cells
-        octaves = int(max(largest / (cells * stride), 1)).bit_length()
-        self.levels = [_pool(maps, 2**octave) for octave in range(octaves)]
+        height, width = maps.shape[2:]
+        octaves = range(int(max(largest / (cells * stride), 1)).bit_length())
+        pooled = [_pool(maps, 2**octave) for octave in octaves]
+        self.cells, self.size = cells, (height * stride, width * stride)
+        # beyond the end of a level are zeros, as beyond the image
+        self.levels = torch.cat(
+            [F.pad(p, (0, width - p.shape[3], 0, height - p.shape[2])) for p in pooled]
+        )
+        self.factors = maps.new_tensor([2.0**octave for octave in octaves])
+        self.sides = self.factors[1:] * (cells * stride)  # of windows, from which on a level is for
 
 
 def read_pyramid(pyramid: Pyramid, window: torch.Tensor) -> torch.Tensor:
     """``read_windows`` of one window (1, 3), whose size no decision in Python depends on."""
-    cells = pyramid.cells
-    reads = []
-    for octave, pooled in enumerate(pyramid.levels):
-        factor = pyramid.stride * 2**octave
-        covered = pooled.shape[2] * factor, pooled.shape[3] * factor
-        reads.append(_sample(pooled, window, cells, covered))
-    limits = [cells * pyramid.stride * 2.0**k for k in range(1, len(reads))]
-    level = (window[:, 2] >= window.new_tensor(limits)).sum()[None]
-    return torch.cat(reads).index_select(0, level)
+    level = (window[:, 2] >= pyramid.sides).sum()[None]
+    factor = pyramid.factors.index_select(0, level)
+    covered = factor * pyramid.size[0], factor * pyramid.size[1]
+    return _sample(pyramid.levels.index_select(0, level), window, pyramid.cells, covered)
 
 
 def _pool(maps: torch.Tensor, factor: int) -> torch.Tensor:
@@ -102,7 +104,10 @@ def _pool(maps: torch.Tensor, factor: int) -> torch.Tensor:
 
 
 def _sample(
-    maps: torch.Tensor, windows: torch.Tensor, cells: int, covered: tuple[int, int]
+    maps: torch.Tensor,
+    windows: torch.Tensor,
+    cells: int,
+    covered: tuple[int | torch.Tensor, int | torch.Tensor],
 ) -> torch.Tensor:
     """Bilinear values (K, C, G, G) at cells of maps that cover (height, width) pixels."""
     x, y = cell_centres(windows, cells)
