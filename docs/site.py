@@ -1,0 +1,42 @@
+"""Hooks of MkDocs: pages stand at their places in the checkout, and formulas are MathML.
+
+The site's tree is the checkout's, so that a link works on the site as it does in the files.
+"""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+from latex2mathml.converter import convert
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parent.parent
+# What of the checkout is on the site, beside the pages of docs/.
+PLACES = ("*.md", "docs/*.md", "docs/images/*", "docs/notebooks/*.ipynb", "projects/*/*.md")
+PICTURES = "projects/*/*.png"
+
+_FORMULA = re.compile(r'<(div|span) class="arithmatex">\\[\[(](.*?)\\[\])]</\1>', re.S)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """All files of the site, each at its place in the checkout."""
+    theme = [file for file in files if file.src_dir != config.docs_dir]
+    paths = {path for place in (*PLACES, PICTURES) for path in ROOT.glob(place)}
+    own = [
+        File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path))
+        for path in sorted(paths)
+    ]
+    return Files([*theme, *own])
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """Formulas as MathML, which browsers draw without a script."""
+    return _FORMULA.sub(_mathml, html)
+
+
+def _mathml(found: re.Match[str]) -> str:
+    display = "block" if found.group(1) == "div" else "inline"
+    return convert(unescape(found.group(2)).strip(), display=display)
