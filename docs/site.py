@@ -12,24 +12,34 @@ from pathlib import Path
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
 # What of the checkout is on the site, beside the pages of docs/.
-PLACES = ("*.md", "docs/*.md", "docs/images/*", "docs/notebooks/*.ipynb", "projects/*/*.md")
-PICTURES = "projects/*/*.png"
+PLACES = (
+    *("*.md", "docs/*.md", "docs/images/*", "docs/examples/*.py", "docs/notebooks/*.ipynb"),
+    *("projects/*/*.md", "projects/*/*.png"),
+)
 
+_CODE = re.compile(r"(?<=\n\n)\[[^\]]*\]\(([\w/]+\.py)\)(?=\n\n)")
 _FORMULA = re.compile(r'<(div|span) class="arithmatex">\\[\[(](.*?)\\[\])]</\1>', re.S)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """All files of the site, each at its place in the checkout."""
     theme = [file for file in files if file.src_dir != config.docs_dir]
-    paths = {path for place in (*PLACES, PICTURES) for path in ROOT.glob(place)}
+    paths = {path for place in PLACES for path in ROOT.glob(place)}
     own = [
         File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path))
         for path in sorted(paths)
     ]
     return Files([*theme, *own])
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """A link to a Python file that is a paragraph of its own becomes the file's text."""
+    folder = Path(page.file.abs_src_path or "").parent
+    return _CODE.sub(lambda link: f"```python\n{(folder / link[1]).read_text()}```", markdown)
 
 
 def on_page_content(html: str, **_: object) -> str:

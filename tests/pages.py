@@ -41,17 +41,26 @@ def lines_of(block: str) -> list[str]:
 def commands(path: Path) -> Iterator[list[str]]:
     """The words behind ``recseg`` of each command in a block of a page.
 
-    Those of ``torchrun`` and ``srun`` that start the training tool count as its.
+    Commands of a container count, and those of ``srun`` and ``torchrun`` that start the training
+    tool; what a shell does with the output is left out.
     """
     for language, block in blocks(path.read_text()):
-        if language in ("python", "yaml"):
-            continue
-        for line in lines_of(block):
+        for line in [] if language in ("python", "yaml") else lines_of(block):
             words = shlex.split(line, comments=True)
-            if "recseg" in words:
-                yield words[words.index("recseg") + 1 :]
-            elif "tools/train_net.py" in words:
+            words = words[: words.index(">")] if ">" in words else words
+            if words[:2] == ["docker", "build"]:
+                continue
+            if "tools/train_net.py" in words:
                 yield ["train", *words[words.index("tools/train_net.py") + 1 :]]
+            for name in {"recseg", "recseg:cuda"} & set(words):
+                yield words[words.index(name) + 1 :]
+
+
+def mentions(path: Path) -> Iterator[list[str]]:
+    """The words behind ``recseg`` of each command in a sentence; it may be a part of one."""
+    text = re.sub(r"^[ ]*```.*?^[ ]*```$", "", path.read_text(), flags=re.S | re.M)
+    for code in re.findall(r"`recseg ([^`]+)`", text):
+        yield code.split()
 
 
 def shortened(words: list[str]) -> list[str]:
