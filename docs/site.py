@@ -17,7 +17,14 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parent.parent
 # What of the checkout is on the site, beside the pages of docs/.
 PLACES = (
-    *("*.md", "docs/*.md", "docs/images/*", "docs/examples/*.py", "docs/notebooks/*.ipynb"),
+    *(
+        "*.md",
+        "docs/*.md",
+        "docs/*.css",
+        "docs/images/*",
+        "docs/examples/*.py",
+        "docs/notebooks/*.ipynb",
+    ),
     *("projects/*/*.md", "projects/*/*.png"),
 )
 
