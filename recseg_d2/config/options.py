@@ -78,6 +78,7 @@ class SimilarityCropOptions:
     size: int = 128  # pixels a side
     log_scale: float = 0.4  # largest logarithm of the magnification, either way
     rotation: float = 14.0  # largest turn beyond quarter turns, in degrees, in half of the crops
+    upright: bool = False  # no quarter turns, for photographs, in which up is up
 
     def __post_init__(self) -> None:
         require(self.size >= 1, self, "size", "1 or more")

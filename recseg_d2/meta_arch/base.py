@@ -18,6 +18,7 @@ from recseg_d2.errors import UserError
 from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.layers.images import resize_image, scaled_size
 from recseg_d2.layers.intensity import unit_intensity
+from recseg_d2.layers.masks import resize_masks
 from recseg_d2.structures import LabelMapMasks
 
 
@@ -123,6 +124,15 @@ class MetaArchitecture(nn.Module):
             image = torch.from_numpy(unit_intensity(array, self.intensity).transpose(2, 0, 1))
         size = scaled_size((image.shape[1], image.shape[2]), self.scale)
         return resize_image(image.to(self.device).float(), size)
+
+    def true_masks(self, dict_: dict[str, Any]) -> torch.Tensor:
+        """The true masks of an input dict, (N, h, w) bool at the size of its ``unit_image``."""
+        instances = dict_["instances"]
+        masks = mask_tensor(instances, instances.image_size)
+        if dict_.get("prepared", False):
+            return masks
+        height, width = instances.image_size
+        return resize_masks(masks, scaled_size((height, width), self.scale))
 
     def normalised(self, image: torch.Tensor) -> torch.Tensor:
         """(channels, h, w) of any type -> float of about zero mean, on the model's device.

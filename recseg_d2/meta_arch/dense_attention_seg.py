@@ -21,7 +21,7 @@ from recseg_d2.config import add_node, read_options
 from recseg_d2.errors import UserError
 from recseg_d2.layers.images import resize_labels
 from recseg_d2.layers.residual_encoder import ResidualEncoder
-from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, mask_tensor, output_size
+from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, output_size
 from recseg_d2.models.dense_attention.batch import target_batch
 from recseg_d2.models.dense_attention.drawing import FoundObjects
 from recseg_d2.models.dense_attention.model import DIRECTIONS, DenseAttention
@@ -174,9 +174,8 @@ class DenseAttentionSeg(MetaArchitecture):
         return torch.cat(padded)
 
     def _targets(self, dict_: dict[str, Any]) -> Any:
-        instances = dict_["instances"]
-        masks = mask_tensor(instances, instances.image_size).cpu().numpy()
-        classes = instances.gt_classes.cpu().numpy()
+        masks = self.true_masks(dict_).cpu().numpy()
+        classes = dict_["instances"].gt_classes.cpu().numpy()
         return object_targets(flatten_masks(masks), classes, self.options.sampling.min_area)
 
     def _instances(self, found: FoundObjects, dict_: dict[str, Any]) -> Instances:
