@@ -47,6 +47,8 @@ EXTRAS["dev"] = [
     "cityscapesscripts==2.3.0",  # the official evaluation, which ours is compared with ...
     "pyquaternion",  # ... and what it imports without saying so
     "hypothesis",
+    "ipykernel",  # what notebooks run in, as tests ...
+    "nbclient",  # ... by this
     "mypy",
     "pytest",
     "pytest-xdist",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -32,14 +33,13 @@ _CODE = re.compile(r"(?<=\n\n)\[[^\]]*\]\(([\w/]+\.py)\)(?=\n\n)")
 _FORMULA = re.compile(r'<(div|span) class="arithmatex">\\[\[(](.*?)\\[\])]</\1>', re.S)
 
 
+@event_priority(100)  # before the plugin of notebooks looks for them
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """All files of the site, each at its place in the checkout."""
     theme = [file for file in files if file.src_dir != config.docs_dir]
     paths = {path for place in PLACES for path in ROOT.glob(place)}
-    own = [
-        File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path))
-        for path in sorted(paths)
-    ]
+    names = (path.relative_to(ROOT).as_posix() for path in sorted(paths))
+    own = [File(n, str(ROOT), config.site_dir, config.use_directory_urls) for n in names]
     return Files([*theme, *own])
 
 

@@ -11,7 +11,7 @@ import pytest
 
 @pytest.mark.slow
 def test_the_site_is_built_without_a_warning(root, tmp_path):
-    for module in ("material", "mkdocs", "latex2mathml"):
+    for module in ("material", "mkdocs", "mkdocs_jupyter", "latex2mathml"):
         pytest.importorskip(module, reason="the site needs pip install 'recseg_d2[docs]'")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
