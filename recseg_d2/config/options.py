@@ -217,6 +217,9 @@ class EvaluationOptions:
 
     val_loss: bool = True  # the training loss on the first data set of DATASETS.TEST
     evaluator: str = ""  # a type of evaluator, as segment_proposal; empty: the data set's own
+    # Average precision (COCO, VOC, Cityscapes) is of each mask once for every class, scored by each
+    # one's probability, as in the public RSIS code; otherwise of its most probable class alone.
+    all_classes: bool = False
     num_pictures: int = 4  # images of the first data set that are drawn at every evaluation
     picture_score_thresh: float = 0.0  # instances scored lower are left out of the pictures
     # Keep what was predicted in OUTPUT_DIR/inference, for recseg analyze; of an image at most the
