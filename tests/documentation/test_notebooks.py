@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 # What takes the place of the cell of parameters.
 SHORT = {
-    "own_images": f"DATA, ITERATIONS, OPTIONS = None, None, {SHORT_DENSE!r}",
+    "own_images": f"DATA, WEIGHTS, ITERATIONS, OPTIONS = None, None, None, {SHORT_DENSE!r}",
     "three_papers": "LENGTH_SCALE, DATASET, SEED = 0.001, 'synthetic_rosettes_dev', 5012",
 }
 
