@@ -33,19 +33,19 @@ def place(tmp_path, monkeypatch):
             LAYOUTS["label_maps"](tmp_path / name, part, seeds, SIZE)
     (tmp_path / "images").mkdir()
     Image.fromarray(draw_rosette(4, SIZE)[0]).save(tmp_path / "images" / "a.png")
-    write_stacks(tmp_path / "confocal" / "train")
+    write_deep(tmp_path / "confocal" / "train")
     write_streets(tmp_path)
     return tmp_path
 
 
-def write_stacks(folder):
-    """Images of two pages and 16 bits, with label maps."""
+def write_deep(folder):
+    """Grey images of 16 bits, with label maps."""
     for kind in ("images", "labels"):
         (folder / kind).mkdir(parents=True)
     for seed in range(3):
         image, labels = draw_rosette(seed, SIZE)
-        pages = np.stack([image[..., 1].astype(np.uint16) * 200, np.zeros((SIZE, SIZE), np.uint16)])
-        tifffile.imwrite(folder / "images" / f"{seed}.tif", pages, photometric="minisblack")
+        grey = image[..., 1].astype(np.uint16) * 200
+        tifffile.imwrite(folder / "images" / f"{seed}.tif", grey, photometric="minisblack")
         tifffile.imwrite(folder / "labels" / f"{seed}.tif", labels)
 
 
@@ -93,4 +93,4 @@ def test_the_commands_run(place, root, capsys):
         ran.add(words[0])
     assert {"train", "predict", "evaluate", "analyze", "convert", "check-dataset"} <= ran
     assert (place / "found" / "imagej").is_dir()
-    assert "confocal" in (place / "output" / "confocal" / "config.yaml").read_text()
+    assert "uint16" in (place / "output" / "confocal" / "plan.txt").read_text()
