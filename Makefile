@@ -19,7 +19,6 @@ docs: $(READY)
 
 # The pages of docs/ and the checkout as a site, in build/site.
 site: $(READY)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
 	$(BIN)/python -m mkdocs build --strict
 
 test: lint types

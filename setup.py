@@ -45,6 +45,7 @@ OWN_CHOICE = ("pretrained", "onnx", "docs")  # large, and needed by few
 EXTRAS["all"] = sorted(n for key, names in EXTRAS.items() if key not in OWN_CHOICE for n in names)
 EXTRAS["dev"] = [
     *EXTRAS["all"],
+    *EXTRAS["docs"],
     "cityscapesscripts==2.3.0",  # the official evaluation, which ours is compared with ...
     "pyquaternion",  # ... and what it imports without saying so
     "hypothesis",
