@@ -9,6 +9,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,11 +18,14 @@ from tqdm import tqdm
 
 from recseg_d2.cli.model_options import log_to_terminal
 from recseg_d2.cli.own_data import OWN_DATA_HELP, add_own_data_options, register_given
+from recseg_d2.data.annotations import IGNORED
 from recseg_d2.data.formats import ImageObjects
 from recseg_d2.data.formats.data_sets import DATA_SET_FORMATS, open_writer
 from recseg_d2.errors import UserError
 
 _OWN = "folder_convert"
+
+logger = logging.getLogger(__name__)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,6 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         register_given(name, args.source, args)
     records, classes = DatasetCatalog.get(name), MetadataCatalog.get(name).thing_classes
     writer = open_writer(args.to, target, classes)
+    lost = sum(IGNORED in record for record in records)
+    if lost:
+        logger.warning(
+            "%d images have pixels of --ignore-value; what is written has no word for them, they "
+            "become background.", lost,
+        )  # fmt: skip
     objects = 0
     for record in tqdm(records, "convert", unit="image", disable=None):
         found = ImageObjects.of_record(record, classes)

@@ -17,7 +17,13 @@ from recseg_d2.config import add_node, naming_keys, read_options
 from recseg_d2.errors import require
 from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.layers.nms import greedy_nms
-from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, mask_tensor, output_size
+from recseg_d2.meta_arch.base import (
+    MetaArchitecture,
+    ignored_pixels,
+    make_instances,
+    mask_tensor,
+    output_size,
+)
 from recseg_d2.models.instance_fcn.network import InstanceFCN
 from recseg_d2.models.instance_fcn.options import InstanceFCNOptions, ProposalOptions
 from recseg_d2.models.instance_fcn.pasting import paste_masks
@@ -94,8 +100,10 @@ class InstanceFCNProposal(MetaArchitecture):
         images = [pad_to_cells(self.normalised(self.unit_image(x)), stride) for x in batched_inputs]
         instances = [x["instances"].to(self.device) for x in batched_inputs]
         masks = [mask_tensor(i, i.image_size) for i in instances]
+        sizes = [i.image_size for i in instances]
+        ignored = [ignored_pixels(x, s) for x, s in zip(batched_inputs, sizes, strict=True)]
         with self.in_precision():
-            return proposal_losses(self.network, images, masks, self.options)
+            return proposal_losses(self.network, images, masks, self.options, ignored)
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Proposals and instances of each image, at the size that its dict asks for."""

@@ -62,6 +62,15 @@ def read_label_map(
     return (labels.reshape(values.shape) + offset).astype(np.int32)
 
 
+def where_value(path: str | Path, values: Collection[int]) -> np.ndarray:
+    """(H, W) bool, the pixels of a label map that have one of some values, as ``background``'s.
+
+    Raises:
+        UserError: as ``read_label_map``.
+    """
+    return np.isin(_read_values(path, colours=True)[0], list(values))
+
+
 def stored_value(path: str | Path, label: int, background: Collection[int] = ()) -> str:
     """What a label of ``read_label_map`` is in the file: its value, or its colour as 0xRRGGBB."""
     where = read_label_map(path, background=background) == label
