@@ -26,10 +26,16 @@ from recseg_d2.cli.model_options import (
     parse_arguments,
 )
 from recseg_d2.data.coco_results import categories_of
-from recseg_d2.data.formats import FILE_FORMATS
+from recseg_d2.data.formats import BITS, FILE_FORMATS
 from recseg_d2.data.io.images import for_display
 from recseg_d2.engine.launch import join
-from recseg_d2.engine.outputs import DEFAULT_OUTPUTS, OUTPUTS, PredictedImage, PredictionWriter
+from recseg_d2.engine.outputs import (
+    DEFAULT_OUTPUTS,
+    OUTPUTS,
+    PredictedImage,
+    PredictionWriter,
+    outputs_with,
+)
 from recseg_d2.engine.predictor import Predictor, batched
 from recseg_d2.engine.stacks import STACK_OUTPUTS, PredictedStack, predict_stack
 from recseg_d2.errors import UserError
@@ -70,6 +76,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="write more: measurements (a table), or a folder of files for other programs: "
         f"{', '.join(FORMATS)}",
+    )
+    parser.add_argument(
+        "--bits",
+        type=int,
+        choices=BITS,
+        help="of label maps as PNG (16 at most), tif, ome and npy; default: as many as the objects "
+        "need, 16 or more but in PNG",
     )
     parser.add_argument(
         "--pixel-size",
@@ -167,7 +180,8 @@ def _writer(args: argparse.Namespace) -> PredictionWriter:
     left_out = {"overlays"} if args.no_overlays else set()
     outputs = [name for name in DEFAULT_OUTPUTS if name not in left_out]
     outputs += [*(["sequences"] if args.sequences else []), *args.format]
-    return PredictionWriter(args.output, list(dict.fromkeys(outputs)), args.resume)
+    names = list(dict.fromkeys(outputs))
+    return PredictionWriter(args.output, names, args.resume, outputs_with(args.bits))
 
 
 def _found_in_images(

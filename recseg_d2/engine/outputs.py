@@ -27,7 +27,7 @@ from detectron2.structures import Instances
 
 from recseg_d2 import rle
 from recseg_d2.data.coco_results import image_of, results_of_instances, save_results
-from recseg_d2.data.formats import FILE_FORMATS, FileFormat, ImageObjects, SavedObject
+from recseg_d2.data.formats import FileFormat, ImageObjects, SavedObject, file_formats
 from recseg_d2.data.formats.measurements import Row, measure, write_rows
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.engine.journal import Journal
@@ -190,8 +190,8 @@ class PredictionWriter:
                 output.write(kept, self.folder / output.name)
 
 
-def _write_labels(predicted: PredictedImage, path: Path) -> None:
-    write_label_map(path, label_map_of(predicted.instances))
+def _write_labels(predicted: PredictedImage, path: Path, bits: int | None) -> None:
+    write_label_map(path, label_map_of(predicted.instances), bits)
 
 
 def _write_format(file_format: FileFormat, predicted: PredictedImage, path: Path) -> None:
@@ -238,16 +238,23 @@ def _write_coco(kept: list[tuple[Any, ...]], path: Path) -> None:
 
 COUNTS = SummaryFile("counts.csv", _count, _write_counts)
 MEASUREMENTS = SummaryFile("measurements.csv", _measure, _write_measurements)
-OUTPUTS: dict[str, Output] = {
-    "labels": ImageFiles(".png", _write_labels),
-    "coco": SummaryFile("predictions.json", _coco, _write_coco),
-    "counts": COUNTS,
-    "overlays": ImageFiles(".png", _draw_overlay),
-    "sequences": ImageFiles(".png", _draw_sequence),
-    "measurements": MEASUREMENTS,
-    **{
-        name: ImageFiles(file_format.ending, partial(_write_format, file_format))
-        for name, file_format in FILE_FORMATS.items()
-        if name != "png"  # which "labels" is
-    },
-}
+
+
+def outputs_with(bits: int | None = None) -> dict[str, Output]:
+    """The outputs by name, with label maps of so many bits; see ``data.formats.file_formats``."""
+    return {
+        "labels": ImageFiles(".png", partial(_write_labels, bits=bits)),
+        "coco": SummaryFile("predictions.json", _coco, _write_coco),
+        "counts": COUNTS,
+        "overlays": ImageFiles(".png", _draw_overlay),
+        "sequences": ImageFiles(".png", _draw_sequence),
+        "measurements": MEASUREMENTS,
+        **{
+            name: ImageFiles(file_format.ending, partial(_write_format, file_format))
+            for name, file_format in file_formats(bits).items()
+            if name != "png"  # which "labels" is
+        },
+    }
+
+
+OUTPUTS = outputs_with()

@@ -337,3 +337,14 @@ def test_l13_pages_are_chosen_by_key(trained, tmp_path, pages, more, code):
     assert predict(trained, tmp_path / "a.tif", output=out, more=more) == code
     if code == 0:
         assert counts(out)[1] == ["a.tif", "1"]
+
+
+def test_label_maps_of_16_bits_where_8_would_do(trained, images, tmp_path):
+    out, more = tmp_path / "out", ["--no-overlays", "--format", "tif", "--bits", "16"]
+    assert predict(trained, images, output=out, more=more) == 0
+    with Image.open(out / "labels/two.png") as labels:
+        assert labels.mode.startswith("I;16")
+    assert tifffile.imread(out / "tif/two.tif").dtype == np.uint16
+    more[-1] = "8"
+    assert predict(trained, images, output=out, more=more) == 0
+    assert tifffile.imread(out / "tif/two.tif").dtype == np.uint8

@@ -6,6 +6,7 @@ Outlines run along the edges of pixels, see ``data.outline_tracing``.
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,9 @@ def _write_imagej(found: ImageObjects, path: Path) -> None:
         if len(points):
             name = f"{number:04d}-{found.name_of(one)}"
             rois.append(roifile.ImagejRoi.frompoints(points, name=name))
-    path.unlink(missing_ok=True)
-    roifile.roiwrite(path, rois)
+    with write_whole(path, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+        for roi in rois:
+            archive.writestr(f"{roi.name}.roi", roi.tobytes())
 
 
 def _write_json(path: Path, contents: Any) -> None:

@@ -153,12 +153,13 @@ def _wrong(path: str | Path, found: str, colours: bool) -> UserError:
     return UserError(f"{path}: found {found}, expected {_EXPECTED if colours else _EXPECTED_GREY}")
 
 
-def write_label_map(path: str | Path, labels: np.ndarray) -> None:
+def write_label_map(path: str | Path, labels: np.ndarray, bits: int | None = None) -> None:
     """Write a label map as 8-bit grey if all labels fit into it, else as 16-bit grey.
 
     Args:
         path: ends in .png, .tif, .tiff, .bmp or .npy; its folder exists.
         labels: (H, W) integers or bool in [0, 65535].
+        bits: 8, or 16 or more, which is 16; None takes those that the labels need.
 
     Raises:
         UserError: the labels are out of range, or the ending is not of a lossless format.
@@ -179,11 +180,16 @@ def write_label_map(path: str | Path, labels: np.ndarray) -> None:
             f"{path}: labels from {low} to {high} do not fit into 16 bits (0 to {LARGEST_LABEL}); "
             "relabel them consecutively first."
         )
-    bits = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
+    needed = 8 if high <= np.iinfo(np.uint8).max else 16
+    if bits is not None and bits < needed:
+        raise UserError(
+            f"{path}: found labels up to {high}, {bits} bits hold 255; take 16 (--bits)."
+        )
+    stored = labels.astype(np.uint8 if (bits or needed) == 8 else np.uint16)
     if path.suffix.lower() == ".npy":
-        np.save(path, labels.astype(bits))
+        np.save(path, stored)
     else:
-        Image.fromarray(labels.astype(bits)).save(path)
+        Image.fromarray(stored).save(path)
 
 
 def resize_label_map(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

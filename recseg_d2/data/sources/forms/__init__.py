@@ -1,6 +1,7 @@
 """The forms that a user's own data may have, each a small class that recognises its files."""
 
 from recseg_d2.data.sources.forms.base import Form, Reading
+from recseg_d2.data.sources.forms.beside import ImageJFolder, QuPathFolder
 from recseg_d2.data.sources.forms.coco import CocoFile
 from recseg_d2.data.sources.forms.label_maps import LabelMapFolder
 from recseg_d2.data.sources.forms.labelme import LabelmeFolder
@@ -16,6 +17,8 @@ FORMS: tuple[Form, ...] = (
     LabelMapFolder(),
     CocoFile(),
     LabelmeFolder(),
+    QuPathFolder(),
+    ImageJFolder(),
 )
 
 __all__ = ["FORMS", "Form", "Reading"]
