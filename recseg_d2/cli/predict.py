@@ -28,6 +28,7 @@ from recseg_d2.cli.model_options import (
 from recseg_d2.data.coco_results import categories_of
 from recseg_d2.data.formats import BITS, FILE_FORMATS
 from recseg_d2.data.io.images import for_display
+from recseg_d2.engine.ensembles import EnsemblePredictor
 from recseg_d2.engine.launch import join
 from recseg_d2.engine.outputs import (
     DEFAULT_OUTPUTS,
@@ -41,6 +42,8 @@ from recseg_d2.engine.stacks import STACK_OUTPUTS, PredictedStack, predict_stack
 from recseg_d2.errors import UserError
 from recseg_d2.postprocess import keep_whole
 from recseg_d2.postprocess.stacks import keep_whole_volumes
+
+AnyPredictor = Predictor | EnsemblePredictor
 
 FORMATS = tuple(name for name in FILE_FORMATS if name in OUTPUTS)
 
@@ -120,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="UM",
         help="--stack: from a page to the next in micrometres, for volumes with --pixel-size",
     )
-    add_model_arguments(parser)
+    add_model_arguments(parser, ensemble=True)
     return parser
 
 
@@ -152,7 +155,7 @@ def _check(args: argparse.Namespace) -> None:
 def predict(args: argparse.Namespace) -> int:
     """What each process does: predict its share of the images, and the first one sums up."""
     paths = find_images(args.input)
-    predictor = Predictor(load_model_config(args), args.batch_size)
+    predictor = _predictor(args)
     writer = _writer(args)
     own = paths[comm.get_rank() :: comm.get_world_size()]
     left = [path for path in own if not writer.is_done(path)]
@@ -174,6 +177,13 @@ def predict(args: argparse.Namespace) -> int:
     return _report(unreadable, len(paths))
 
 
+def _predictor(args: argparse.Namespace) -> AnyPredictor:
+    if args.ensemble is None:
+        return Predictor(load_model_config(args), args.batch_size)
+    configs = [load_model_config(args, weights) for weights in args.ensemble]
+    return EnsemblePredictor([Predictor(cfg, args.batch_size) for cfg in configs])
+
+
 def _writer(args: argparse.Namespace) -> PredictionWriter:
     if args.stack:
         return PredictionWriter(args.output, list(STACK_OUTPUTS), args.resume, STACK_OUTPUTS)
@@ -185,9 +195,9 @@ def _writer(args: argparse.Namespace) -> PredictionWriter:
 
 
 def _found_in_images(
-    predictor: Predictor, images: Iterable[tuple[Path, np.ndarray]], args: argparse.Namespace
+    predictor: AnyPredictor, images: Iterable[tuple[Path, np.ndarray]], args: argparse.Namespace
 ) -> Iterator[PredictedImage]:
-    classes = _categories(predictor.cfg), getattr(predictor.model, "ordered", False)
+    classes = _categories(predictor.cfg), predictor.ordered
     for batch in batched(images, args.batch_size):
         found = predictor(image for _, image in batch)
         for (path, image), instances in zip(batch, found, strict=True):
@@ -197,7 +207,7 @@ def _found_in_images(
 
 
 def _found_in_stacks(
-    predictor: Predictor, stacks: Iterable[tuple[Path, np.ndarray]], args: argparse.Namespace
+    predictor: AnyPredictor, stacks: Iterable[tuple[Path, np.ndarray]], args: argparse.Namespace
 ) -> Iterator[PredictedStack]:
     voxel = None
     if args.pixel_size is not None and args.slice_distance is not None:

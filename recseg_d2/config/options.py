@@ -215,6 +215,9 @@ class EvaluationOptions:
     """What an evaluation computes, draws and keeps."""
 
     val_loss: bool = True  # the training loss on the first data set of DATASETS.TEST
+    # Images are looked at flipped, too, in evaluation and prediction, and what is found in at least
+    # half of the views is kept: one more view for one flip, three for both.
+    flips: tuple[Literal["horizontal", "vertical"], ...] = ()
     evaluator: str = ""  # a type of evaluator, as segment_proposal; empty: the data set's own
     num_pictures: int = 4  # images of the first data set that are drawn at every evaluation
     picture_score_thresh: float = 0.0  # instances scored lower are left out of the pictures

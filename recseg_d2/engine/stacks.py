@@ -18,6 +18,7 @@ import tifffile
 from recseg_d2.data.formats.measurements import Row
 from recseg_d2.data.formats.volumes import measure_volumes
 from recseg_d2.data.io.label_maps import LARGEST_LABEL
+from recseg_d2.engine.ensembles import EnsemblePredictor
 from recseg_d2.engine.outputs import COUNTS, MEASUREMENTS, ImageFiles, Output, SummaryFile
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.postprocess import label_map_of
@@ -46,7 +47,9 @@ class PredictedStack:
         return int(self.labels.max(initial=0))
 
 
-def predict_stack(predictor: Predictor, pages: np.ndarray, link_iou: float) -> np.ndarray:
+def predict_stack(
+    predictor: Predictor | EnsemblePredictor, pages: np.ndarray, link_iou: float
+) -> np.ndarray:
     """Predict each slice of a stack, and link the objects.
 
     Args:
