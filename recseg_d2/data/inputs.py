@@ -39,7 +39,7 @@ class ImageReader:
         Raises:
             UserError: the file cannot be read, or is of another depth than the model takes.
         """
-        return self._bgr(path, read_image(path, self.frames))
+        return self.bgr(path, read_image(path, self.frames))
 
     def read_stack(self, path: str | Path) -> np.ndarray:
         """All pages of a file, (P, H, W, C), each as ``read`` has it, whatever INPUT.FRAMES.PAGE.
@@ -47,7 +47,7 @@ class ImageReader:
         Raises:
             UserError: as ``read``.
         """
-        return self._bgr(path, read_stack(path, self.frames))
+        return self.bgr(path, read_stack(path, self.frames))
 
     def __call__(self, path: str | Path) -> np.ndarray:
         """(H, W, C), three channels in the order of INPUT.FORMAT.
@@ -91,8 +91,16 @@ class ImageReader:
         image = with_channels(image, self.channels, "An image given as an array")
         return self._ordered(_plain(image))
 
-    def _bgr(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
-        """(..., C) pixels of a file with colours in BGR order, as the kind of intensity wants."""
+    def bgr(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
+        """Pixels as ``read`` has them.
+
+        Args:
+            path: of the file, or any name, for messages.
+            pixels: (..., H, W, C) of any type, colours in RGB order.
+
+        Raises:
+            UserError: they are of another depth, or have other channels, than the model takes.
+        """
         if self.intensity.kind == "stored":
             return as_bgr(path, pixels)
         return pixels[..., ::-1] if pixels.shape[-1] == 3 else pixels

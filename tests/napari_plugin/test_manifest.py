@@ -1,0 +1,109 @@
+"""The plugin's manifest: what it names is there, and npe2 takes it."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from recseg_d2.data.io.label_maps import write_label_map
+from recseg_d2.data.io.pairing import LABEL_SUFFIXES
+from recseg_d2.napari_plugin import files
+
+MANIFEST = Path(files.__file__).with_name("napari.yaml")
+
+
+@pytest.fixture
+def contributions():
+    return yaml.safe_load(MANIFEST.read_text())["contributions"]
+
+
+def test_every_command_is_a_function_and_is_used(contributions):
+    commands = {command["id"]: command["python_name"] for command in contributions["commands"]}
+    for place in commands.values():
+        module, name = place.split(":")
+        assert callable(getattr(importlib.import_module(module), name))
+    used = [c["command"] for kind in ("readers", "writers", "widgets") for c in contributions[kind]]
+    assert sorted(used) == sorted(commands)
+
+
+def test_every_usual_name_of_a_label_map_is_read(contributions):
+    (reader,) = contributions["readers"]
+    for suffix in LABEL_SUFFIXES:
+        assert any(fnmatch(f"a{suffix}.png", p) for p in reader["filename_patterns"]), suffix
+
+
+def test_every_ending_is_written(contributions, tmp_path):
+    (writer,) = contributions["writers"]
+    labels = np.zeros((8, 9), np.int32)
+    labels[2:5, 2:5] = 3
+    for ending in writer["filename_extensions"]:
+        if ending == ".zip":
+            pytest.importorskip("roifile")
+        path = str(tmp_path / f"a{ending}")
+        assert files.write_labels(path, labels, {}) == [path]
+        assert Path(path).stat().st_size
+
+
+def test_the_plugin_imports_without_napari():
+    code = (
+        "import sys; sys.modules['napari'] = None; "
+        "import recseg_d2.napari_plugin.predict, recseg_d2.napari_plugin.files"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_npe2_takes_the_manifest():
+    npe2 = pytest.importorskip("npe2")
+    manifest = npe2.PluginManifest.from_file(MANIFEST)
+    manifest.validate_imports()
+    assert manifest.name == "recseg_d2"
+    assert len(manifest.contributions.commands) == 3
+
+
+@pytest.fixture
+def plugin():
+    """npe2's manager with this plugin alone."""
+    npe2 = pytest.importorskip("npe2")
+    manager = npe2.PluginManager()
+    manager.register(npe2.PluginManifest.from_file(MANIFEST))
+    manager.activate("recseg_d2")
+    return manager
+
+
+def test_npe2_reads_and_writes_by_it(plugin, tmp_path):
+    from npe2 import io_utils
+
+    labels = np.zeros((8, 9), np.uint8)
+    labels[2:5, 2:5] = 3
+    write_label_map(tmp_path / "a_label.png", labels)
+    ((data, attributes, kind),) = io_utils._read(
+        [str(tmp_path / "a_label.png")], stack=False, _pm=plugin
+    )
+    assert (kind, attributes["name"]) == ("labels", "a_label")
+    np.testing.assert_array_equal(data, labels)
+    (written,) = io_utils._write(
+        str(tmp_path / "b.tif"), [(labels, {"name": "b"}, "labels")], _pm=plugin
+    )
+    assert Path(written).is_file()
+
+
+def test_napari_makes_the_widget():
+    """In a window of no display, where napari and Qt are there."""
+    pytest.importorskip("napari")
+    magicgui = pytest.importorskip("magicgui")
+    pytest.importorskip("qtpy.QtWidgets", exc_type=Exception)
+    from qtpy.QtWidgets import QApplication
+
+    from recseg_d2.napari_plugin.predict import predict_objects
+
+    application = QApplication.instance() or QApplication([])
+    widget = magicgui.magicgui(predict_objects)
+    assert [part.name for part in widget][:2] == ["image", "weights"]
+    assert application is not None
