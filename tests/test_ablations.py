@@ -75,9 +75,30 @@ CITYSCAPES = {
 }
 
 
-@pytest.mark.parametrize("name", [*RIS, *CITYSCAPES])
+# The same table on rosettes of 96 pixels, whose box network sees the image and its coordinates too.
+SMALL = {**FULL, "box": 16, "patch": (13, 32, 32), "heat": (32, 32)}
+ROSETTES = {
+    **dict.fromkeys(("rosettes_group_norm", "rosettes_shared_norm", "rosettes_longer"), SMALL),
+    "rosettes_no_preprocessor": {**SMALL, "maps": 0, "box": 7, "patch": (4, 32, 32)},
+    "rosettes_no_box_net": {
+        **{**SMALL, "box": None, "glimpses": None},
+        **{"patch": (13, 96, 96), "heat": (96, 96)},
+    },
+    "rosettes_no_angle": {**SMALL, "maps": 1, "box": 8, "patch": (5, 32, 32)},
+    "rosettes_no_scheduled_sampling": {**SMALL, "masks": "always"},
+    "rosettes_1_glimpse": {**SMALL, "glimpses": 1},
+    "rosettes_3_glimpses": {**SMALL, "glimpses": 3},
+}
+GLIMPSED = {  # height and width of the features that glimpses look at, table 7 for the paper's
+    **dict.fromkeys(RIS, (4, 14)),
+    **dict.fromkeys(CITYSCAPES, (8, 16)),
+    **dict.fromkeys(ROSETTES, (12, 12)),
+}
+
+
+@pytest.mark.parametrize("name", [*RIS, *CITYSCAPES, *ROSETTES])
 def test_table_4_of_ris(name):
-    expected, cfg = {**RIS, **CITYSCAPES}[name], last_phase("ris", name)
+    expected, cfg = {**RIS, **CITYSCAPES, **ROSETTES}[name], last_phase("ris", name)
     model = build(cfg)
     network = model.network
     image = torch.empty(1, 3, *cfg.MODEL.SEQUENTIAL.IMAGE_SIZE, device="meta")
@@ -92,11 +113,11 @@ def test_table_4_of_ris(name):
         "masks": cfg.MODEL.RIS.SAMPLING.MASKS,
     }
     if box is not None:
-        assert box.map_size == ((4, 14) if name in RIS else (8, 16))  # table 7
+        assert box.map_size == GLIMPSED[name]
 
 
-def test_every_ablation_of_ris_on_kitti_has_its_row():
-    assert {p.stem for p in PROJECTS.glob("ris/configs/kitti_*.yaml")} < set(RIS)
+def test_every_ablation_of_ris_has_its_row():
+    assert {p.stem for p in PROJECTS.glob("ris/configs/*.yaml")} < {*RIS, *ROSETTES}
 
 
 # Table 2a: channels of the skips, deepest first; input channels of each ConvLSTM beside its own
@@ -159,6 +180,9 @@ FCN = {
     "voc_crops_256": {"maps": 25, "stride": 8, "side": 21, "crop": 224, "windows": 256},
     "voc_deepmask": {"maps": 512, "stride": 16, "side": 56, "crop": 224, "windows": 32},
     "voc_r50": {"maps": 25, "stride": 8, "side": 21, "crop": 0, "windows": 256},
+    "scenes_k1": {"maps": 1, "stride": 4, "side": 15, "crop": 0, "windows": 256},
+    "scenes_k3": {"maps": 9, "stride": 4, "side": 15, "crop": 0, "windows": 256},
+    "scenes_k7": {"maps": 49, "stride": 4, "side": 15, "crop": 0, "windows": 256},
 }
 
 
@@ -184,5 +208,5 @@ def test_tables_1_and_2_of_instance_fcn(name):
     }
 
 
-def test_every_ablation_of_instance_fcn_on_voc_has_its_row():
-    assert {p.stem for p in PROJECTS.glob("instance_fcn/configs/voc_*.yaml")} < set(FCN)
+def test_every_ablation_of_instance_fcn_has_its_row():
+    assert {p.stem for p in PROJECTS.glob("instance_fcn/configs/*.yaml")} < set(FCN)

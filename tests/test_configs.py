@@ -143,7 +143,16 @@ def test_the_papers_leaf_models_train_on_all_labelled_images_and_submit(family):
 
 @pytest.mark.parametrize("name", ["rsis_voc", "rsis_cityscapes"])
 def test_masks_of_the_papers_average_precision_are_of_every_class(name):
-    assert load_config(f"{name}.yaml").MODEL.SEQUENTIAL.TEST.ALL_CLASSES
+    assert load_config(f"{name}.yaml").TEST.ALL_CLASSES
+
+
+def test_coco_is_seen_at_deepmasks_scales_of_each_image():
+    """Half an octave apart from 2^-2 to 2^1, in training and at test."""
+    cfg = load_config("instancefcn_coco.yaml")
+    scales = pytest.approx([2 ** (k / 2 - 2) for k in range(7)], abs=1e-4)
+    assert (cfg.INPUT.RESIZE, cfg.MODEL.INSTANCE_FCN.TEST.SCALE_UNIT) == ("scale", "image")
+    assert list(cfg.INPUT.RELATIVE_SIZES) == scales
+    assert list(cfg.MODEL.INSTANCE_FCN.TEST.SCALES) == scales
 
 
 def reached(cfg):

@@ -1,76 +1,127 @@
-"""Order of discovery against the encoder's activations (RSIS, table 3b).
+"""Order of discovery against the encoder's activations (RSIS, table 3b and figure 6).
 
 The objects of an image, as they were predicted, are sorted by how active the encoder is in them,
 level by level, with the weights of after and of before the training; the order of discovery is that
-of the trained model both times. The paper does not say how an object's activation is measured: here
-it is the mean over the channels, averaged over the object's pixels.
-
-Shape letters: K objects, C channels, H W the image, h w a level's resolution.
+of the trained model both times. Of each image the most and the least active object are kept too:
+where they are, how large, and how early they were found.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from detectron2.config import CfgNode
-from detectron2.modeling import build_model
 from torch import nn
 from tqdm import tqdm
 
 from recseg_d2 import rle
+from recseg_d2.analysis.active_objects import ActiveObjects, Places, covered, draw_places
+from recseg_d2.analysis.encoders import (
+    before_and_after,
+    encoder_features,
+    initial_model,
+    level_strides,
+    object_activation,
+)
 from recseg_d2.analysis.ordering import tau_series
 from recseg_d2.analysis.predictions import AnalysisInput, RunPredictions
-from recseg_d2.analysis.result import AnalysisResult, Table, by_run
-from recseg_d2.analysis.run_folder import MissingResultsError
+from recseg_d2.analysis.result import AnalysisResult, Row, Table, by_run
+from recseg_d2.analysis.run_folder import of_each
 from recseg_d2.engine.predictor import Predictor
-from recseg_d2.engine.weight_files import SafeCheckpointer
-from recseg_d2.engine.weights import check_weights_file
-from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.metrics.ordering import TauSums
 from recseg_d2.visualization.plots import grouped_bars
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-AFTER, BEFORE = "after", "before"
+BEFORE, AFTER = "before", "after"
+
+
+@dataclass(frozen=True)
+class EncoderSums:
+    """Sums over images for one state of an encoder, by the name of its level.
+
+    Attributes:
+        tau: Kendall's tau of the order of discovery against the activations.
+        active: the most and the least active object.
+    """
+
+    tau: TauSums = field(default_factory=TauSums)
+    active: ActiveObjects = field(default_factory=ActiveObjects)
+
+
+@dataclass(frozen=True)
+class RunActivations:
+    """What the encoder of a run shows.
+
+    Attributes:
+        strides: stride of each level by its name, the deepest (the paper's f0) first.
+        sums: of the encoder ``BEFORE`` and ``AFTER`` training.
+        origin: where the weights of before training come from, in words.
+    """
+
+    strides: dict[str, int]
+    sums: dict[str, EncoderSums]
+    origin: str
+
+    def tau_rows(self) -> Table:
+        """A row for each level, with the weights of before and of after."""
+        return self._by_level((w, row) for w, sums in self.sums.items() for row in sums.tau.rows())
+
+    def active_rows(self) -> Table:
+        """Two rows for each of ``tau_rows``: of the most and of the least active objects."""
+        sums = self.sums.items()
+        return self._by_level((w, row) for w, of_w in sums for row in of_w.active.rows())
+
+    def places(self) -> Places:
+        """Where the objects are, by the level that correlates most after training."""
+        rows = self.sums[AFTER].tau.rows()
+        level = max(rows, key=lambda row: row["tau"])["sorting"]
+        maps = {weights: sums.active.maps(level) for weights, sums in self.sums.items()}
+        return Places(f"level {self._number(level)}", maps, self.sums[AFTER].active.aspect(level))
+
+    def _by_level(self, rows: Iterable[tuple[str, Row]]) -> Table:
+        table = []
+        for weights, row in rows:
+            name = row.pop("sorting")
+            level = {"level": self._number(name), "feature": name, "stride": self.strides[name]}
+            table.append({**level, "weights": weights, **row})
+        return sorted(table, key=lambda row: row["level"])
+
+    def _number(self, level: str) -> str:
+        return f"f{list(self.strides).index(level)}"
 
 
 def analyse(data: AnalysisInput) -> AnalysisResult:
-    """Order of discovery against the encoder's activations: Kendall's tau by level.
+    """Order of discovery against the encoder's activations, and its most and least active objects.
 
     Raises:
         MissingResultsError: no model finds one object after another, or one has no encoder whose
             features stay the same from step to step, or its weights or data are not there.
         UserError: weights do not fit, or an image cannot be read.
     """
-    rows, notes = data.tabulate(level_rows)
-    origins = dict.fromkeys((row["run"], row.pop("before")) for row in rows)
-    notes += [f"{run}: weights before training are {origin}." for run, origin in origins]
-    return AnalysisResult({"activations": rows}, {"activations": partial(draw_levels, rows)}, notes)
+    predictions, notes = data.saved
+    found, missing = of_each(predictions, run_activations)
+    runs = {of_run.label: activations for of_run, activations in found}
+    tau = [{"run": run, **row} for run, a in runs.items() for row in a.tau_rows()]
+    active = [{"run": run, **row} for run, a in runs.items() for row in a.active_rows()]
+    origins = [f"{run}: weights before training are {a.origin}." for run, a in runs.items()]
+    return AnalysisResult(
+        tables={"activations": tau, "active_objects": active},
+        plots={
+            "activations": partial(draw_levels, tau),
+            "active_objects": partial(draw_places, {run: a.places() for run, a in runs.items()}),
+        },
+        notes=[*notes, *missing, *origins],
+    )
 
 
-def before_and_after(predictions: RunPredictions) -> tuple[CfgNode, CfgNode]:
-    """Configs with the weights that training ended with, and with those that it began with.
-
-    Raises:
-        MissingResultsError: the run has no config or no weights.
-    """
-    run = predictions.run
-    trained = run.config()
-    first = trained.clone()
-    # the config of an evaluation alone names the trained weights, not what training began with
-    began_with = trained.MODEL.WEIGHTS if run.was_trained_here() else ""
-    first.MODEL.WEIGHTS = predictions.options.before or began_with
-    trained.MODEL.WEIGHTS = str(run.weights())
-    return trained, first
-
-
-def level_rows(predictions: RunPredictions) -> Table:
-    """A row for each level and each of before and after, with the origin of the weights before.
+def run_activations(predictions: RunPredictions) -> RunActivations:
+    """Sums over the images of a run, with the weights of before and of after its training.
 
     Raises:
         MissingResultsError: there is no order of discovery, no such encoder, or something of the
@@ -84,100 +135,37 @@ def level_rows(predictions: RunPredictions) -> Table:
     models = {BEFORE: initial_model(first), AFTER: predictor.model}
     sums = activation_sums(predictions, predictor, models)
     origin = first.MODEL.WEIGHTS or f"random ones of the seed {first.SEED}"
-    rows = []
-    for when, of_model in sums.items():
-        for row in of_model.rows():
-            name = row.pop("sorting")
-            level = {"level": f"f{list(strides).index(name)}", "feature": name}
-            of_level = {**level, "stride": strides[name], "weights": when, **row}
-            rows.append({**of_level, "before": origin})
-    return sorted(rows, key=lambda row: row["level"])
+    return RunActivations(strides, sums, origin)
 
 
 def activation_sums(
     predictions: RunPredictions, predictor: Predictor, models: dict[str, nn.Module]
-) -> dict[str, TauSums]:
-    """Kendall's tau over the images of a run, for each of several models.
+) -> dict[str, EncoderSums]:
+    """Sums over the images of a run, for each of several models.
 
     Args:
         predictions: of a run; they give the objects of each image and their order.
         predictor: makes a model's input of an image.
         models: models with an encoder, by name; all see an image as the predictor prepares it.
     """
-    sums = {when: TauSums() for when in models}
+    sums = {when: EncoderSums() for when in models}
     images = list(zip(predictions.found, predictions.records, strict=True))
     for found, record in tqdm(images, desc="activations", unit="image", disable=None):
         # one object has no order, so the image need not be run
-        if len(found.classes) < 2:
+        if len(found.masks) < 2:
             continue
         image = predictor.model_input(record["file_name"])
+        masks = [torch.from_numpy(rle.decode(mask)) for mask in found.masks]
+        places = covered(masks)
         for when, model in models.items():
-            features = encoder_features(model, image)
-            # in double precision: objects differ in the last digits of their means
-            activity = {name: f.double().mean(dim=0) for name, f in features.items()}
-            values: dict[str, list[float]] = {name: [] for name in activity}
-            for mask in map(rle.decode, found.masks):
-                for name, level in activity.items():
-                    values[name].append(object_activation(level, torch.from_numpy(mask)))
-            sums[when].update({name: np.array(v) for name, v in values.items()})
+            values = {
+                # in double precision: objects differ in the last digits of their means
+                name: np.array([object_activation(level.double().mean(dim=0), m) for m in masks])
+                for name, level in encoder_features(model, image).items()
+            }
+            sums[when].tau.update(values)
+            sums[when].active.update(values, found, places)
     return sums
-
-
-def initial_model(cfg: CfgNode) -> nn.Module:
-    """The model as training began: the first weights of its seed, then MODEL.WEIGHTS if named.
-
-    Raises:
-        UserError: MODEL.WEIGHTS is no checkpoint.
-    """
-    if cfg.SEED >= 0:
-        # as the trainer does before it builds a model: the same first weights
-        torch.manual_seed(cfg.SEED)
-    model = build_model(cfg)
-    if cfg.MODEL.WEIGHTS:
-        check_weights_file(cfg.MODEL.WEIGHTS)
-        SafeCheckpointer(model).load(cfg.MODEL.WEIGHTS)
-    return model.eval()
-
-
-def level_strides(model: nn.Module) -> dict[str, int]:
-    """Stride of each level of the encoder by its name, the deepest (the paper's f0) first.
-
-    Raises:
-        MissingResultsError: the model has no encoder that is run once an image.
-    """
-    backbone = getattr(model, "backbone", None)
-    if not isinstance(model, SequentialModel) or backbone is None:
-        raise MissingResultsError(
-            f"{type(model).__name__} has no encoder whose features stay the same from step to "
-            "step, so there is nothing to correlate the order of discovery with."
-        )
-    strides = {name: int(shape.stride or 1) for name, shape in backbone.output_shape().items()}
-    return dict(sorted(strides.items(), key=lambda item: -item[1]))
-
-
-@torch.no_grad()
-def encoder_features(model: nn.Module, image: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """(C, h, w) features of an image by level, the deepest first; raises as ``level_strides``."""
-    names = level_strides(model)
-    assert isinstance(model, SequentialModel)
-    features = model.backbone(model.images([image]))  # type: ignore[operator]
-    return {name: features[name][0].float().cpu() for name in names}
-
-
-def object_activation(activity: torch.Tensor, mask: torch.Tensor) -> float:
-    """How active a level is in an object.
-
-    The mask is brought to the level's resolution by area, so that small objects keep their weight.
-
-    Args:
-        activity: (h, w) float64, mean over the level's channels.
-        mask: (H, W) 0 or 1, with a pixel or more.
-
-    Returns:
-        The mean over the object's pixels.
-    """
-    share = F.interpolate(mask.double()[None, None], size=activity.shape, mode="area")[0, 0]
-    return float((share * activity).sum() / share.sum())
 
 
 def draw_levels(rows: Table, figure: Figure) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 
-from recseg_d2.analysis import activations, curves, errors, ordering, proposals, quality
+from recseg_d2.analysis import activations, curves, errors, ordering, proposals, quality, sequences
 from recseg_d2.analysis.predictions import AnalysisInput
 from recseg_d2.analysis.result import AnalysisResult
 from recseg_d2.analysis.run_folder import MissingResultsError
 
 ANALYSES: dict[str, Callable[[AnalysisInput], AnalysisResult]] = {
     "ordering": ordering.analyse,
+    "sequences": sequences.analyse,
     "errors": errors.analyse,
     "sizes": quality.by_size,
     "steps": quality.by_step,

@@ -107,12 +107,7 @@ def image_evidence(
     Raises:
         UserError: a predicted mask is not of the image's size, or an annotation has no mask.
     """
-    shape = (record["height"], record["width"])
-    if found.size != shape:
-        raise UserError(
-            f"{record['file_name']}: found predictions of {found.size[1]}x{found.size[0]} pixels, "
-            f"expected the image's {shape[1]}x{shape[0]}; predict again on the data as it is now."
-        )
+    check_size(found, (record["height"], record["width"]), record["file_name"])
     true = true_masks(record)
     objects = ~true.crowd
     classes = true.classes[objects]
@@ -124,6 +119,19 @@ def image_evidence(
         true_classes=np.zeros_like(classes) if class_agnostic else classes,
         true_areas=rle.areas(true.rles)[objects],
     )
+
+
+def check_size(found: PredictedObjects, size: tuple[int, int], file_name: str) -> None:
+    """Refuse predictions that are not of an image's height and width.
+
+    Raises:
+        UserError: they are of another size.
+    """
+    if found.size != size:
+        raise UserError(
+            f"{file_name}: found predictions of {found.size[1]}x{found.size[0]} pixels, "
+            f"expected the image's {size[1]}x{size[0]}; predict again on the data as it is now."
+        )
 
 
 def _center(mask: rle.RLE) -> tuple[float, float]:

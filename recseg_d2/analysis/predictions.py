@@ -44,6 +44,8 @@ class AnalysisOptions:
     min_pairs: int = _option(
         PAPER_MIN_PAIRS, "ordering: leave out category pairs that follow each other less often", "N"
     )
+    min_found: int = _option(3, "sequences: leave out images with fewer found objects", "N")
+    examples: int = _option(4, "sequences: images shown for each strategy", "N")
     before: str = _option(
         "", "activations: weights of before training, instead of those it began with", "FILE"
     )
@@ -57,6 +59,8 @@ class AnalysisOptions:
             "iou_thresh": (0 < self.iou_thresh <= 1, "more than 0, 1 at most"),
             "min_score": (0 <= self.min_score <= 1, "0 to 1"),
             "min_pairs": (self.min_pairs >= 1, "1 or more"),
+            "min_found": (self.min_found >= 2, "2 or more"),
+            "examples": (self.examples >= 1, "1 or more"),
         }
         for name, (fits, expected) in ranges.items():
             if not fits:

@@ -78,6 +78,7 @@ class SimilarityCropOptions:
     size: int = 128  # pixels a side
     log_scale: float = 0.4  # largest logarithm of the magnification, either way
     rotation: float = 14.0  # largest turn beyond quarter turns, in degrees, in half of the crops
+    upright: bool = False  # no quarter turns, for photographs, in which up is up
 
     def __post_init__(self) -> None:
         require(self.size >= 1, self, "size", "1 or more")
@@ -219,6 +220,9 @@ class EvaluationOptions:
     # half of the views is kept: one more view for one flip, three for both.
     flips: tuple[Literal["horizontal", "vertical"], ...] = ()
     evaluator: str = ""  # a type of evaluator, as segment_proposal; empty: the data set's own
+    # Average precision (COCO, VOC, Cityscapes) is of each mask once for every class, scored by each
+    # one's probability, as in the public RSIS code; otherwise of its most probable class alone.
+    all_classes: bool = False
     num_pictures: int = 4  # images of the first data set that are drawn at every evaluation
     picture_score_thresh: float = 0.0  # instances scored lower are left out of the pictures
     # Keep what was predicted in OUTPUT_DIR/inference, for recseg analyze; of an image at most the

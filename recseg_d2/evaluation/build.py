@@ -15,6 +15,7 @@ from recseg_d2.errors import UserError
 from recseg_d2.evaluation.cityscapes import CityscapesEvaluator
 from recseg_d2.evaluation.coco_agnostic import ClassAgnosticCOCOEvaluator
 from recseg_d2.evaluation.cvppp_submission import CvpppSubmissionEvaluator
+from recseg_d2.evaluation.every_class import EveryClassEvaluator
 from recseg_d2.evaluation.label_map import LabelMapEvaluator
 from recseg_d2.evaluation.segment_proposal import SegmentProposalEvaluator
 from recseg_d2.evaluation.voc_segm import VocSegmEvaluator
@@ -36,6 +37,9 @@ EVALUATORS: dict[str, EvaluatorFactory] = {
     "cvppp_submission": CvpppSubmissionEvaluator,
 }
 
+# Those of average precision by class, which TEST.ALL_CLASSES concerns.
+OF_CLASSES = ("coco", "recseg_cityscapes", "voc_segm")
+
 
 def build_evaluator(
     cfg: CfgNode, dataset_name: str, output_dir: str | Path | None = None
@@ -43,7 +47,8 @@ def build_evaluator(
     """The evaluator for a data set, see ``evaluator_type``.
 
     Args:
-        cfg: a config, which gives ``TEST.EVALUATOR`` and the default of ``output_dir``.
+        cfg: a config, which gives ``TEST.EVALUATOR``, ``TEST.ALL_CLASSES`` and the default of
+            ``output_dir``.
         dataset_name: a name in ``DatasetCatalog``.
         output_dir: folder that the evaluator writes its files to; None is
             ``cfg.OUTPUT_DIR/inference``.
@@ -52,7 +57,11 @@ def build_evaluator(
         UserError: as ``evaluator_type``.
     """
     folder = Path(output_dir) if output_dir is not None else Path(cfg.OUTPUT_DIR) / "inference"
-    return EVALUATORS[evaluator_type(cfg, dataset_name)](dataset_name, str(folder))
+    kind = evaluator_type(cfg, dataset_name)
+    evaluator = EVALUATORS[kind](dataset_name, str(folder))
+    if read_options(cfg, EvaluationOptions).all_classes and kind in OF_CLASSES:
+        return EveryClassEvaluator(evaluator)
+    return evaluator
 
 
 def evaluator_type(cfg: CfgNode, dataset_name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -126,6 +127,15 @@ class MetaArchitecture(nn.Module):
         size = scaled_size((image.shape[1], image.shape[2]), self.scale)
         return resize_image(image.to(self.device).float(), size)
 
+    def true_masks(self, dict_: dict[str, Any]) -> torch.Tensor:
+        """The true masks of an input dict, (N, h, w) bool at the size of its ``unit_image``."""
+        instances = dict_["instances"]
+        masks = mask_tensor(instances, instances.image_size)
+        if dict_.get("prepared", False):
+            return masks
+        height, width = instances.image_size
+        return resize_masks(masks, scaled_size((height, width), self.scale))
+
     def normalised(self, image: torch.Tensor) -> torch.Tensor:
         """(channels, h, w) of any type -> float of about zero mean, on the model's device.
 
@@ -179,7 +189,7 @@ def output_size(dict_: dict[str, Any]) -> tuple[int, int]:
     return int(dict_.get("height", height)), int(dict_.get("width", width))
 
 
-def ignored_pixels(dict_: dict[str, Any], size: tuple[int, int]) -> torch.Tensor | None:
+def ignored_pixels(dict_: dict[str, Any], size: Sequence[int]) -> torch.Tensor | None:
     """Where an input dict does not know what its image shows: "ignored", (h, w) bool.
 
     Args:
@@ -191,7 +201,7 @@ def ignored_pixels(dict_: dict[str, Any], size: tuple[int, int]) -> torch.Tensor
     """
     if "ignored" not in dict_:
         return None
-    return resize_masks(dict_["ignored"][None], size)[0]
+    return resize_masks(dict_["ignored"][None], (size[0], size[1]))[0]
 
 
 def mask_tensor(instances: Instances, empty_size: tuple[int, int]) -> torch.Tensor:

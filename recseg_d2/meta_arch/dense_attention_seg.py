@@ -25,7 +25,6 @@ from recseg_d2.meta_arch.base import (
     MetaArchitecture,
     ignored_pixels,
     make_instances,
-    mask_tensor,
     output_size,
 )
 from recseg_d2.models.dense_attention.batch import target_batch
@@ -180,11 +179,10 @@ class DenseAttentionSeg(MetaArchitecture):
         return torch.cat(padded)
 
     def _targets(self, dict_: dict[str, Any]) -> Any:
-        instances = dict_["instances"]
-        masks = mask_tensor(instances, instances.image_size).cpu().numpy()
-        classes = instances.gt_classes.cpu().numpy()
+        masks = self.true_masks(dict_).cpu().numpy()
+        classes = dict_["instances"].gt_classes.cpu().numpy()
         labels = flatten_masks(masks)
-        ignored = ignored_pixels(dict_, instances.image_size)
+        ignored = ignored_pixels(dict_, labels.shape)
         if ignored is not None:
             labels[ignored.cpu().numpy()] = UNKNOWN
         return object_targets(labels, classes, self.options.sampling.min_area)

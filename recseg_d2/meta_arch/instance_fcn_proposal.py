@@ -21,7 +21,6 @@ from recseg_d2.meta_arch.base import (
     MetaArchitecture,
     ignored_pixels,
     make_instances,
-    mask_tensor,
     output_size,
 )
 from recseg_d2.models.instance_fcn.network import InstanceFCN
@@ -98,10 +97,12 @@ class InstanceFCNProposal(MetaArchitecture):
         """Loss terms of a batch with ground truth, in training mode or not."""
         stride = self.network.stride
         images = [pad_to_cells(self.normalised(self.unit_image(x)), stride) for x in batched_inputs]
-        instances = [x["instances"].to(self.device) for x in batched_inputs]
-        masks = [mask_tensor(i, i.image_size) for i in instances]
-        sizes = [i.image_size for i in instances]
-        ignored = [ignored_pixels(x, s) for x, s in zip(batched_inputs, sizes, strict=True)]
+        masks = [self.true_masks(x).to(self.device) for x in batched_inputs]
+        ignored = [
+            ignored_pixels(x, m.shape[1:]) for x, m in zip(batched_inputs, masks, strict=True)
+        ]
+        with self.in_precision():
+            return proposal_losses(self.network, images, masks, self.options, ignored)
         with self.in_precision():
             return proposal_losses(self.network, images, masks, self.options, ignored)
 

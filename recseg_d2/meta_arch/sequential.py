@@ -185,7 +185,8 @@ class SequentialModel(MetaArchitecture):
     def instances(self, sequence: InstanceSequence, image: int, dict_: dict[str, Any]) -> Instances:
         """Predictions for one image of a batch, at the size that its dict asks for.
 
-        Boxes that the model predicts beside its masks are "regressed_boxes", cut to the image.
+        Boxes that the model predicts beside its masks are "regressed_boxes", cut to the image, and
+        the scores of each class (K, C), of which the best are the "scores", "class_scores".
 
         Raises:
             UserError: they are asked for, and the model predicts none.
@@ -193,6 +194,8 @@ class SequentialModel(MetaArchitecture):
         size, predicted = output_size(dict_), self.test_options.boxes == "predicted"
         found = postprocess(sequence, image, size, self.test_options)
         instances = make_instances(found.masks, found.scores, found.classes, found.step)
+        if found.class_scores is not None:
+            instances.class_scores = found.class_scores
         if sequence.boxes is not None:
             scale = sequence.boxes.new_tensor([size[1], size[0], size[1], size[0]])
             boxes = Boxes(sequence.boxes[image, found.step].detach() * scale)

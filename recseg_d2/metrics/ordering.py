@@ -64,6 +64,13 @@ def strategy_values(centers: np.ndarray, areas: np.ndarray) -> dict[str, np.ndar
     return {"r2l": centers[:, 1], "b2t": centers[:, 0], "l2s": np.asarray(areas)}
 
 
+def pattern_values(centers: np.ndarray, areas: np.ndarray) -> dict[str, np.ndarray]:
+    """The same for each of ``PATTERNS``, those of the opposite directions too."""
+    values = strategy_values(centers, areas).values()
+    signed = (sign * of_strategy for of_strategy in values for sign in (1, -1))
+    return dict(zip(PATTERNS, signed, strict=True))
+
+
 class TauSums:
     """Kendall's tau over images, by the name of what they were sorted by; additive."""
 

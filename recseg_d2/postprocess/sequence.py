@@ -23,9 +23,6 @@ class PostprocessOptions:
 
     score_thresh: float = 0.5  # the sequence ends at the first step whose objectness is below this
     mask_thresh: float = 0.5  # a pixel belongs to a mask where its probability is above this
-    # Each mask is an instance of every class, scored by each one's probability, as the public RSIS
-    # code evaluates average precision; otherwise it is one of its most probable class.
-    all_classes: bool = False
     exclusive: bool = False  # a pixel goes to its most probable mask only (beyond the paper)
     # Probabilities are multiplied by their step's objectness before they are compared with the
     # threshold or with each other, as in the public code of Ren & Zemel.
@@ -55,12 +52,15 @@ class ImagePrediction:
         scores: (K,) float in [0, 1], objectness times the class's probability.
         classes: (K,) int64, the class of each from 0.
         step: (K,) int64, the step that found it, from 0.
+        class_scores: (K, C) float in [0, 1], objectness times each class's probability; None where
+            the model tells no classes apart.
     """
 
     masks: torch.Tensor
     scores: torch.Tensor
     classes: torch.Tensor
     step: torch.Tensor
+    class_scores: torch.Tensor | None = None
 
 
 def sequence_length(score_logits: torch.Tensor, threshold: float) -> int:
@@ -87,27 +87,12 @@ def postprocess(
         masks = largest_components(masks)
     area = masks.flatten(1).sum(1)
     kept = ((area > 0) & (area >= options.min_area * size[0] * size[1])).nonzero()[:, 0]
-    found = ImagePrediction(
-        masks[kept], objectness[kept].sigmoid().float(), torch.zeros_like(kept), step=kept
-    )
+    scores = objectness[kept].sigmoid().float()
     if sequence.class_logits is None:
-        return found
-    return _with_classes(found, sequence.class_logits[image][kept], options.all_classes)
-
-
-def _with_classes(
-    found: ImagePrediction, class_logits: torch.Tensor, all_classes: bool
-) -> ImagePrediction:
-    """Of (K, C) logits: each mask once with its best class, or once with every one."""
-    number = class_logits.shape[1] if all_classes else 1
-    best = class_logits.softmax(-1).float().topk(number, dim=-1)
-    each = torch.arange(len(found.step), device=found.step.device).repeat_interleave(number)
-    return ImagePrediction(
-        found.masks[each] if all_classes else found.masks,
-        found.scores[each] * best.values.flatten(),
-        best.indices.flatten(),
-        found.step[each],
-    )
+        return ImagePrediction(masks[kept], scores, torch.zeros_like(kept), step=kept)
+    class_scores = scores[:, None] * sequence.class_logits[image][kept].softmax(-1).float()
+    best = class_scores.max(dim=1)
+    return ImagePrediction(masks[kept], best.values, best.indices, kept, class_scores)
 
 
 def largest_components(masks: torch.Tensor) -> torch.Tensor:

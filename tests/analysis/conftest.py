@@ -1,4 +1,4 @@
-"""A data set of two classes under a name of its own."""
+"""A data set of two classes under a name of its own, and the config of a tiny model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
+from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from recseg_d2.config import get_recseg_cfg
 
 _numbers = count()
 
@@ -27,3 +30,17 @@ def register() -> Iterator[Callable[[list[dict]], str]]:
     for name in names:
         DatasetCatalog.remove(name)
         MetadataCatalog.remove(name)
+
+
+@pytest.fixture
+def cfg() -> CfgNode:
+    """Of a tiny model that finds objects one after another."""
+    cfg = get_recseg_cfg()
+    cfg.MODEL.META_ARCHITECTURE = "ConvLSTMSemInstSeg"
+    cfg.MODEL.BACKBONE.NAME = "build_small_encoder_backbone"
+    cfg.MODEL.SMALL_ENCODER.WIDTHS = (4, 6)
+    cfg.MODEL.RSIS.HIDDEN_WIDTHS = (6, 4)
+    cfg.MODEL.SEQUENTIAL.IMAGE_SIZE = (16, 32)
+    cfg.MODEL.SEQUENTIAL.STEPS = 3
+    cfg.MODEL.DEVICE = "cpu"
+    return cfg

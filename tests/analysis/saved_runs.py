@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recseg_d2.analysis.evidence import PredictedObjects, predicted_objects
 from recseg_d2.analysis.predictions import AnalysisInput, AnalysisOptions, RunPredictions
 from recseg_d2.analysis.run_folder import RunFolder, open_runs
 from recseg_d2.data.annotations import label_map_to_annotations
@@ -61,6 +62,12 @@ def results(images: dict[object, list[Found]], ordered: bool = True) -> tuple[li
         steps = list(range(len(found))) if ordered else None
         entries += results_of(image_id, masks, scores, classes, steps)
     return entries, [image_of({"image_id": image_id}, (HEIGHT, WIDTH)) for image_id in images]
+
+
+def found_objects(*boxes: Box) -> PredictedObjects:
+    """Rectangles of class 0 as they are read back, in the order of discovery."""
+    entries, (image,) = results({"any": [(box, 0, 1.0) for box in boxes]})
+    return predicted_objects(image, entries, lambda entry: 0)
 
 
 def save_metrics(folder: Path, lines: list[dict]) -> Path:

@@ -1,7 +1,8 @@
 """Pretrained weights reach every encoder whose config names some, whatever their names are.
 
-The names and shapes of the files are written out here, from torchvision's and Caffe's models and
-from the rule by which Detectron2 converts torchvision's; nothing of the package makes them.
+The names and shapes of the files are written out here, from torchvision's, Caffe's and the
+EfficientNet package's models and from the rule by which Detectron2 converts torchvision's; nothing
+of the package makes them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("projects/*/configs/*
 VGG_CONVS = [2, 2, 3, 3, 3]
 VGG_WIDTHS = [64, 128, 256, 512, 512]
 RESNET_BLOCKS = {50: [3, 4, 6, 3], 101: [3, 4, 23, 3]}
+LITE0_STAGES = [  # blocks, side of the kernel, expansion, width
+    *((1, 3, 1, 16), (2, 3, 6, 24), (2, 5, 6, 40), (3, 3, 6, 80)),
+    *((3, 5, 6, 112), (4, 5, 6, 192), (1, 3, 6, 320)),
+]
 
 
 def empty(*shape):
@@ -62,12 +67,34 @@ def resnet(depth, detectron2):
                 down = at + "downsample."
                 convs[down + "0", down + "1"] = (4 * middle, before, 1, 1)
             before = 4 * middle
-    weights = {"fc.weight": empty(1000, 2048), "fc.bias": empty(1000)}
+    weights = {"fc.weight": empty(1000, 2048), "fc.bias": empty(1000), **with_norms(convs)}
+    return {as_detectron2(n): v for n, v in weights.items()} if detectron2 else weights
+
+
+def with_norms(convs):
+    """Parameters of convolutions and the batch norms after them, by the names of both."""
+    weights = {}
     for (conv, norm), shape in convs.items():
         weights[f"{conv}.weight"] = empty(*shape)
         for kind in ("weight", "bias", "running_mean", "running_var"):
             weights[f"{norm}.{kind}"] = empty(shape[0])
-    return {as_detectron2(n): v for n, v in weights.items()} if detectron2 else weights
+    return weights
+
+
+def efficientnet_lite0():
+    """All parameters of EfficientNet-Lite0 with 1000 classes."""
+    convs = {("_conv_stem", "_bn0"): (32, 3, 3, 3)}
+    before, block = 32, 0
+    for blocks, kernel, expansion, width in LITE0_STAGES:
+        for _ in range(blocks):
+            at, inner = f"_blocks.{block}.", before * expansion
+            if expansion > 1:
+                convs[at + "_expand_conv", at + "_bn0"] = (inner, before, 1, 1)
+            convs[at + "_depthwise_conv", at + "_bn1"] = (inner, 1, kernel, kernel)
+            convs[at + "_project_conv", at + "_bn2"] = (width, inner, 1, 1)
+            before, block = width, block + 1
+    convs["_conv_head", "_bn1"] = (1280, before, 1, 1)
+    return {"_fc.weight": empty(1000, 1280), "_fc.bias": empty(1000), **with_norms(convs)}
 
 
 def as_detectron2(name):
@@ -83,6 +110,8 @@ def as_detectron2(name):
 def files_for(cfg):
     if "vgg16" in cfg.MODEL.WEIGHTS:
         return {"torchvision": vgg16(caffe=False), "caffe": vgg16(caffe=True)}
+    if "efficientnet_lite0" in cfg.MODEL.WEIGHTS:
+        return {"package": efficientnet_lite0()}
     depth = cfg.MODEL.RESNETS.DEPTH
     assert f"R-{depth}" in cfg.MODEL.WEIGHTS
     return {

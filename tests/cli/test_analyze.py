@@ -69,18 +69,22 @@ def test_all_of_a_trained_run_as_a_user_runs_it(tool_env, run_folder, data, tmp_
     pytest.importorskip("matplotlib", reason="needs matplotlib (extra: plots)")
     command = [sys.executable, "-m", "recseg_d2.cli", "analyze", str(run_folder)]
     done = subprocess.run(
-        [*command, "--val-data", str(data), "--min-pairs", "1"],
+        [*command, "--val-data", str(data), "--min-pairs", "1", "--min-found", "2"],
         capture_output=True, text=True, env=tool_env, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     written = {path.name for path in (run_folder / "analysis").iterdir()}
     done_by_name = {"ordering_tau", "ordering_pairs", "errors_false_positives", "sizes", "steps"}
-    done_by_name |= {"activations", "curves"}
+    done_by_name |= {"sequences", "activations", "active_objects", "curves"}
     for name in done_by_name:
         assert {f"{name}.csv", f"{name}.json", f"{name}.png"} <= written
     assert "== proposals: left out." in done.stdout
     rows = json.loads((run_folder / "analysis" / "errors_kinds.json").read_text())
     assert rows[0]["objects"] > 0
+    rows = json.loads((run_folder / "analysis" / "active_objects.json").read_text())
+    assert {(row["weights"], row["active"]) for row in rows} == {
+        (weights, active) for weights in ("before", "after") for active in ("most", "least")
+    }
 
 
 @pytest.mark.slow
@@ -96,7 +100,7 @@ def test_without_the_data_what_needs_them_is_left_out_by_name(run_folder, tmp_pa
     argv = [str(run_folder), "--no-plots", "--output", str(tmp_path / "out")]
     assert run(main, argv) == 0
     out = capsys.readouterr().out
-    for name in ("errors", "sizes", "steps", "activations"):
+    for name in ("sequences", "errors", "sizes", "steps", "activations"):
         assert f"== {name}: left out." in out
     assert "--val-data PATH" in out
     assert (tmp_path / "out" / "ordering_tau.csv").is_file()
@@ -166,6 +170,8 @@ def test_an_empty_folder_has_nothing_to_analyse(tmp_path, capsys):
         (["--iou-thresh", "0"], "--iou-thresh is 0.0"),
         (["--min-score", "2"], "--min-score is 2.0"),
         (["--min-pairs", "0"], "--min-pairs is 0"),
+        (["--min-found", "1"], "--min-found is 1"),
+        (["--examples", "0"], "--examples is 0"),
     ],
 )
 def test_numbers_out_of_range_are_refused(options, message, tmp_path, capsys):

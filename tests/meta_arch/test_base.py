@@ -22,6 +22,11 @@ MODELS = {
         *("MODEL.INSTANCE_FCN.TEST.SCALES", (32,)),
         *("MODEL.INSTANCE_FCN.TEST.INSTANCE_SCORE_THRESH", 0.0),
     ],
+    "dense_small.yaml": [
+        *("MODEL.DENSE_ATTENTION.TEST.HEAT_THRESH", 0.0),
+        *("MODEL.DENSE_ATTENTION.TEST.SCORE_THRESH", 0.0),
+        *("MODEL.DENSE_ATTENTION.TEST.MAX_OBJECTS", 3),
+    ],
     "instancefcn_classifier_synthetic.yaml": ["MODEL.PROPOSAL_CLASSIFIER.FC_WIDTH", 16],
 }
 SMALL = [
@@ -88,6 +93,18 @@ def test_images_may_have_any_number_of_channels(name, channels):
     message = rf"has 3 channels; expected the {channels} of MODEL\.PIXEL_MEAN"
     with pytest.raises(UserError, match=message), torch.no_grad():
         model([example(3)])
+
+
+@pytest.mark.parametrize("name", ["dense_small.yaml", "instancefcn_small.yaml"])
+def test_masks_are_magnified_as_the_image_is(name):
+    model = make(name, "INPUT.RESIZE", "scale", "INPUT.SCALE", 0.5)
+    given = example()
+    masks = model.true_masks(given)
+    assert masks.shape[1:] == model.unit_image(given).shape[1:] == (SIZE[0] // 2, SIZE[1] // 2)
+    assert masks.nonzero().min(0)[0].tolist() == [0, 3, 4]
+    assert masks.sum() == 7 * 7
+    assert model.true_masks({**given, "prepared": True}).sum() == 14 * 14
+    assert sum(model.eval().losses([given]).values()).isfinite()
 
 
 def test_mean_and_deviation_are_of_the_same_channels():

@@ -132,6 +132,19 @@ def test_predictions_have_the_size_that_the_dict_asks_for():
     assert found.step.tolist() == sorted(found.step.tolist())
 
 
+def test_each_mask_is_predicted_once_with_a_score_of_every_class():
+    model = make(MODEL__SEQUENTIAL__TEST__SCORE_THRESH=0.0, MODEL__NUM_CLASSES=3).eval()
+    with torch.no_grad():
+        (output,) = model([example(1)])
+    found = output["instances"]
+    assert len(found) > 0
+    assert found.class_scores.shape == (len(found), 3)
+    assert found.step.unique().tolist() == found.step.tolist()
+    best = found.class_scores.max(dim=1)
+    assert torch.equal(found.scores, best.values)
+    assert torch.equal(found.pred_classes, best.indices)
+
+
 def test_nothing_predicted():
     model = make().eval()
     torch.nn.init.constant_(model.decoder.stop_head.bias, -50.0)

@@ -12,6 +12,7 @@ from recseg_d2.metrics.ordering import (
     TauSums,
     kendall_tau,
     pair_patterns,
+    pattern_values,
     strategy_values,
 )
 
@@ -66,6 +67,21 @@ def test_strategies_are_one_for_the_sequences_that_name_them():
     assert kendall_tau(strategy_values(upwards, growing)["b2t"]) == 1
     assert kendall_tau(strategy_values(upwards, growing)["l2s"]) == -1
     assert kendall_tau(strategy_values(to_the_left, growing)["b2t"]) == 0  # all at one height
+
+
+def test_patterns_are_the_strategies_and_their_opposites():
+    centers = np.array([[5.0, 9.0], [5.0, 6.0], [7.0, 1.0]])  # leftwards, the last one down
+    values = pattern_values(centers, np.array([10, 20, 30]))
+    tau = {name: kendall_tau(of_pattern) for name, of_pattern in values.items()}
+    down = pytest.approx(2 / 3)  # one of three pairs is level
+    assert tau == {
+        "r2l": 1,
+        "l2r": -1,
+        "b2t": pytest.approx(-2 / 3),
+        "t2b": down,
+        "l2s": -1,
+        "s2l": 1,
+    }
 
 
 def test_sums_over_images_by_hand():

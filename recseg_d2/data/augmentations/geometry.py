@@ -175,6 +175,8 @@ class RandomRelativeSize(T.Augmentation):
 class RandomSimilarityCrop(T.Augmentation):
     """A square crop, mirrored, turned by any quarter turn and a bit more, and magnified.
 
+    ``upright`` leaves the quarter turns out; mirrored are left and right then.
+
     Half of the crops lie anywhere, the others near an object, each object with the same chance.
     """
 
@@ -193,6 +195,8 @@ class RandomSimilarityCrop(T.Augmentation):
         draw = self._rand_range
         scale = math.exp(draw(-self.options.log_scale, self.options.log_scale))
         turn = int(draw(0, 4)) * math.pi / 2
+        if self.options.upright:
+            turn = 0.0
         if draw() < 1 / 2:
             turn += math.radians(draw(-self.options.rotation, self.options.rotation))
         mirror = -1.0 if draw() < 1 / 2 else 1.0

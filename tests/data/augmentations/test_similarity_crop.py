@@ -58,3 +58,11 @@ def test_images_smaller_than_a_crop_are_seen_whole():
         cut = transform.apply_segmentation(inside)
         assert abs(int(cut.sum()) - inside.size) < 30
         assert ndimage.label(cut)[1] == 1
+
+
+def test_upright_crops_keep_up_above_and_mirror_left_and_right():
+    options = SimilarityCropOptions(size=16, log_scale=0.2, rotation=5.0, upright=True)
+    images = np.zeros((32, 32, 1), np.float32)
+    found = [t.linear / abs(np.linalg.det(t.linear)) ** 0.5 for t in crops(options, images, None)]
+    assert all(linear[1, 1] > np.cos(np.radians(5.1)) for linear in found)
+    assert {np.sign(linear[0, 0]) for linear in found} == {-1.0, 1.0}
