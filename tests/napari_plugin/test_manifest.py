@@ -88,10 +88,10 @@ def test_npe2_reads_and_writes_by_it(plugin, tmp_path):
     )
     assert (kind, attributes["name"]) == ("labels", "a_label")
     np.testing.assert_array_equal(data, labels)
-    (written,) = io_utils._write(
-        str(tmp_path / "b.tif"), [(labels, {"name": "b"}, "labels")], _pm=plugin
-    )
-    assert Path(written).is_file()
+    (writer,) = plugin.iter_compatible_writers(["labels"])
+    arguments = [str(tmp_path / "b.tif"), labels, {"name": "b"}]
+    assert plugin.commands.execute(writer.command, arguments) == arguments[:1]
+    assert Path(arguments[0]).is_file()
 
 
 def test_napari_makes_the_widget():
