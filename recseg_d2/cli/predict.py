@@ -145,10 +145,11 @@ def _check(args: argparse.Namespace) -> None:
         )
     if not 0 < args.link_iou <= 1:
         raise UserError(f"--link-iou is {args.link_iou}; expected above 0 and up to 1.")
-    if args.stack and (args.sequences or set(args.format) - STACK_OUTPUTS.keys()):
+    others = args.sequences or args.bits is not None or set(args.format) - STACK_OUTPUTS.keys()
+    if args.stack and others:
         raise UserError(
-            f"--stack writes {', '.join(STACK_OUTPUTS)} alone; leave out --sequences and other "
-            "values of --format."
+            f"--stack writes {', '.join(STACK_OUTPUTS)} alone; leave out --sequences, --bits and "
+            "other values of --format."
         )
 
 

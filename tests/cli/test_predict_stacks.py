@@ -74,7 +74,7 @@ def test_a_stack_that_cannot_be_read_is_named_and_others_are_done(trained, stack
 
 
 def test_what_stacks_do_not_have_is_refused(trained, stack, tmp_path, capsys):
-    for more in (["--sequences"], ["--format", "yolo"]):
+    for more in (["--sequences"], ["--format", "yolo"], ["--bits", "8"]):
         assert predict(trained, stack, tmp_path, *more) == 2
         assert "--stack writes labels, counts, measurements alone" in capsys.readouterr().err
     assert predict(trained, stack, tmp_path, "--link-iou", "0") == 2
