@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,13 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logs_reach_caplog() -> None:
+    """A tool that ran in this process before may have taken the loggers for itself."""
+    for name in ("recseg_d2", "detectron2"):
+        logging.getLogger(name).propagate = True
 
 
 @pytest.fixture

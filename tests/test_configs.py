@@ -13,9 +13,9 @@ from detectron2.structures import BitMasks, Instances
 from PIL import Image
 
 from recseg_d2.config import load_config
+from recseg_d2.engine.freezing import freeze_except
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.engine.solver import build_lr_scheduler, build_optimizer
-from recseg_d2.engine.trainer import freeze_except
 from recseg_d2.models.convlstm.losses import stop_loss
 
 ROOT = Path(__file__).parent.parent

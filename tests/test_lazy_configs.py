@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,16 @@ def test_there_is_one_for_every_model_that_needs_no_other():
     text = "".join(path.read_text() for path in CONFIGS)
     for name in ("ConvLSTMSemInstSeg", "RecurrentAttentionSeg", "InstanceFCNProposal", "Dense"):
         assert f"model = L({name}" in text
+
+
+@pytest.mark.parametrize("path", [*CONFIGS, ROOT / "configs/lazy/common.py"], ids=lambda p: p.stem)
+def test_what_a_file_imports_of_the_package_is_there(path):
+    imports = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+    own = [node for node in imports if (node.module or "").startswith("recseg_d2")]
+    assert own
+    for node in own:
+        module = importlib.import_module(node.module)
+        assert [name.name for name in node.names if not hasattr(module, name.name)] == []
 
 
 @pytest.fixture

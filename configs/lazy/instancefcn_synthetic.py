@@ -1,20 +1,20 @@
 """InstanceFCNProposal, small, on synthetic rosettes."""
 
 from detectron2.config import LazyCall as L
-from recseg_d2.layers.small_pyramid import SmallPyramidOptions
 
-from recseg_d2.backbones.single import SmallPyramidBackbone
+from recseg_d2.backbones.single import SmallFPNBackbone
 from recseg_d2.config.nodes import with_tuples
 from recseg_d2.config.options import ModelOptions
+from recseg_d2.layers.small_fpn import SmallFPNOptions
 from recseg_d2.meta_arch import InstanceFCNProposal
 from recseg_d2.models.instance_fcn.options import HeadOptions, InstanceFCNOptions, ProposalOptions
 
 from .common import dataloader, lr_multiplier, optimizer, shared, train  # noqa: F401
 
 model = L(InstanceFCNProposal)(
-    backbone=L(SmallPyramidBackbone)(
+    backbone=L(SmallFPNBackbone)(
         options=L(with_tuples)(
-            options=L(SmallPyramidOptions)(
+            options=L(SmallFPNOptions)(
                 widths=(16, 32, 64, 96),
                 blocks=(0, 1, 2, 3),
                 out_width=64,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from detectron2.engine import defaults
 from detectron2.engine import launch as detectron2_launch
 from detectron2.utils import comm
 from torch.multiprocessing import ProcessExitedException
@@ -106,3 +109,18 @@ def _join_torchrun(main: Main, args: argparse.Namespace) -> Any:
     comm.synchronize()  # a process that leaves early takes the connection from the others
     dist.destroy_process_group()
     return result
+
+
+@contextmanager
+def without_device_ids(device: str) -> Iterator[None]:
+    """Inside, models on CPUs are shared by processes too.
+
+    Detectron2 names a GPU for every process, which PyTorch refuses for a model that is on none.
+    """
+    wrap = defaults.create_ddp_model
+    if torch.device(device).type == "cpu":
+        defaults.create_ddp_model = partial(wrap, device_ids=None)
+    try:
+        yield
+    finally:
+        defaults.create_ddp_model = wrap

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -30,6 +29,7 @@ from recseg_d2.engine.checkpoints import (
     save_whole,
 )
 from recseg_d2.engine.flips import with_flips
+from recseg_d2.engine.freezing import freeze_except
 from recseg_d2.engine.hooks import (
     EvaluateAtEnd,
     FreezeNorms,
@@ -39,6 +39,7 @@ from recseg_d2.engine.hooks import (
     WeightAverage,
     unwrap,
 )
+from recseg_d2.engine.launch import without_device_ids
 from recseg_d2.engine.loggers import more_writers, picture_logs
 from recseg_d2.engine.loss_guard import NonfiniteGuard
 from recseg_d2.engine.metrics_log import ContinueMetrics
@@ -48,7 +49,6 @@ from recseg_d2.engine.run_folder import METRICS
 from recseg_d2.engine.stopping import StopOnRequest, StopRequests
 from recseg_d2.engine.training_step import TrainingStep
 from recseg_d2.engine.weights import load_pretrained
-from recseg_d2.errors import UserError
 from recseg_d2.evaluation import PredictionRecorder, build_evaluator
 from recseg_d2.layers.synced_norm import synchronise_batch_norms
 
@@ -70,7 +70,8 @@ class Trainer(DefaultTrainer):
 
     def __init__(self, cfg: CfgNode, requests: StopRequests | None = None) -> None:
         self._requests = requests or StopRequests()
-        super().__init__(cfg)
+        with without_device_ids(cfg.MODEL.DEVICE):
+            super().__init__(cfg)
         options = read_options(cfg, SolverOptions)
         self._trainer: TrainingStep = TrainingStep(
             self.model,
@@ -290,21 +291,3 @@ class Trainer(DefaultTrainer):
             folder = Path(self.cfg.OUTPUT_DIR)
             copy_whole(folder / BEST, folder / FINAL)
         comm.synchronize()
-
-
-def freeze_except(model: torch.nn.Module, patterns: Sequence[str]) -> None:
-    """Freeze every parameter whose name none of the regular expressions matches at its start.
-
-    Raises:
-        UserError: a pattern matches no parameter.
-    """
-    names = [name for name, _ in model.named_parameters()]
-    for pattern in patterns:
-        if not any(re.match(pattern, name) for name in names):
-            tops = sorted({name.split(".")[0] for name in names})
-            raise UserError(
-                f"SOLVER.TRAINABLE: {pattern!r} matches no parameter; names begin with {tops}."
-            )
-    for name, parameter in model.named_parameters() if patterns else ():
-        if not any(re.match(pattern, name) for pattern in patterns):
-            parameter.requires_grad_(False)

@@ -8,7 +8,8 @@ from detectron2.structures import Instances
 from detectron2.utils import comm  # noqa: F401  (as a user's script would have it)
 
 from recseg_d2.data.coco_results import load_results
-from recseg_d2.engine.trainer import Trainer, freeze_except
+from recseg_d2.engine.freezing import freeze_except
+from recseg_d2.engine.trainer import Trainer
 from recseg_d2.errors import UserError
 
 

@@ -15,6 +15,7 @@ import yaml
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.data.io.pairing import LABEL_SUFFIXES
 from recseg_d2.napari_plugin import files
+from recseg_d2.napari_plugin.predict import predict_objects
 
 MANIFEST = Path(files.__file__).with_name("napari.yaml")
 
@@ -94,16 +95,27 @@ def test_npe2_reads_and_writes_by_it(plugin, tmp_path):
     assert Path(arguments[0]).is_file()
 
 
-def test_napari_makes_the_widget():
-    """In a window of no display, where napari and Qt are there."""
-    pytest.importorskip("napari")
-    magicgui = pytest.importorskip("magicgui")
-    pytest.importorskip("qtpy.QtWidgets", exc_type=Exception)
-    from qtpy.QtWidgets import QApplication
-
-    from recseg_d2.napari_plugin.predict import predict_objects
-
-    application = QApplication.instance() or QApplication([])
-    widget = magicgui.magicgui(predict_objects)
-    assert [part.name for part in widget][:2] == ["image", "weights"]
-    assert application is not None
+def test_napari_opens_saves_and_predicts_by_it(tmp_path):
+    """napari's own model of a viewer, which needs no display."""
+    components = pytest.importorskip("napari.components")
+    npe2 = pytest.importorskip("npe2")
+    manager = npe2.PluginManager.instance()
+    if "recseg_d2" not in manager:
+        manager.register(npe2.PluginManifest.from_file(MANIFEST))
+    manager.activate("recseg_d2")
+    labels = np.zeros((8, 9), np.uint8)
+    labels[2:5, 2:5] = 3
+    write_label_map(tmp_path / "a_label.png", labels)
+    viewer = components.ViewerModel()
+    (layer,) = viewer.open(str(tmp_path / "a_label.png"), plugin="recseg_d2")
+    np.testing.assert_array_equal(layer.data, labels)
+    for name in ("b.tif", "b.geojson"):
+        assert layer.save(str(tmp_path / name), plugin="recseg_d2") == [str(tmp_path / name)]
+    image = viewer.add_image(np.zeros((40, 50), np.uint8), name="cells", scale=(0.5, 0.5))
+    data, attributes, kind = predict_objects(image)
+    added = viewer._add_layer_from_data(data, attributes, kind)[0]
+    assert (added.name, tuple(added.scale), added.data.shape) == (
+        "cells objects",
+        (0.5, 0.5),
+        (40, 50),
+    )

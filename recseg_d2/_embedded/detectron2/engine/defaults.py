@@ -58,7 +58,7 @@ def create_ddp_model(model: nn.Module, **kwargs: Any) -> nn.Module:
     """The model for distributed training, if there is more than one process."""
     if comm.get_world_size() == 1:
         return model
-    if "device_ids" not in kwargs and next(model.parameters()).is_cuda:
+    if "device_ids" not in kwargs:
         kwargs["device_ids"] = [comm.get_local_rank()]
     return DistributedDataParallel(model, **kwargs)
 
