@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test fuzz benchmark docs lint format types clean
+.PHONY: demo test fuzz benchmark docs site lint format types clean
 
 demo: $(READY)
 	$(BIN)/recseg demo --output output/demo
@@ -14,7 +14,12 @@ benchmark: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m recseg_d2.config.reference > docs/configs.md
+	$(BIN)/python -m recseg_d2.metrics.reference > docs/metrics.md
 	$(BIN)/python -m recseg_d2.model_zoo.page > MODEL_ZOO.md
+
+# The pages of docs/ and the checkout as a site, in build/site.
+site: $(READY)
+	$(BIN)/python -m mkdocs build --strict
 
 test: lint types
 	$(BIN)/python -m pytest -n 2
@@ -28,7 +33,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 types: $(READY)
-	$(BIN)/mypy recseg_d2 benchmarks
+	$(BIN)/mypy recseg_d2 benchmarks docs/examples
 	cd recseg_d2/_embedded && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p detectron2
 
 format: $(READY)

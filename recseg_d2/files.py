@@ -6,12 +6,16 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from recseg_d2.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _BLOCK = 2**20  # bytes of a file that are read at a time
 
@@ -46,7 +50,7 @@ def make_place(path: str | Path) -> Path:
 
 
 @contextmanager
-def write_whole(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+def write_whole(path: str | Path, mode: str = "w", durable: bool = True) -> Iterator[IO[Any]]:
     """A file to write to that has its name, and replaces what had it, only when it is complete.
 
     Whoever is killed while writing leaves what was there before; a hidden ``.<name>.part`` may lie
@@ -54,7 +58,9 @@ def write_whole(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
     Args:
         path: of the file; its folder is made where it is missing.
-        mode: "w" (text in UTF-8, line ends as they are given) or "wb".
+        mode: "w" (text in UTF-8, line ends as they are given), "wb" or "w+b".
+        durable: whether to wait until the disk has it, so that a power failure leaves no empty
+            file. Not for what a command writes by the thousand and can write again.
 
     Raises:
         UserError: the file cannot be written, as on a full disk; what was there is unchanged.
@@ -66,7 +72,8 @@ def write_whole(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         with open(part, mode, **text) as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
@@ -77,6 +84,50 @@ def write_whole(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def save_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8, as ``write_whole``."""
+    with write_whole(path) as file:
+        file.write(text)
+
+
+def save_image(path: str | Path, image: Image.Image, **options: Any) -> None:
+    """Write an image in the format that the path's ending names, as ``write_whole``.
+
+    Args:
+        path: of the file; its folder is made where it is missing.
+        image: to be written.
+        options: of Pillow's writer of that format, such as ``quality``.
+
+    Raises:
+        UserError: the file cannot be written there.
+    """
+    from PIL import Image  # the maths, which writes no image, need not wait for it
+
+    kind = Image.registered_extensions()[Path(path).suffix.lower()]
+    with write_whole(path, "wb", durable=False) as file:
+        image.save(file, kind, **options)
+
+
+@contextmanager
+def moved_when_whole(folder: str | Path) -> Iterator[Path]:
+    """A hidden folder for code that opens its files by itself; they are moved when all is written.
+
+    Args:
+        folder: where the files go; it is made where it is missing, and files of other names stay.
+
+    Raises:
+        UserError: the folder cannot be made.
+    """
+    folder = make_folder(folder)
+    part = folder / f".{os.getpid()}.part"
+    try:
+        yield make_folder(part)
+        for path in part.iterdir():
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def file_hash(path: str | Path) -> str:

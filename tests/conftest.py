@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import own_writes
 import pytest
 import torch
 from hypothesis import settings
@@ -38,6 +39,20 @@ def _logs_reach_caplog() -> None:
     """A tool that ran in this process before may have taken the loggers for itself."""
     for name in ("recseg_d2", "detectron2"):
         logging.getLogger(name).propagate = True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watched_writes() -> None:
+    """Which files the package opens for writing is seen."""
+    own_writes.watch()
+
+
+@pytest.fixture(autouse=True)
+def no_file_is_written_in_place(watched_writes: None) -> Iterator[None]:
+    """Whatever a test runs of the package leaves whole files, or none."""
+    own_writes.found.clear()
+    yield
+    assert not own_writes.found
 
 
 @pytest.fixture

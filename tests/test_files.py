@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_folder, make_place, read_json, save_scores
+from recseg_d2.files import (
+    make_folder,
+    make_place,
+    moved_when_whole,
+    read_json,
+    save_image,
+    save_scores,
+    write_whole,
+)
 
 
 def test_folders_are_made_and_may_be_there(tmp_path):
@@ -37,3 +49,58 @@ def test_json_that_cannot_be_read_is_named_with_what_was_expected(tmp_path):
         read_json(path, "scores")
     save_scores(path, {"a": [1, float("nan")]})
     assert read_json(path, "scores") == {"a": [1, None]}
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_images_are_written_in_the_format_of_their_name(tmp_path):
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    for name, kind in (("a.png", "PNG"), ("b.tif", "TIFF"), ("c.BMP", "BMP"), ("d.jpg", "JPEG")):
+        save_image(tmp_path / "new" / name, Image.fromarray(pixels))
+        with Image.open(tmp_path / "new" / name) as image:
+            assert image.format == kind
+            if kind != "JPEG":
+                np.testing.assert_array_equal(np.asarray(image), pixels)
+    assert names(tmp_path / "new") == ["a.png", "b.tif", "c.BMP", "d.jpg"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_writer_that_breaks_off_leaves_what_was_there(tmp_path, durable):
+    path = tmp_path / "scores.json"
+    path.write_text("before")
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def write_half(error):
+        with write_whole(path, durable=durable) as file:
+            file.write("half")
+            raise error
+
+    with pytest.raises(RuntimeError):
+        write_half(RuntimeError())
+    with pytest.raises(UserError, match=r"No space left.*what was there before is unchanged"):
+        write_half(full)
+    assert path.read_text() == "before"
+    assert names(tmp_path) == ["scores.json"]
+
+
+def test_the_files_of_others_are_moved_when_all_are_there(tmp_path):
+    (tmp_path / "a.json").write_text("before")
+    (tmp_path / "kept").write_text("of something else")
+    with moved_when_whole(tmp_path) as part:
+        (part / "a.json").write_text("after")
+        (part / "b.json").write_text("new")
+        assert (tmp_path / "a.json").read_text() == "before"
+    assert names(tmp_path) == ["a.json", "b.json", "kept"]
+    assert (tmp_path / "a.json").read_text() == "after"
+
+    def write_half():
+        with moved_when_whole(tmp_path) as part:
+            (part / "a.json").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert names(tmp_path) == ["a.json", "b.json", "kept"]
+    assert (tmp_path / "a.json").read_text() == "after"

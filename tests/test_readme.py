@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import blocks, lines_of, shortened
 from PIL import Image
 
 from recseg_d2.cli.__main__ import TOOLS
@@ -18,34 +19,12 @@ from recseg_d2.cli.__main__ import TOOLS
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
-SHORT_MODEL = [
-    *("MODEL.BACKBONE.NAME", "build_small_encoder_backbone", "MODEL.WEIGHTS", ""),
-    *("MODEL.SMALL_ENCODER.WIDTHS", "[4,6]", "MODEL.RSIS.HIDDEN_WIDTHS", "[6,4]"),
-    *("MODEL.SEQUENTIAL.IMAGE_SIZE", "(32,32)", "SOLVER.PHASES", "[]", "SOLVER.MAX_ITER", "2"),
-    *("SOLVER.IMS_PER_BATCH", "2", "MODEL.SEQUENTIAL.TEST.SCORE_THRESH", "0.0"),
-]
-SHORT_DENSE = [
-    *("MODEL.RESIDUAL_ENCODER.WIDTHS", "(4,4,4)", "INPUT.SIMILARITY_CROP.SIZE", "32"),
-    *("SOLVER.MAX_ITER", "2", "SOLVER.IMS_PER_BATCH", "2", "TEST.NUM_PICTURES", "1"),
-    *("MODEL.DENSE_ATTENTION.TEST.MAX_OBJECTS", "3", "SOLVER.PHASES", "[]"),
-]
 
-
-def blocks(language):
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.S | re.M)
-    return [text for name, text in found if name == language]
-
-
-def shortened(line):
+def as_run(line):
     """The command as a list, with this interpreter, and short where it trains."""
     words = shlex.split(line, comments=True)
-    if words[0] == "recseg":
-        words = [sys.executable, "-m", "recseg_d2.cli", *words[1:]]
-    if "make-dataset" in words:
-        words += ["--images", "4", "--size", "48"]
-    if "train" in words:
-        words += SHORT_MODEL if "--config-file" in words else SHORT_DENSE
-    return words
+    assert words[0] == "recseg"
+    return [sys.executable, "-m", "recseg_d2.cli", *shortened(words[1:])]
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +48,11 @@ def test_commands_and_python_run_in_the_order_of_the_page(place, tool_env):
     Image.new("RGB", (48, 40)).save(place / "images" / "mine.png")
     make = [sys.executable, "-m", "recseg_d2.cli", "make-dataset", "label_maps", "my"]
     run([*make, "--images", "4", "--size", "48"], place, tool_env)
-    for language, text in re.findall(r"```(bash|python)\n(.*?)```", README, re.S):
+    for language, text in blocks(README):
         if language == "bash":
-            for line in text.strip().splitlines():
-                run(shortened(line), place, tool_env)
-        else:
+            for line in lines_of(text):
+                run(as_run(line), place, tool_env)
+        elif language == "python":
             code = re.sub(r"rosette_\d+\.png", first_image(place), text)
             run([sys.executable, "-c", "import recseg_d2\n" + code], place, tool_env)
     assert (place / "output/leaves/found/counts.csv").exists()
@@ -86,7 +65,7 @@ def first_image(place):
 
 def test_the_two_commands_are_targets_of_the_makefile():
     makefile = (ROOT / "Makefile").read_text()
-    first = blocks("")[0].split("\n")
+    first = next(text for language, text in blocks(README) if not language).split("\n")
     commands = [line.split()[1] for line in first if line.startswith("make ")]
     assert commands == ["demo", "test"]
     for target in commands:

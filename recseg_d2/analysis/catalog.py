@@ -5,12 +5,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 
-from recseg_d2.analysis import activations, curves, errors, ordering, proposals, quality, sequences
+from recseg_d2.analysis import (
+    activations,
+    curves,
+    errors,
+    ordering,
+    proposals,
+    quality,
+    scores,
+    sequences,
+)
 from recseg_d2.analysis.predictions import AnalysisInput
 from recseg_d2.analysis.result import AnalysisResult
 from recseg_d2.analysis.run_folder import MissingResultsError
 
 ANALYSES: dict[str, Callable[[AnalysisInput], AnalysisResult]] = {
+    "scores": scores.analyse,
     "ordering": ordering.analyse,
     "sequences": sequences.analyse,
     "errors": errors.analyse,

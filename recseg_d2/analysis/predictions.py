@@ -5,67 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 from detectron2.data import DatasetCatalog
 
+from recseg_d2 import rle
 from recseg_d2.analysis.evidence import (
     ImageEvidence,
     PredictedObjects,
     image_evidence,
     predicted_objects,
 )
+from recseg_d2.analysis.options import AnalysisOptions
 from recseg_d2.analysis.result import Table
 from recseg_d2.analysis.run_folder import MissingResultsError, RunFolder, of_each
+from recseg_d2.data.annotations import label_map_from_dict
 from recseg_d2.data.coco_results import Entry, SavedResults, categories_of, load_results
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.ground_truth import GroundTruth
-from recseg_d2.metrics.error_diagnosis import MATCH_IOU, Diagnosis, diagnose
-
-PAPER_MIN_PAIRS = 20  # Salvador et al. 2017, figure 5
-
-
-def _option(default: Any, meaning: str, metavar: str = "X") -> Any:
-    """A field that ``recseg analyze`` has an option for; its name with dashes is the option's."""
-    return field(default=default, metadata={"help": meaning, "metavar": metavar})
-
-
-@dataclass(frozen=True)
-class AnalysisOptions:
-    """What a user may choose, in words that ``recseg analyze --help`` has too.
-
-    Raises:
-        UserError: a number is out of its range.
-    """
-
-    iou_thresh: float = _option(MATCH_IOU, "IoU from which an object counts as found")
-    min_score: float = _option(0.0, "leave out predictions that score below")
-    class_agnostic: bool = _option(False, "take all objects to be of one class")
-    min_pairs: int = _option(
-        PAPER_MIN_PAIRS, "ordering: leave out category pairs that follow each other less often", "N"
-    )
-    min_found: int = _option(3, "sequences: leave out images with fewer found objects", "N")
-    examples: int = _option(4, "sequences: images shown for each strategy", "N")
-    before: str = _option(
-        "", "activations: weights of before training, instead of those it began with", "FILE"
-    )
-    keys: tuple[str, ...] = _option(
-        (), "curves: keys of metrics.json, instead of all losses and scores", "NAME"
-    )
-    dataset: str = ""  # of predictions that name none that is known, as those of single images
-
-    def __post_init__(self) -> None:
-        ranges = {
-            "iou_thresh": (0 < self.iou_thresh <= 1, "more than 0, 1 at most"),
-            "min_score": (0 <= self.min_score <= 1, "0 to 1"),
-            "min_pairs": (self.min_pairs >= 1, "1 or more"),
-            "min_found": (self.min_found >= 2, "2 or more"),
-            "examples": (self.examples >= 1, "1 or more"),
-        }
-        for name, (fits, expected) in ranges.items():
-            if not fits:
-                option = "--" + name.replace("_", "-")
-                raise UserError(f"{option} is {getattr(self, name)}; expected {expected}.")
+from recseg_d2.metrics import ImageScores
+from recseg_d2.metrics.error_diagnosis import Diagnosis, diagnose
+from recseg_d2.postprocess import label_map_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +81,21 @@ class RunPredictions:
         ]
 
     @cached_property
+    def scores(self) -> ImageScores:
+        """Scores of each image by the text of its id; raises as ``evidence``."""
+        scores = ImageScores(self.options.metrics)
+        for image_id, evidence, record in zip(
+            self._images, self.evidence, self.records, strict=True
+        ):
+            found = evidence.found
+            masks = map(rle.decode, found.masks)
+            predicted = SimpleNamespace(
+                image_size=found.size, scores=found.scores, pred_masks=masks
+            )
+            scores.update(str(image_id), label_map_of(predicted), label_map_from_dict(record))
+        return scores
+
+    @cached_property
     def records(self) -> list[dict[str, Any]]:
         """The standard dict of each image, found by its id or else its file's name.
 
@@ -127,7 +103,7 @@ class RunPredictions:
             MissingResultsError: the data set is not registered here.
             UserError: the data set lacks one of the images.
         """
-        if not self._is_registered:
+        if not self.has_truth:
             named = f"the data set {self._dataset!r}, which is not registered"
             raise MissingResultsError(
                 f"{self.label}: predictions are of {named if self._dataset else 'no data set'}; "
@@ -146,7 +122,7 @@ class RunPredictions:
             return ["object"]
         # results of other tools, without a list of categories, have numbers alone
         numbers = [int(found.classes.max(initial=-1)) for found in self.found]
-        if self._is_registered:
+        if self.has_truth:
             for record in DatasetCatalog.get(self._dataset):
                 numbers += [a["category_id"] for a in record.get("annotations", [])]
         # classes without a name come after the named ones, under their number
@@ -181,12 +157,13 @@ class RunPredictions:
         return named if named in DatasetCatalog.list() or not chosen else chosen
 
     @property
-    def _is_registered(self) -> bool:
+    def has_truth(self) -> bool:
+        """Whether the data set that the predictions are of is registered here."""
         return self._dataset in DatasetCatalog.list()
 
     @cached_property
     def _categories(self) -> list[dict[str, Any]]:
-        if self.results.categories or not self._is_registered:
+        if self.results.categories or not self.has_truth:
             return self.results.categories
         return categories_of(self._dataset)
 
@@ -217,7 +194,7 @@ class AnalysisInput:
     """
 
     runs: Sequence[RunFolder]
-    options: AnalysisOptions = AnalysisOptions()
+    options: AnalysisOptions = field(default_factory=AnalysisOptions)
 
     @cached_property
     def saved(self) -> tuple[list[RunPredictions], list[str]]:

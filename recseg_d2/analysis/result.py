@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recseg_d2.files import make_folder, save_scores
+from recseg_d2.files import make_folder, save_scores, write_whole
 from recseg_d2.visualization.plots import Draw, save_plot
 
 Row = dict[str, Any]
@@ -56,7 +56,7 @@ def by_run(rows: Table) -> dict[str, Table]:
 
 
 def _write_csv(path: Path, rows: Table) -> Path:
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with write_whole(path) as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
         for row in rows:

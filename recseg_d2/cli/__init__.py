@@ -6,12 +6,16 @@ standard error and exit code 2, never a traceback; a signal is one line and 128 
 
 from __future__ import annotations
 
+import errno
 import importlib
 import signal
 import sys
 from collections.abc import Callable, Sequence
 
 from recseg_d2.errors import Stopped, UserError
+
+# What files that grow line by line meet; whole files say it themselves, see ``files.write_whole``.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 Main = Callable[[Sequence[str] | None], int]
 
@@ -22,6 +26,16 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         return main(argv)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        what = error.filename or "a file"
+        print(
+            f"error: Cannot write {what} ({error.strerror}); make room and try again, with "
+            "--resume where there is one: what was written before is whole.",
+            file=sys.stderr,
+        )
         return 2
     except (Stopped, KeyboardInterrupt) as error:
         stopped = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)

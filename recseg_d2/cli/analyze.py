@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from tabulate import tabulate
 
 from recseg_d2.analysis.catalog import ANALYSES, run_analyses, summary_of
-from recseg_d2.analysis.predictions import AnalysisInput, AnalysisOptions
 from recseg_d2.analysis.result import AnalysisResult
-from recseg_d2.analysis.run_folder import MissingResultsError, open_runs
+from recseg_d2.analysis.run_folder import MissingResultsError
+from recseg_d2.cli.analysis_arguments import add_analysis_arguments, analysis_input
 from recseg_d2.cli.model_options import log_to_terminal
-from recseg_d2.cli.own_data import FOLDER_VAL, add_own_data_options, register_given
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder
 from recseg_d2.visualization.plots import check_matplotlib
@@ -55,8 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="for tables and plots; default: analysis/ in the first RESULTS",
     )
     parser.add_argument("--no-plots", action="store_true", help="write tables alone")
-    _add_data_arguments(parser)
-    _add_choices(parser)
+    add_analysis_arguments(parser)
     return parser
 
 
@@ -66,45 +63,16 @@ def _described() -> list[str]:
     return [*lines, f"  {ALL:12s} Whatever the results allow; names what it leaves out."]
 
 
-def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    truth = parser.add_mutually_exclusive_group()
-    truth.add_argument("--dataset", default="", metavar="NAME", help="a registered data set")
-    truth.add_argument(
-        "--val-data",
-        metavar="PATH",
-        help="what was evaluated on by --val-data, with the same options; or what was predicted",
-    )
-    add_own_data_options(parser)
-
-
-def _add_choices(parser: argparse.ArgumentParser) -> None:
-    """The options that ``AnalysisOptions`` declares."""
-    for choice in (field for field in fields(AnalysisOptions) if field.metadata):
-        option, default = "--" + choice.name.replace("_", "-"), choice.default
-        if isinstance(default, bool):
-            parser.add_argument(option, action="store_true", help=choice.metadata["help"])
-        elif isinstance(default, tuple):
-            parser.add_argument(option, nargs="+", default=default, **choice.metadata)
-        else:
-            shown = f" (default {default})" if default else ""
-            text = choice.metadata["help"] + shown
-            more = {**choice.metadata, "help": text, "type": type(default)}
-            parser.add_argument(option, default=default, **more)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Analyse, write, print the tables."""
     args = build_parser().parse_args(argv)
     log_to_terminal()
-    options = options_from(args)
-    runs = open_runs(args.results)
-    if args.val_data is not None:
-        register_given(FOLDER_VAL, args.val_data, args)
+    data = analysis_input(args.results, args)
     if not args.no_plots:
         check_matplotlib()
     output = make_folder(args.output or _beside(Path(args.results[0])))
     names = list(ANALYSES) if args.what == ALL else [args.what]
-    results = dict(run_analyses(names, AnalysisInput(runs, options)))
+    results = dict(run_analyses(names, data))
     if all(isinstance(result, MissingResultsError) for result in results.values()):
         raise UserError("; ".join(f"{name}: {result}" for name, result in results.items()))
     for name, result in results.items():
@@ -120,17 +88,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _beside(results: Path) -> Path:
     """Where tables and plots go by default."""
     return (results if results.is_dir() else results.parent) / "analysis"
-
-
-def options_from(args: argparse.Namespace) -> AnalysisOptions:
-    """The analyses' options.
-
-    Raises:
-        UserError: a number is out of its range.
-    """
-    given = {field.name: getattr(args, field.name) for field in fields(AnalysisOptions)}
-    dataset = FOLDER_VAL if args.val_data is not None else args.dataset
-    return AnalysisOptions(**{**given, "keys": tuple(args.keys), "dataset": dataset})
 
 
 def show(name: str, result: AnalysisResult) -> None:

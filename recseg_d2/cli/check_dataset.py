@@ -31,7 +31,7 @@ from recseg_d2.data.io.lists import write_list
 from recseg_d2.data.sources.own_data import form_of
 from recseg_d2.data.validation import Report
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_folder
+from recseg_d2.files import make_folder, save_image, save_text
 from recseg_d2.visualization.samples import draw_samples
 
 OWN = "folder"  # the name under which --data is registered
@@ -132,9 +132,9 @@ def _write(
 ) -> None:
     problems = [{"file": p.file, "message": p.message} for p in report.problems]
     contents = {"summary": report.summary.as_dict(), "problems": problems}
-    (folder / "report.json").write_text(json.dumps(contents, indent=2))
+    save_text(folder / "report.json", json.dumps(contents, indent=2))
     bad = {problem.file for problem in report.problems if not problem.warning}
     # drawing would fail on the files that the report names
     good = [record for record in dicts if record["file_name"] not in bad]
     if good:
-        draw_samples(spread(good, num), classes).save(folder / "samples.png")
+        save_image(folder / "samples.png", draw_samples(spread(good, num), classes))

@@ -23,9 +23,10 @@ from recseg_d2.cli.model_options import (
     parse_arguments,
 )
 from recseg_d2.config import load_config, read_options
+from recseg_d2.engine.checkpoints import save_whole
 from recseg_d2.engine.weight_files import read_checkpoint
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_folder
+from recseg_d2.files import make_folder, save_text
 from recseg_d2.models.convlstm.options import ConvLSTMOptions
 from recseg_d2.models.convlstm.public_weights import backbone_weights, decoder_weights
 
@@ -60,9 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     cfg.MODEL.WEIGHTS = ""
     state = convert(cfg, _read(args.encoder), _read(args.decoder))
     folder = make_folder(args.output)
-    torch.save({"model": state}, folder / TRAINED_WEIGHTS)
+    save_whole({"model": state}, folder / TRAINED_WEIGHTS)
     cfg.OUTPUT_DIR = str(folder)
-    (folder / TRAINED_CONFIG).write_text(cfg.dump())
+    save_text(folder / TRAINED_CONFIG, cfg.dump())
     print(f"{len(state)} parameters: {folder / TRAINED_WEIGHTS}")
     return 0
 

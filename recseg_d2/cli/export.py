@@ -11,7 +11,8 @@ from recseg_d2.cli.model_options import (
     log_to_terminal,
     parse_arguments,
 )
-from recseg_d2.engine.export import export, exportable
+from recseg_d2.engine.export import export
+from recseg_d2.engine.exportables import exportable
 from recseg_d2.engine.predictor import Predictor
 
 
@@ -20,8 +21,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="recseg export",
         description="Write a trained model for images of one size and a fixed number of steps.",
-        epilog="Inputs and outputs are described in recseg_d2/engine/export.py; tools/run_onnx.py "
-        "runs an ONNX file.",
+        epilog="Inputs and outputs are described in recseg_d2/engine/exportables.py; "
+        "tools/run_onnx.py runs an ONNX file.",
     )
     parser.add_argument(
         "--output", required=True, metavar="FILE", help="ends in .pt2 (torch.export) or .onnx"
@@ -39,7 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         metavar="N",
-        help="steps of a sequential model (default: all), or windows (default: 100)",
+        help="steps of a sequential model (default: all), looks of dense attention (default: 32), "
+        "windows or proposals (default: 100)",
     )
     add_model_arguments(parser)
     return parser

@@ -13,6 +13,7 @@ from recseg_d2.cli.model_options import card_of
 from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL, register_given
 from recseg_d2.config import load_config, parse_config
 from recseg_d2.data.facts import look_at
+from recseg_d2.data.inputs import ImageReader
 from recseg_d2.data.sources.base import Fold
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.engine.plan import CONFIG, Decision, Plan, plan_training
@@ -36,15 +37,17 @@ def configure(args: argparse.Namespace) -> tuple[CfgNode, Plan | None]:
     """
     planned = not args.config_file and bool(args.train_data)
     folds = _folds(args, planned)
+    file = CONFIG if planned else args.config_file
     plan = None
     if args.train_data:
         register_given(FOLDER_TRAIN, args.train_data, args, folds[0])
     if planned:
         classes = MetadataCatalog.get(FOLDER_TRAIN).thing_classes
-        plan = plan_training(look_at(DatasetCatalog.get(FOLDER_TRAIN)), classes)
+        frames = ImageReader(_config(args, file)).frames
+        plan = plan_training(look_at(DatasetCatalog.get(FOLDER_TRAIN), frames), classes)
         if args.weights:
             plan = plan.going_on()
-    cfg = _config(args, plan)
+    cfg = _config(args, file, plan)
     if args.train_data:
         cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (FOLDER_TRAIN,), ()
     if args.val_data or folds[1]:
@@ -56,15 +59,15 @@ def configure(args: argparse.Namespace) -> tuple[CfgNode, Plan | None]:
     return cfg, plan
 
 
-def _config(args: argparse.Namespace, plan: Plan | None) -> CfgNode:
-    """The config of --config-file, of the weights to go on from, or of the plan, with its keys."""
+def _config(args: argparse.Namespace, file: str, plan: Plan | None = None) -> CfgNode:
+    """The config of a file or of the weights to go on from, with the plan's and the user's keys."""
     opts = [*([] if plan is None else plan.options()), *args.opts]
     if args.weights:
         opts += ["MODEL.WEIGHTS", args.weights]
     card = card_of(args.weights) if args.weights and not args.config_file else None
     if card is not None:
         return parse_config(card.config, args.weights, opts)
-    return load_config(CONFIG if plan else args.config_file, opts)
+    return load_config(file, opts)
 
 
 def _folds(args: argparse.Namespace, planned: bool) -> tuple[Fold | None, Fold | None]:

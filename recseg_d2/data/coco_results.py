@@ -31,7 +31,7 @@ from detectron2.data import MetadataCatalog
 
 from recseg_d2 import rle
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_place, read_json
+from recseg_d2.files import make_place, read_json, save_text
 from recseg_d2.postprocess import masks_of
 
 ImageId = str | int
@@ -202,7 +202,7 @@ def _with_unnamed(
 
 
 def _write(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+    save_text(path, json.dumps(content, separators=(",", ":")))
 
 
 def _read(path: Path, kind: type) -> Any:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from recseg_d2.config.options import FrameOptions
 from recseg_d2.data.annotations import count_objects, decode_segmentation
-from recseg_d2.data.io.images import read_image
+from recseg_d2.data.io.images import PLAIN, read_image
 from recseg_d2.errors import UserError
 
 _LOOKED_AT = 60  # images, spread over the data set
@@ -41,11 +42,12 @@ class DataFacts:
     longest: np.ndarray
 
 
-def look_at(records: Sequence[dict[str, Any]]) -> DataFacts:
+def look_at(records: Sequence[dict[str, Any]], frames: FrameOptions = PLAIN) -> DataFacts:
     """Look at some images of a data set.
 
     Args:
         records: Detectron2's standard dicts, at least one.
+        frames: which page and channels of a file to look at.
 
     Raises:
         UserError: no image looked at has an object, or a file cannot be used.
@@ -55,7 +57,7 @@ def look_at(records: Sequence[dict[str, Any]]) -> DataFacts:
     sizes, channels, types = [], Counter[int](), Counter[str]()
     diameters, longest = [], []
     for record in sample:
-        image = read_image(record["file_name"])
+        image = read_image(record["file_name"], frames)
         size = image.shape[0], image.shape[1]
         sizes.append(size)
         channels[image.shape[2]] += 1

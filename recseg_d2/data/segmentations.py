@@ -115,7 +115,9 @@ def _polygon(points: Any, shape: tuple[int, int], source: str) -> list[float]:
         raise UserError(
             f"{source}: found {_short(points)} as a polygon, expected numbers [x0, y0, x1, y1, ...]"
         )
-    if array.size % 2 and array.size > _FEWEST_NUMBERS:
+    if array.size < _FEWEST_NUMBERS:
+        return array.tolist()  # dropped, whatever it holds
+    if array.size % 2:
         raise UserError(
             f"{source}: found a polygon of {array.size} numbers; a polygon needs x and y of each "
             "of at least 3 points."

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from recseg_d2.engine.run_setup import environment
+from recseg_d2.engine.environment import environment
 from recseg_d2.engine.weight_files import SafeCheckpointer
 from recseg_d2.errors import UserError
 from recseg_d2.files import file_hash, write_whole

@@ -42,7 +42,7 @@ def launch(main: Main, args: argparse.Namespace) -> Any:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return _join_torchrun(main, args)
     found = torch.cuda.device_count()
-    if args.num_machines > 1 and found < args.num_gpus:
+    if args.num_machines > 1 and found < max(args.num_gpus, 1):  # each would train alone
         raise UserError(
             f"--num-machines {args.num_machines} --num-gpus {args.num_gpus}, but this machine has "
             f"{found} GPUs; give a number that each machine has, or start the processes by "

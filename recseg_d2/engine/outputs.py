@@ -31,7 +31,7 @@ from recseg_d2.data.formats import FileFormat, ImageObjects, SavedObject, file_f
 from recseg_d2.data.formats.measurements import Row, measure, write_rows
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.engine.journal import Journal
-from recseg_d2.files import make_folder, write_whole
+from recseg_d2.files import make_folder, save_image, write_whole
 from recseg_d2.postprocess import label_map_of, masks_of
 from recseg_d2.visualization import draw_overlay, draw_sequence
 
@@ -208,12 +208,13 @@ def _write_measurements(rows: list[list[Row]], path: Path) -> None:
 
 
 def _draw_overlay(predicted: PredictedImage, path: Path) -> None:
-    draw_overlay(predicted.rgb, predicted.instances.pred_masks).save(path)
+    save_image(path, draw_overlay(predicted.rgb, predicted.instances.pred_masks))
 
 
 def _draw_sequence(predicted: PredictedImage, path: Path) -> None:
     found = predicted.instances
-    draw_sequence(predicted.rgb, found.pred_masks, found.scores, found.step).save(path)
+    figure = draw_sequence(predicted.rgb, found.pred_masks, found.scores, found.step)
+    save_image(path, figure)
 
 
 def _count(predicted: Predicted) -> tuple[str, int]:

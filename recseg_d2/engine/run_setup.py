@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import platform
-import sys
 
-import detectron2
-import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.logger import setup_logger
+
+from recseg_d2.engine.environment import environment
 
 logger = logging.getLogger(__name__)
 
@@ -46,21 +44,3 @@ def be_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as cuBLAS wants it
     torch.backends.cudnn.benchmark = False
     torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-def environment() -> dict[str, str]:
-    """Versions and hardware that numbers may depend on, by name."""
-    found = {
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "recseg_d2": sys.modules["recseg_d2"].__version__,  # which imports this module
-        "detectron2": str(detectron2.__version__),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "threads": str(torch.get_num_threads()),
-        "deterministic": str(torch.are_deterministic_algorithms_enabled()),
-    }
-    if torch.cuda.is_available():
-        found["cuda"] = str(torch.version.cuda)
-        found["gpu"] = torch.cuda.get_device_name()
-    return found

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from recseg_d2.files import write_whole
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">IIBBBBB")  # width, height, depth, colours, three methods
 _PLAIN = (1, 0, 0, 0, 0)  # one bit of grey, deflated, not interlaced
@@ -26,7 +28,7 @@ def write_bitmap(path: str | Path, mask: np.ndarray) -> None:
     """Write an (H, W) bool mask as a one-bit PNG file, 1 (white) inside.
 
     Raises:
-        OSError: the file cannot be written.
+        UserError: the file cannot be written.
     """
     height, width = mask.shape
     rows = np.pad(np.packbits(mask, axis=1), ((0, 0), (1, 0)))  # each begins with its filter, 0
@@ -36,7 +38,8 @@ def write_bitmap(path: str | Path, mask: np.ndarray) -> None:
         b"IEND": b"",
     }
     chunks = [_chunk(kind, body) for kind, body in contents.items()]
-    Path(path).write_bytes(_SIGNATURE + b"".join(chunks))
+    with write_whole(path, "wb", durable=False) as file:
+        file.write(_SIGNATURE + b"".join(chunks))
 
 
 def read_bitmap(path: str | Path) -> tuple[int, np.ndarray] | None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
-from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
+from detectron2.evaluation import DatasetEvaluator
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import EvaluationOptions
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.cityscapes import CityscapesEvaluator
+from recseg_d2.evaluation.coco import CocoFileEvaluator
 from recseg_d2.evaluation.coco_agnostic import ClassAgnosticCOCOEvaluator
 from recseg_d2.evaluation.cvppp_submission import CvpppSubmissionEvaluator
 from recseg_d2.evaluation.every_class import EveryClassEvaluator
@@ -26,10 +27,7 @@ EvaluatorFactory = Callable[[str, str], DatasetEvaluator]
 # What MetadataCatalog.get(name).evaluator_type may be: (data set, output folder) -> evaluator.
 EVALUATORS: dict[str, EvaluatorFactory] = {
     "label_map": lambda name, folder: LabelMapEvaluator(name, _metrics(name), folder),
-    # A cached conversion would outlive a change of the data set's annotations, so none is used.
-    "coco": lambda name, folder: COCOEvaluator(
-        name, tasks=("bbox", "segm"), output_dir=folder, allow_cached_coco=False
-    ),
+    "coco": CocoFileEvaluator,
     "coco_agnostic": ClassAgnosticCOCOEvaluator,
     "segment_proposal": SegmentProposalEvaluator,
     "recseg_cityscapes": CityscapesEvaluator,

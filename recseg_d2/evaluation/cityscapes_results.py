@@ -19,7 +19,7 @@ import numpy as np
 from recseg_d2.data.io.image_files import open_image
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.bit_png import read_bitmap, write_bitmap
-from recseg_d2.files import make_folder
+from recseg_d2.files import make_folder, save_text
 from recseg_d2.metrics.cityscapes_matching import Crop, crop_mask
 
 _LIST_ENDING = "_pred.txt"
@@ -74,7 +74,7 @@ def write_submission(
         write_bitmap(folder / name, np.asarray(mask, dtype=bool))
         lines.append(f"{name} {int(label)} {float(score)!r}\n")
     path = folder / f"{image}{_LIST_ENDING}"
-    path.write_text("".join(lines), encoding="utf-8")
+    save_text(path, "".join(lines))
     return path
 
 

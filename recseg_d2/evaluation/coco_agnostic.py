@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.evaluation import COCOEvaluator
 from detectron2.structures import Instances
+
+from recseg_d2.evaluation.coco import CocoFileEvaluator
 
 SUFFIX = "_class_agnostic"  # of the registered copies
 
 
-class ClassAgnosticCOCOEvaluator(COCOEvaluator):
+class ClassAgnosticCOCOEvaluator(CocoFileEvaluator):
     """Average precision in 0..100 over all classes as one; NaN where it is not defined.
 
     A model that emits a mask once for each class should emit it once here, as copies of a mask are
@@ -33,13 +34,7 @@ class ClassAgnosticCOCOEvaluator(COCOEvaluator):
     """
 
     def __init__(self, dataset_name: str, output_dir: str | Path, distributed: bool = True) -> None:
-        super().__init__(
-            register_class_agnostic(dataset_name),
-            tasks=("bbox", "segm"),
-            distributed=distributed,
-            output_dir=str(output_dir),
-            allow_cached_coco=False,
-        )
+        super().__init__(register_class_agnostic(dataset_name), output_dir, distributed)
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         """Take a batch, as ``COCOEvaluator`` does; the outputs are not changed."""

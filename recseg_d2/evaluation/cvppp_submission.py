@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -56,16 +57,18 @@ class CvpppSubmission:
             )
         self.folder = make_folder(folder)
         self._as_png = "png" in formats
-        self._h5: Any = create_h5(self.folder / H5_NAME) if "hdf5" in formats else None
+        self._open = ExitStack()
+        self._h5: Any = None
+        if "hdf5" in formats:
+            self._h5 = self._open.enter_context(create_h5(self.folder / H5_NAME))
         self._sources: dict[tuple[str, str], str] = {}
         self._image_files: set[Path] = set()
 
     def __enter__(self) -> CvpppSubmission:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        if self._h5 is not None:
-            self._h5.close()
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
 
     def add(self, record: dict[str, Any], labels: np.ndarray) -> int:
         """Write the prediction of an image.

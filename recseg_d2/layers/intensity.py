@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 
 from recseg_d2.errors import require
 
@@ -58,13 +59,41 @@ def intensity_range(image: np.ndarray, options: IntensityOptions) -> tuple[np.nd
     if options.kind == "range":
         low, high = options.limits
         return np.asarray(low, np.float64), np.asarray(high, np.float64)
-    step = max(1, int((image.shape[0] * image.shape[1] / _VALUES_LOOKED_AT) ** 0.5))
+    step = _stride((image.shape[0], image.shape[1]))
     seen = image[::step, ::step].reshape(-1, image.shape[2])
     columns = [seen.ravel()] if options.joint else list(seen.T)
     ends = [np.percentile(c[np.isfinite(c)], options.percentiles) if _any(c) else (0.0, 1.0)
             for c in columns]  # fmt: skip
     low, high = np.asarray(ends, np.float64).T
     return (low[0], high[0]) if options.joint else (low, high)
+
+
+def unit_intensity_of_tensor(image: torch.Tensor, options: IntensityOptions) -> torch.Tensor:
+    """``unit_intensity`` of a float image (C, H, W) without NaN, for models that are exported."""
+    if options.kind == "stored":
+        return image
+    if options.kind == "range":
+        low, high = image.new_tensor(options.limits).unbind()
+    else:
+        step = _stride((image.shape[1], image.shape[2]))
+        seen = image[:, ::step, ::step]
+        values = seen.reshape(1 if options.joint else len(image), -1).sort(dim=1).values
+        low, high = (_percentile(values, p)[:, None, None] for p in options.percentiles)
+    spread = (high - low).clamp(min=torch.finfo(torch.float32).tiny)
+    return ((image - low) / spread).clamp(*_CLIP)
+
+
+def _percentile(ascending: torch.Tensor, percent: float) -> torch.Tensor:
+    """(K,) of sorted values (K, N), linear between two of them, as numpy has it."""
+    at = percent / 100 * (ascending.shape[1] - 1)
+    below = int(at)
+    above = min(below + 1, ascending.shape[1] - 1)
+    return ascending[:, below] + (at - below) * (ascending[:, above] - ascending[:, below])
+
+
+def _stride(size: tuple[int, int]) -> int:
+    """Every how many-th row and column is looked at."""
+    return max(1, int((size[0] * size[1] / _VALUES_LOOKED_AT) ** 0.5))
 
 
 def _any(values: np.ndarray) -> bool:

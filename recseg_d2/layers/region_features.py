@@ -39,16 +39,22 @@ def region_features(
     x = 2 * _positions(boxes[:, 0::2], side * samples) / (stride * features.shape[3]) - 1
     y = 2 * _positions(boxes[:, 1::2], side * samples) / (stride * features.shape[2]) - 1
     points = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=3)
+    if len(features) == 1:
+        return _read(features, points, samples)
     owners = [(image == index).nonzero()[:, 0] for index in range(len(features))]
-    parts = []
-    for index, chosen in enumerate(owners):
-        grid = points[chosen].flatten(0, 1)[None].to(features.dtype)  # boxes below one another
-        read = F.grid_sample(
-            features[index : index + 1], grid, padding_mode="border", align_corners=False
-        )
-        read = read[0].unflatten(1, (len(chosen), side * samples)).transpose(0, 1)
-        parts.append(F.avg_pool2d(read, samples))
+    parts = [
+        _read(features[index : index + 1], points[chosen], samples)
+        for index, chosen in enumerate(owners)
+    ]
     return torch.cat(parts)[torch.argsort(torch.cat(owners))]
+
+
+def _read(features: torch.Tensor, points: torch.Tensor, samples: int) -> torch.Tensor:
+    """(R, C, s, s) of one image's map (1, C, h, w) at points (R, s * samples, s * samples, 2)."""
+    grid = points.flatten(0, 1)[None].to(features.dtype)  # boxes below one another
+    read = F.grid_sample(features, grid, padding_mode="border", align_corners=False)
+    read = read[0].unflatten(1, points.shape[:2]).transpose(0, 1)
+    return F.avg_pool2d(read, samples)
 
 
 def region_masks(

@@ -157,7 +157,10 @@ class DenseAttentionSeg(MetaArchitecture):
 
     def model_image(self, dict_: dict[str, Any]) -> torch.Tensor:
         """The image of an input dict as the networks see it: normalised, then its copy."""
-        image = self.unit_image(dict_)
+        return self.seen(self.unit_image(dict_))
+
+    def seen(self, image: torch.Tensor) -> torch.Tensor:
+        """The same of a ``unit_image``."""
         normalised, contrast = self.normalised(image), self.options.network.log_contrast
         if not contrast:
             return normalised

@@ -35,7 +35,8 @@ def best_dice(table: Overlap) -> float:
 def symmetric_best_dice(table: Overlap, both_empty: float = 0.0) -> float:
     r"""Symmetric best dice, the smaller of the mean best dice in both directions.
 
-    .. math:: SBD = \min(BD(prediction, truth), BD(truth, prediction))
+    .. math:: SBD = \min(BD(prediction, truth), BD(truth, prediction)), \quad
+              BD(a, b) = \frac{1}{n_a} \sum_i \max_j D_{ij}
 
     Args:
         table: the overlaps of a predicted label map with the true one.

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from recseg_d2.errors import UserError
+from recseg_d2.files import write_whole
 
 _CARD, _MODEL = "card", "model"
 
@@ -52,7 +53,8 @@ def write_weights(path: Path, model: dict[str, torch.Tensor], card: Card) -> Non
         card: what is known of the weights.
     """
     halves = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in model.items()}
-    torch.save({_MODEL: halves, _CARD: asdict(card)}, path)
+    with write_whole(path, "wb") as file:
+        torch.save({_MODEL: halves, _CARD: asdict(card)}, file)
 
 
 def read_card(path: str | Path) -> Card | None:

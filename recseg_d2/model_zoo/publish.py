@@ -17,7 +17,7 @@ import yaml
 
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.errors import UserError
-from recseg_d2.files import read_json
+from recseg_d2.files import read_json, save_text
 from recseg_d2.model_zoo.card import Card, write_weights
 from recseg_d2.model_zoo.registry import INDEX, WEIGHTS, digest
 
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_weights(path, content["model"], card)
     index = read_json(INDEX, "the index of models") if INDEX.is_file() else {}
     index[args.name] = {"file": path.name, "sha256": digest(path)}
-    INDEX.write_text(json.dumps(dict(sorted(index.items())), indent=2) + "\n")
+    save_text(INDEX, json.dumps(dict(sorted(index.items())), indent=2) + "\n")
     print(f"{path}: {path.stat().st_size / 2**20:.2f} MB")
     return 0
 

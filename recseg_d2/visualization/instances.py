@@ -75,8 +75,8 @@ def fit_masks(instances: Any, given: tuple[int, int], size: tuple[int, int]) -> 
 def matching_colors(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Colours of true objects after the predicted ones that they overlap most.
 
-    Pairs are taken from the highest intersection over union downwards, each object once; true
-    objects that are left get colours that no predicted object has.
+    Pairs are those of ``partners``; true objects that are left get colours that no predicted object
+    has.
 
     Args:
         truth: (N, h, w) bool, the true masks.
@@ -85,15 +85,28 @@ def matching_colors(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     Returns:
         (N, 3) uint8 RGB.
     """
-    iou = mask_iou(torch.from_numpy(truth), torch.from_numpy(found)).numpy()
-    partner = np.full(len(truth), -1)
-    while iou.size and iou.max() > 0:
-        true, predicted = np.unravel_index(iou.argmax(), iou.shape)
-        partner[true] = predicted
-        iou[true], iou[:, predicted] = 0, 0
+    partner = partners(mask_iou(torch.from_numpy(truth), torch.from_numpy(found)).numpy())
     missed = partner < 0
     partner[missed] = len(found) + np.arange(missed.sum())
     return instance_colors(len(found) + int(missed.sum()))[partner]
+
+
+def partners(iou: np.ndarray) -> np.ndarray:
+    """Pair objects from the highest overlap downwards, each once.
+
+    Args:
+        iou: (N, K) in [0, 1], of each true object with each predicted one.
+
+    Returns:
+        (N,) int64, the predicted object of each true one; -1 where none is left that overlaps it.
+    """
+    left = iou.copy()
+    partner = np.full(len(iou), -1)
+    while left.size and left.max() > 0:
+        true, predicted = np.unravel_index(left.argmax(), left.shape)
+        partner[true] = predicted
+        left[true], left[:, predicted] = 0, 0
+    return partner
 
 
 def _labels(instances: Any) -> np.ndarray | None:

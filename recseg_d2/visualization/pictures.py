@@ -17,7 +17,7 @@ from torch import nn
 
 from recseg_d2.data.annotations import label_map_from_dict
 from recseg_d2.data.io.images import for_display, read_image
-from recseg_d2.files import make_folder
+from recseg_d2.files import make_folder, save_image
 from recseg_d2.layers.nms import greedy_nms
 from recseg_d2.meta_arch.dense_attention_seg import DenseAttentionSeg
 from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal
@@ -84,13 +84,13 @@ def draw_pictures(
         entries.append(entry.panels(side))
         figure = draw_sequence(image, found.pred_masks, found.scores, found.step, truth, side)
         sequences.append(folder / f"sequence_{name}.png")
-        figure.save(sequences[-1])
+        save_image(sequences[-1], figure)
         if output.get("trace"):
             kind, figure = draw_workings(model, output, image, truth, side, all_glimpses)
             workings.append(folder / f"{kind}_{name}.png")
-            figure.save(workings[-1])
+            save_image(workings[-1], figure)
     montage = folder / "montage.png"
-    lay_out_montage(entries, per_row).save(montage)
+    save_image(montage, lay_out_montage(entries, per_row))
     return [montage, *sequences, *workings]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_place
+from recseg_d2.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,12 +59,12 @@ def save_plot(path: str | Path, draw: Draw) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    path = make_place(path)
     figure = Figure(layout="constrained")  # not pyplot's: no window, no global state
     FigureCanvasAgg(figure)
     draw(figure)
-    figure.savefig(path, dpi=DOTS_PER_INCH)
-    return path
+    with write_whole(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+    return Path(path)
 
 
 def grouped_bars(

@@ -58,6 +58,18 @@ def test_memory_is_measured_in_a_process_of_its_own(tmp_path):
     assert all(row["peak MiB"] > 10 * weights for row in json.loads(out.read_text()))
 
 
+@pytest.mark.slow
+def test_memory_with_and_without_steps_that_are_computed_anew(tmp_path):
+    out = tmp_path / "numbers.json"
+    larger = ["MODEL.SEQUENTIAL.STEPS", "24", "MODEL.SEQUENTIAL.IMAGE_SIZE", "(128, 128)"]
+    options = ["--config-file", CONFIG, "--recompute", "--batch-size", "1", "--threads", "1"]
+    assert run(main, [*options, "--output", str(out), *TINY, *larger]) == 0
+    kept, again = json.loads(out.read_text())
+    assert (kept["recomputed"], again["recomputed"]) == (False, True)
+    assert (kept["steps"], kept["pixels"]) == (24, "128x128")
+    assert again["peak MiB"] < kept["peak MiB"]
+
+
 def test_without_literal_version_the_package_is_measured_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(LITERAL, "ConvLSTMSemInstSeg")
     out = tmp_path / "numbers.json"

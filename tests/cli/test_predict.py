@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -386,3 +388,49 @@ def test_an_ensemble_of_other_classes_is_refused(trained, images, tmp_path, caps
     arguments = ["--ensemble", str(trained), str(other), "--input", str(images)]
     assert run(main, [*arguments, "--output", str(tmp_path / "out")]) == 2
     assert "MODEL.NUM_CLASSES of an ensemble's models is 1, 2" in capsys.readouterr().err
+
+
+def test_a_disk_without_room_is_one_sentence_and_the_files_before_it_stay(
+    trained, images, tmp_path, capsys
+):
+    out, large = tmp_path / "out", tmp_path / "large"
+    large.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(large / "two.png")
+    assert predict(trained, images, output=out) == 0
+    before = {path: path.read_bytes() for path in out.rglob("*.png")}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    capsys.readouterr()
+    try:  # no file may be as large as the overlay becomes
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
+        assert predict(trained, large / "two.png", output=out) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert line.startswith(f"error: Cannot write {out / 'overlays' / 'two.png'} (")
+    assert (out / "overlays" / "two.png").read_bytes() == before[out / "overlays" / "two.png"]
+    assert {path.name for path in out.rglob("*.png")} == {path.name for path in before}
+    assert not list(out.rglob(".*.part"))
+
+
+def test_a_disk_that_is_full_where_a_line_is_added_is_one_sentence(capsys):
+    def fails(number):
+        def add_line(argv):
+            raise OSError(number, "words", "predicted.jsonl")
+
+        return add_line
+
+    assert run(fails(errno.ENOSPC), []) == 2
+    assert capsys.readouterr().err.startswith("error: Cannot write predicted.jsonl (words); make")
+    with pytest.raises(OSError, match="words"):
+        run(fails(errno.ECHILD), [])
+
+
+def test_masks_of_an_earlier_prediction_do_not_stay(trained, images, tmp_path):
+    out = tmp_path / "out"
+    more = ["--format", "masks"]
+    assert predict(trained, images, output=out, more=more) == 0
+    assert len(list((out / "masks" / "three").iterdir())) == 3
+    Image.open(images / "two.png").save(tmp_path / "three.png")
+    assert predict(trained, tmp_path / "three.png", output=out, more=more) == 0
+    assert sorted(p.name for p in (out / "masks" / "three").iterdir()) == ["1.png", "2.png"]

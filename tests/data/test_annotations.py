@@ -122,6 +122,7 @@ def test_a_check_finds_what_decoding_would_refuse():
         ([], "boxes alone cannot train masks"),
         ([[0.0, 0.0, 1.0, 1.0]], "at least 3 points"),
         ([[0.0, 0.0, 1.0, 1.0, 4.0, 4.0, 3.0]], "polygon of 7 numbers"),
+        ([[4, 1, 4], [7, 1], [7, 4], [4, 4]], "at least 3 points"),
         (np.zeros((5, 8)), "mask of 8x5 pixels.*8x6"),
     ],
 )

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from recseg_d2.config.options import FrameOptions
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.facts import look_at
 from recseg_d2.errors import UserError
@@ -44,3 +46,16 @@ def test_many_images_are_looked_at_here_and_there(tmp_path):
 def test_data_without_objects_is_refused(tmp_path):
     with pytest.raises(UserError, match="found no object"):
         look_at([record(tmp_path, "a", np.zeros((4, 4), int))])
+
+
+def test_of_a_stack_the_chosen_page_is_looked_at(tmp_path):
+    labels = np.zeros((8, 8), int)
+    labels[2:5, 2:5] = 1
+    one = record(tmp_path, "a", labels)
+    one["file_name"] = str(tmp_path / "a.tif")
+    pages = np.zeros((2, 8, 8), np.uint16)
+    tifffile.imwrite(one["file_name"], pages, photometric="minisblack")
+    facts = look_at([one], FrameOptions(page=1))
+    assert facts.types == {"uint16": 1}
+    with pytest.raises(UserError, match=r"found 2 pages.*INPUT\.FRAMES\.PAGE"):
+        look_at([one])

@@ -19,9 +19,11 @@ def test_asking_for_gpus_that_are_not_there_trains_in_one_process(capsys):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-def test_several_machines_need_their_gpus():
-    args = argparse.Namespace(num_gpus=1, num_machines=2, machine_rank=0, dist_url="auto")
-    with pytest.raises(UserError, match="--num-machines 2 --num-gpus 1, but this machine has 0"):
+@pytest.mark.parametrize("gpus", [0, 1, 4])
+def test_several_machines_need_their_gpus(gpus):
+    args = argparse.Namespace(num_gpus=gpus, num_machines=2, machine_rank=0, dist_url="auto")
+    expected = f"--num-machines 2 --num-gpus {gpus}, but this machine has 0"
+    with pytest.raises(UserError, match=expected):
         launch(lambda a: a.num_gpus, args)
 
 

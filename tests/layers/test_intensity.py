@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
+import torch
 
 from recseg_d2.errors import OptionError
-from recseg_d2.layers.intensity import IntensityOptions, intensity_range, unit_intensity
+from recseg_d2.layers.intensity import (
+    IntensityOptions,
+    intensity_range,
+    unit_intensity,
+    unit_intensity_of_tensor,
+)
 
 PERCENTILES = IntensityOptions(kind="percentiles")
 
@@ -67,3 +73,22 @@ def test_ranges_have_to_be_ranges():
         IntensityOptions(percentiles=(50, 20))
     with pytest.raises(OptionError, match="limits"):
         IntensityOptions(limits=(3, 3))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        IntensityOptions(),
+        IntensityOptions(kind="range", limits=(10.0, 900.0)),
+        PERCENTILES,
+        IntensityOptions(kind="percentiles", percentiles=(0.0, 100.0), joint=False),
+    ],
+    ids=["stored", "range", "joint", "each"],
+)
+@pytest.mark.parametrize("size", [(7, 9), (1, 1), (1500, 1400)])
+def test_tensors_become_what_arrays_become(options, size):
+    image = np.random.default_rng(0).integers(0, 1000, (*size, 2)).astype(np.float32)
+    image[..., 1] = 3  # a channel of one value
+    found = unit_intensity_of_tensor(torch.from_numpy(image).permute(2, 0, 1), options)
+    expected = unit_intensity(image, options).transpose(2, 0, 1)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-5)

@@ -12,6 +12,7 @@ from recseg_d2.visualization.instances import (
     each_mask,
     fit_masks,
     matching_colors,
+    partners,
 )
 from recseg_d2.visualization.palette import instance_colors
 
@@ -87,3 +88,11 @@ def test_matching_without_any_on_either_side():
     assert matching_colors(none, columns_mask((0, 4))).shape == (0, 3)
     assert (matching_colors(columns_mask((0, 4)), none) == instance_colors(1)).all()
     assert matching_colors(none, none).shape == (0, 3)
+
+
+def test_partners_are_taken_from_the_highest_overlap_downwards_each_once():
+    iou = np.array([[0.9, 0.3], [0.8, 0.2], [0.0, 0.1]])
+    assert partners(iou).tolist() == [0, 1, -1]
+    assert partners(np.zeros((2, 0))).tolist() == [-1, -1]
+    assert partners(np.zeros((0, 2))).tolist() == []
+    assert iou.max() == 0.9

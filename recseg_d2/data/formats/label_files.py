@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from recseg_d2 import rle
 from recseg_d2.data.formats.base import FileFormat, ImageObjects
 from recseg_d2.data.io.label_maps import LARGEST_LABEL, write_label_map
 from recseg_d2.errors import UserError
+from recseg_d2.files import make_folder, save_image, write_whole
 
 BITS = (8, 16, 32)  # of a label map's pixels
 
@@ -53,15 +55,19 @@ def _stored(found: ImageObjects, path: Path, bits: int | None) -> np.ndarray:
 
 
 def _write_tif(found: ImageObjects, path: Path, bits: int | None) -> None:
-    tifffile.imwrite(path, _stored(found, path, bits), compression="zlib")
+    labels = _stored(found, path, bits)
+    with write_whole(path, "wb", durable=False) as file:
+        tifffile.imwrite(file, labels, compression="zlib")
 
 
 def _write_ome(found: ImageObjects, path: Path, bits: int | None) -> None:
-    tifffile.imwrite(path, _stored(found, path, bits), ome=True, metadata={"axes": "YX"})
+    labels = _stored(found, path, bits)
+    with write_whole(path, "wb", durable=False) as file:
+        tifffile.imwrite(file, labels, ome=True, metadata={"axes": "YX"})
 
 
 def _write_npy(found: ImageObjects, path: Path, bits: int | None) -> None:
-    np.save(path, _stored(found, path, bits))
+    _save_array(path, _stored(found, path, bits))
 
 
 def _write_cellpose(found: ImageObjects, path: Path) -> None:
@@ -79,12 +85,22 @@ def _write_cellpose(found: ImageObjects, path: Path) -> None:
     chosen = np.zeros(len(found.objects), bool)
     content = {"masks": labels, "outlines": outlines, "filename": found.file_name}
     window: Any = {**content, "ismanual": chosen, "chan_choose": [0, 0]}
-    np.save(path, window, allow_pickle=True)
+    _save_array(path, window)
 
 
 def _write_masks(found: ImageObjects, path: Path) -> None:
-    path.mkdir(exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    for folder in (part, path):  # no mask of an earlier prediction stays
+        shutil.rmtree(folder, ignore_errors=True)
+    make_folder(part)
     digits = len(str(len(found.objects)))
     for number, one in enumerate(found.objects, start=1):
         mask = Image.fromarray(255 * rle.decode(one.mask))
-        mask.save(path / f"{number:0{digits}d}.png")
+        save_image(part / f"{number:0{digits}d}.png", mask)
+    part.rename(path)
+
+
+def _save_array(path: Path, content: Any) -> None:
+    """An array, or an object in one, as Cellpose has it."""
+    with write_whole(path, "wb", durable=False) as file:
+        np.save(file, content, allow_pickle=True)

@@ -18,6 +18,7 @@ from iopath.common.file_io import PathHandler
 from PIL import Image
 
 from recseg_d2.errors import UserError
+from recseg_d2.files import write_whole
 
 PREFIX = "h5://"
 _SEPARATOR = "::"
@@ -96,13 +97,16 @@ def open_h5_group(path: Path, group: str) -> Iterator[Any]:
         yield file[group]
 
 
-def create_h5(path: Path) -> Any:
-    """An ``h5py.File`` opened for writing; what was in the file is lost.
+@contextmanager
+def create_h5(path: Path) -> Iterator[Any]:
+    """An ``h5py.File`` to write to, which replaces what is there when it is complete.
 
     Raises:
-        UserError: h5py is not installed.
+        UserError: h5py is not installed, or the file cannot be written.
     """
-    return _import_h5py(path).File(path, "w")
+    h5py = _import_h5py(path)
+    with write_whole(path, "w+b") as file, h5py.File(file, "w") as content:
+        yield content
 
 
 def _import_h5py(path: Path) -> Any:

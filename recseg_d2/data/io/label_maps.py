@@ -20,6 +20,7 @@ from recseg_d2.data.io.image_files import open_image
 from recseg_d2.data.io.image_pages import is_deep_or_tiff
 from recseg_d2.data.io.images import read_stack
 from recseg_d2.errors import UserError
+from recseg_d2.files import save_image, write_whole
 from recseg_d2.safe_pickle import load_npy
 
 LABEL_EXTENSIONS = (".png", ".tif", ".tiff", ".bmp", ".npy")  # lossless formats only
@@ -157,7 +158,7 @@ def write_label_map(path: str | Path, labels: np.ndarray, bits: int | None = Non
     """Write a label map as 8-bit grey if all labels fit into it, else as 16-bit grey.
 
     Args:
-        path: ends in .png, .tif, .tiff, .bmp or .npy; its folder exists.
+        path: ends in .png, .tif, .tiff, .bmp or .npy; its folder is made where it is missing.
         labels: (H, W) integers or bool in [0, 65535].
         bits: 8, or 16 or more, which is 16; None takes those that the labels need.
 
@@ -187,9 +188,10 @@ def write_label_map(path: str | Path, labels: np.ndarray, bits: int | None = Non
         )
     stored = labels.astype(np.uint8 if (bits or needed) == 8 else np.uint16)
     if path.suffix.lower() == ".npy":
-        np.save(path, stored)
+        with write_whole(path, "wb", durable=False) as file:
+            np.save(file, stored)
     else:
-        Image.fromarray(stored).save(path)
+        save_image(path, Image.fromarray(stored))
 
 
 def resize_label_map(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

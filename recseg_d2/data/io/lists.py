@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_place
+from recseg_d2.files import save_text
 
 
 def read_list(path: Path, advice: str, name_of: Callable[[str], str] = str) -> list[str]:
@@ -38,4 +38,4 @@ def write_list(path: str | Path, names: Iterable[str]) -> None:
     Raises:
         UserError: the file cannot be written there.
     """
-    make_place(path).write_text("".join(f"{name}\n" for name in names))
+    save_text(path, "".join(f"{name}\n" for name in names))

@@ -5,6 +5,7 @@ Shape letters: B images, C classes, H W the image in pixels, K windows of G x G 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from recseg_d2.models.dense_attention.windows import place_maps, read_windows, w
 
 DIRECTIONS = 8  # bins of the direction towards an object's centre
 _PLACE_CHANNELS = 2
+_REACH = (-2.0, 7.0)  # logarithms of the least and the greatest distance to an edge of a box
 
 
 @dataclass
@@ -90,7 +92,7 @@ class DenseAttention(nn.Module):
         fine, coarse = self.decoder(self.encoder(images))
         ratio = COARSE_STRIDE // FINE_STRIDE
         far = F.interpolate(self.box_coarse(coarse), scale_factor=float(ratio), mode="bilinear")
-        distances = (self.box(fine) + far).float().clamp(-2, 7).exp()
+        distances = (self.box(fine) + far).float().clamp(*_REACH).exp()
         heat = self.heat.prepare(fine, coarse)
         # windows are read, and boxes computed, in float32 whatever the precision of convolutions
         return Encoding(images, fine.float(), self.window_coarse(coarse).float(), distances, heat)
@@ -98,6 +100,11 @@ class DenseAttention(nn.Module):
     def windows(self, boxes: torch.Tensor) -> torch.Tensor:
         """The windows (K, 3) in which objects with these boxes (K, 4) are segmented."""
         return windows_around(boxes, self.options.context, self.options.margin)
+
+    @property
+    def largest_window(self) -> float:
+        """Side in pixels that no window exceeds."""
+        return 2 * math.exp(_REACH[1]) * self.options.context + self.options.margin + 1
 
     def look(
         self,

@@ -64,6 +64,37 @@ def read_windows(
     return result
 
 
+class Pyramid:
+    """Maps of one image and their means over 2 x 2, 4 x 4, ... values, for ``read_pyramid``.
+
+    Args:
+        maps: (1, C, H / stride, W / stride).
+        stride: pixels of the image that a value of the maps covers along each axis.
+        cells: G, cells along a side of a window.
+        largest: side of the largest window in pixels.
+    """
+
+    def __init__(self, maps: torch.Tensor, stride: int, cells: int, largest: float) -> None:
+        height, width = maps.shape[2:]
+        octaves = range(int(max(largest / (cells * stride), 1)).bit_length())
+        pooled = [_pool(maps, 2**octave) for octave in octaves]
+        self.cells, self.size = cells, (height * stride, width * stride)
+        # beyond the end of a level are zeros, as beyond the image
+        self.levels = torch.cat(
+            [F.pad(p, (0, width - p.shape[3], 0, height - p.shape[2])) for p in pooled]
+        )
+        self.factors = maps.new_tensor([2.0**octave for octave in octaves])
+        self.sides = self.factors[1:] * (cells * stride)  # of windows, from which on a level is for
+
+
+def read_pyramid(pyramid: Pyramid, window: torch.Tensor) -> torch.Tensor:
+    """``read_windows`` of one window (1, 3), whose size no decision in Python depends on."""
+    level = (window[:, 2] >= pyramid.sides).sum()[None]
+    factor = pyramid.factors.index_select(0, level)
+    covered = factor * pyramid.size[0], factor * pyramid.size[1]
+    return _sample(pyramid.levels.index_select(0, level), window, pyramid.cells, covered)
+
+
 def _pool(maps: torch.Tensor, factor: int) -> torch.Tensor:
     """Means of factor x factor values; what is beyond the map counts as zero."""
     if factor == 1:
@@ -73,7 +104,10 @@ def _pool(maps: torch.Tensor, factor: int) -> torch.Tensor:
 
 
 def _sample(
-    maps: torch.Tensor, windows: torch.Tensor, cells: int, covered: tuple[int, int]
+    maps: torch.Tensor,
+    windows: torch.Tensor,
+    cells: int,
+    covered: tuple[int | torch.Tensor, int | torch.Tensor],
 ) -> torch.Tensor:
     """Bilinear values (K, C, G, G) at cells of maps that cover (height, width) pixels."""
     x, y = cell_centres(windows, cells)
@@ -139,3 +173,32 @@ def write_window(
     pixels = F.interpolate(values[None, None], (side, side), mode="bilinear", align_corners=False)
     part = pixels[0, 0, first_y - top : last_y - top, first_x - left : last_x - left]
     return slice(first_y, last_y), slice(first_x, last_x), part
+
+
+def paint_window(
+    values: torch.Tensor, window: torch.Tensor, size: tuple[int, int] | torch.Size
+) -> torch.Tensor:
+    """``write_window`` into a whole image, whose result's size does not depend on the window.
+
+    Args:
+        values: (G, G), what is written, a value for each cell.
+        window: (3,), x, y and side, whole numbers.
+        size: height and width of the image in pixels.
+
+    Returns:
+        (H, W), the bilinear values, and 0 outside of the window.
+    """
+    left, top, side = window.unbind()
+    columns, rows = (
+        _shares(corner, side, length, len(values))
+        for corner, length in ((left, size[1]), (top, size[0]))
+    )
+    return rows @ values @ columns.t()
+
+
+def _shares(corner: torch.Tensor, side: torch.Tensor, length: int, cells: int) -> torch.Tensor:
+    """(length, cells): what each cell of a window counts for each pixel of an axis."""
+    pixels = torch.arange(length, device=side.device) - corner
+    at = ((pixels + 0.5) * (cells / side) - 0.5).clamp(0, cells - 1)
+    weights = (1 - (at[:, None] - torch.arange(cells, device=side.device)).abs()).clamp(min=0)
+    return weights * ((pixels >= 0) & (pixels < side))[:, None]

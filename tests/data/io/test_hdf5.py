@@ -33,12 +33,16 @@ def test_a_data_set_is_an_image_file(tmp_path):
 
 def test_what_is_missing_is_named(tmp_path, monkeypatch):
     pytest.importorskip("h5py")
-    create_h5(tmp_path / "a.h5").close()
+    with create_h5(tmp_path / "a.h5"):
+        pass
     with (
         pytest.raises(UserError, match=r"a\.h5: no group 'A4', found nothing"),
         open_h5_group(tmp_path / "a.h5", "A4"),
     ):
         pass
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(UserError, match=r"recseg_d2\[hdf5\]"):
-        create_h5(tmp_path / "b.h5")
+    with (
+        pytest.raises(UserError, match=r"recseg_d2\[hdf5\]"),
+        create_h5(tmp_path / "b.h5"),
+    ):
+        pass

@@ -13,7 +13,7 @@ from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.sources import coco_categories
 from recseg_d2.data.synthetic.layouts.drawn import numbered_rosettes, numbered_scenes, write_image
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_folder
+from recseg_d2.files import make_folder, save_text
 
 # A shape's class takes the part of one of COCO's categories.
 ROLES = ("zebra", "person", "giraffe", "elephant", "horse", "umbrella")
@@ -75,7 +75,7 @@ class CocoWriter:
 
     def write(self) -> None:
         """Write the annotations."""
-        (self._annotations / self._json).write_text(json.dumps(self._contents))
+        save_text(self._annotations / self._json, json.dumps(self._contents))
 
 
 def write_coco(out: Path, part: str, seeds: list[int], size: int) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from recseg_d2.data.io.hdf5 import create_h5
 from recseg_d2.data.synthetic.layouts.drawn import numbered_rosettes, write_image
-from recseg_d2.files import make_folder
 
 
 def write_cvppp(out: Path, part: str, seeds: list[int], size: int) -> None:
@@ -21,7 +20,7 @@ def write_cvppp(out: Path, part: str, seeds: list[int], size: int) -> None:
 def write_cvppp_h5(out: Path, part: str, seeds: list[int], size: int) -> None:
     """CVPPP2017_training_{images,truth}.h5 and, for validation, CVPPP2017_testing_images.h5."""
     name = "training" if part == "train" else "testing"
-    with create_h5(make_folder(out) / f"CVPPP2017_{name}_images.h5") as images:
+    with create_h5(out / f"CVPPP2017_{name}_images.h5") as images:
         for number, image, _ in numbered_rosettes(seeds, size):
             plant = images.create_group(f"A1/plant{number:03d}")
             plant["rgb"] = image

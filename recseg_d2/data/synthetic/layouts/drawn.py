@@ -13,7 +13,7 @@ from PIL import Image
 from recseg_d2.data.synthetic.rosettes import draw_rosette
 from recseg_d2.data.synthetic.scenes import MIN_SIZE, draw_scene
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_folder
+from recseg_d2.files import save_image
 
 HEIGHT_SHARE = 0.75  # of scenes: images are wider than high, as photographs are
 
@@ -75,7 +75,7 @@ def write_image(path: Path, pixels: np.ndarray, with_palette: bool = False) -> N
     image = Image.fromarray(pixels)
     if with_palette:
         image.putpalette(hue_palette())
-    image.save(make_folder(path.parent) / path.name, quality=_JPEG_QUALITY)
+    save_image(path, image, quality=_JPEG_QUALITY)
 
 
 def hue_palette() -> list[int]:

@@ -18,7 +18,7 @@ from recseg_d2.data.sources.instance_ids import KITTI_DIVISOR
 from recseg_d2.data.synthetic.layouts.drawn import write_image
 from recseg_d2.data.synthetic.road_users import SHAPES
 from recseg_d2.data.synthetic.streets import INSTANCE_DIVISOR, StreetScene, draw_street
-from recseg_d2.files import make_folder
+from recseg_d2.files import make_folder, save_text
 
 CITYSCAPES_ASPECT, KITTI_ASPECT = 2048 / 1024, 1242 / 375  # width over height
 TEST_SEEDS = 10_000_000  # how far a test image's seed is from that of a validation image
@@ -48,8 +48,7 @@ def write_cityscapes(out: Path, part: str, seeds: list[int], size: int) -> None:
             write_image(out / "leftImg8bit" / f"{stem}_leftImg8bit.png", scene.image)
             write_image(out / "disparity" / f"{stem}_disparity.png", scene.disparity)
             camera = out / "camera" / f"{stem}_camera.json"
-            make_folder(camera.parent)
-            camera.write_text(json.dumps(scene.camera, indent=4))
+            save_text(camera, json.dumps(scene.camera, indent=4))
             if split != "test":
                 write_image(out / "gtFine" / f"{stem}_gtFine_instanceIds.png", scene.ids)
                 write_image(out / "gtFine" / f"{stem}_gtFine_labelIds.png", label_ids(scene.ids))

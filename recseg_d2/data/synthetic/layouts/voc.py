@@ -8,7 +8,7 @@ import numpy as np
 
 from recseg_d2.data.sources.voc import VOC_CLASSES, VOID
 from recseg_d2.data.synthetic.layouts.drawn import Scene, numbered_scenes, write_image
-from recseg_d2.files import make_folder
+from recseg_d2.files import make_folder, save_text, write_whole
 
 VOC, SBD = Path("VOC2012"), Path("benchmark_RELEASE") / "dataset"
 # A shape's class takes the part of one of VOC's; the first shape is the person, which RSIS reports.
@@ -59,7 +59,8 @@ def _write_mat(scene: Scene, root: Path, stem: str) -> None:
     instances = {"Segmentation": scene.labels, "Categories": numbers}
     classes = {"Segmentation": _class_map(scene), "CategoriesPresent": np.unique(numbers)[:, None]}
     for kind, struct in (("inst", instances), ("cls", classes)):
-        savemat(str(make_folder(root / kind) / f"{stem}.mat"), {f"GT{kind}": struct})
+        with write_whole(root / kind / f"{stem}.mat", "wb", durable=False) as file:
+            savemat(file, {f"GT{kind}": struct})
 
 
 def _class_map(scene: Scene) -> np.ndarray:
@@ -83,5 +84,5 @@ def _outline(labels: np.ndarray) -> np.ndarray:
 
 def _write_list(path: Path, stems: list[str]) -> None:
     """Append, so that trainval is train and val."""
-    with path.open("a") as file:
-        file.writelines(f"{stem}\n" for stem in stems)
+    before = path.read_text() if path.is_file() else ""
+    save_text(path, before + "".join(f"{stem}\n" for stem in stems))
