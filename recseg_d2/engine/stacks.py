@@ -21,6 +21,7 @@ from recseg_d2.data.io.label_maps import LARGEST_LABEL
 from recseg_d2.engine.ensembles import EnsemblePredictor
 from recseg_d2.engine.outputs import COUNTS, MEASUREMENTS, ImageFiles, Output, SummaryFile
 from recseg_d2.engine.predictor import Predictor
+from recseg_d2.files import write_whole
 from recseg_d2.postprocess import label_map_of
 from recseg_d2.postprocess.stacks import link_slices
 
@@ -66,9 +67,10 @@ def predict_stack(
 def _write_labels(predicted: PredictedStack, path: Path) -> None:
     bits = np.uint16 if predicted.count <= LARGEST_LABEL else np.uint32
     labels = predicted.labels.astype(bits)
-    tifffile.imwrite(
-        path, labels, photometric="minisblack", metadata={"axes": "ZYX"}, compression="zlib"
-    )
+    with write_whole(path, "wb", durable=False) as file:
+        tifffile.imwrite(
+            file, labels, photometric="minisblack", metadata={"axes": "ZYX"}, compression="zlib"
+        )
 
 
 def _measure(predicted: PredictedStack) -> list[Row]:

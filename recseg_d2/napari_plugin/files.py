@@ -19,6 +19,7 @@ from recseg_d2.data.io.label_maps import (
     write_label_map,
 )
 from recseg_d2.errors import UserError
+from recseg_d2.files import write_whole
 
 LayerData = tuple[np.ndarray, dict[str, Any], str]
 
@@ -75,10 +76,11 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         FILE_FORMATS[kind].write(_objects(labels, name), target)
     elif target.suffix.lower() in (*_TIFF, ".npy"):
         deep = labels.astype(np.uint16 if labels.max(initial=0) <= LARGEST_LABEL else np.uint32)
-        if target.suffix.lower() == ".npy":
-            np.save(target, deep)
-        else:
-            tifffile.imwrite(target, deep, photometric="minisblack", compression="zlib")
+        with write_whole(target, "wb") as file:
+            if target.suffix.lower() == ".npy":
+                np.save(file, deep)
+            else:
+                tifffile.imwrite(file, deep, photometric="minisblack", compression="zlib")
     else:
         write_label_map(target, labels)
     return [path]
