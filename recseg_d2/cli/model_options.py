@@ -21,19 +21,31 @@ TRAINED_CONFIG = "config.yaml"  # what training leaves in its output folder
 TRAINED_WEIGHTS = "model_final.pth"
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --config-file, --weights, --batch-size, --score-thresh and KEY VALUE pairs."""
+def add_model_arguments(parser: argparse.ArgumentParser, ensemble: bool = False) -> None:
+    """Add --config-file, --weights, --batch-size, --score-thresh and KEY VALUE pairs.
+
+    Args:
+        parser: of a tool.
+        ensemble: whether --ensemble may stand for --weights.
+    """
     parser.add_argument(
         "--config-file",
         metavar="FILE",
         help="a config, or the name of a shipped one; default: the config.yaml beside the weights",
     )
-    parser.add_argument(
+    models = parser.add_mutually_exclusive_group(required=True)
+    models.add_argument(
         "--weights",
-        required=True,
         metavar="FILE_OR_FOLDER",
         help="a checkpoint, the output folder of a training run, or recseg://NAME of the model zoo",
     )
+    if ensemble:
+        models.add_argument(
+            "--ensemble",
+            nargs="+",
+            metavar="W",
+            help="several models, each as --weights: what half of them or more find is kept",
+        )
     parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at a time")
     parser.add_argument(
         "--score-thresh",
@@ -75,13 +87,17 @@ def parse_arguments(
     return args
 
 
-def load_model_config(args: argparse.Namespace) -> CfgNode:
+def load_model_config(args: argparse.Namespace, weights: str | None = None) -> CfgNode:
     """The complete config that the arguments of ``add_model_arguments`` ask for, frozen.
+
+    Args:
+        args: the parsed arguments.
+        weights: in place of --weights, as one of --ensemble.
 
     Raises:
         UserError: a file is missing, or a key or value is wrong.
     """
-    weights = _weights_file(args.weights)
+    weights = _weights_file(args.weights if weights is None else weights)
     cfg = _config_of(args.config_file, weights, args.opts)
     cfg.MODEL.WEIGHTS = weights
     if args.score_thresh is not None:

@@ -33,12 +33,21 @@ def add_own_data_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--background",
-        type=_value,
+        type=label_value,
         action="append",
         default=[],
         metavar="VALUE",
         help="label maps: a value that is background besides 0, of a colour 0xRRGGBB; can be given "
         "several times",
+    )
+    parser.add_argument(
+        "--ignore-value",
+        type=label_value,
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help="label maps: a value where it is not known what the image shows, as where nobody "
+        "marked the objects: no loss and no score there; can be given several times",
     )
     parser.add_argument(
         "--label-suffix",
@@ -86,6 +95,7 @@ def register_given(
         allow_outside=args.allow_outside,
         components=args.components,
         background=tuple(args.background),
+        ignore=tuple(args.ignore_value),
         label_suffix=args.label_suffix,
     )
     selection = {key: getattr(args, key) for key in names}
@@ -94,6 +104,6 @@ def register_given(
     source.register()
 
 
-def _value(text: str) -> int:
-    """A whole number, decimal or 0x..."""
+def label_value(text: str) -> int:
+    """A value of label maps: a whole number, decimal or 0x..."""
     return int(text, 0)

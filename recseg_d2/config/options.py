@@ -216,6 +216,9 @@ class EvaluationOptions:
     """What an evaluation computes, draws and keeps."""
 
     val_loss: bool = True  # the training loss on the first data set of DATASETS.TEST
+    # Images are looked at flipped, too, in evaluation and prediction, and what is found in at least
+    # half of the views is kept: one more view for one flip, three for both.
+    flips: tuple[Literal["horizontal", "vertical"], ...] = ()
     evaluator: str = ""  # a type of evaluator, as segment_proposal; empty: the data set's own
     # Average precision (COCO, VOC, Cityscapes) is of each mask once for every class, scored by each
     # one's probability, as in the public RSIS code; otherwise of its most probable class alone.

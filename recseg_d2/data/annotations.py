@@ -13,6 +13,10 @@ from recseg_d2 import rle
 from recseg_d2.data.segmentations import Polygons, read_segmentation, to_rle
 from recseg_d2.errors import UserError
 
+# A key of standard dicts: RLE of the pixels of which it is not known what they show. Nothing is
+# learned there, and nothing scored.
+IGNORED = "ignored"
+
 
 def label_map_to_annotations(
     labels: np.ndarray, classes: Mapping[int, int] | None = None, crowds: Collection[int] = ()
@@ -131,6 +135,11 @@ def label_map_from_dict(record: dict[str, Any]) -> np.ndarray:
     for label, mask in enumerate(largest_first, start=1):
         labels[mask > 0] = label
     return labels
+
+
+def ignored_from_dict(record: Mapping[str, Any]) -> np.ndarray | None:
+    """(height, width) bool, ``IGNORED`` of a standard dict; None where it has no such pixel."""
+    return rle.decode(record[IGNORED]) > 0 if IGNORED in record else None
 
 
 def pack_label_planes(

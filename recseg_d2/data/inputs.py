@@ -11,7 +11,7 @@ from recseg_d2.config import read_options
 from recseg_d2.config.options import InputOptions
 from recseg_d2.data.io.image_files import limit_pixels
 from recseg_d2.data.io.image_pages import ImageFile
-from recseg_d2.data.io.images import check_8_bit, read_bgr, read_image
+from recseg_d2.data.io.images import as_bgr, check_8_bit, read_image, read_stack
 from recseg_d2.errors import UserError
 
 
@@ -39,10 +39,15 @@ class ImageReader:
         Raises:
             UserError: the file cannot be read, or is of another depth than the model takes.
         """
-        if self.intensity.kind == "stored":
-            return read_bgr(path, self.frames)
-        image = read_image(path, self.frames)
-        return image[..., ::-1] if image.shape[2] == 3 else image
+        return self.bgr(path, read_image(path, self.frames))
+
+    def read_stack(self, path: str | Path) -> np.ndarray:
+        """All pages of a file, (P, H, W, C), each as ``read`` has it, whatever INPUT.FRAMES.PAGE.
+
+        Raises:
+            UserError: as ``read``.
+        """
+        return self.bgr(path, read_stack(path, self.frames))
 
     def __call__(self, path: str | Path) -> np.ndarray:
         """(H, W, C), three channels in the order of INPUT.FORMAT.
@@ -85,6 +90,20 @@ class ImageReader:
             raise UserError(f"{found}; expected numbers of shape (H, W) or (H, W, channels).")
         image = with_channels(image, self.channels, "An image given as an array")
         return self._ordered(_plain(image))
+
+    def bgr(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
+        """Pixels as ``read`` has them.
+
+        Args:
+            path: of the file, or any name, for messages.
+            pixels: (..., H, W, C) of any type, colours in RGB order.
+
+        Raises:
+            UserError: they are of another depth, or have other channels, than the model takes.
+        """
+        if self.intensity.kind == "stored":
+            return as_bgr(path, pixels)
+        return pixels[..., ::-1] if pixels.shape[-1] == 3 else pixels
 
     def _ordered(self, image: np.ndarray) -> np.ndarray:
         """An image in BGR order as INPUT.FORMAT has it."""

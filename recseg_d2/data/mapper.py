@@ -19,7 +19,9 @@ from detectron2.structures import BitMasks, Instances
 from recseg_d2.config import read_options
 from recseg_d2.config.options import InputOptions
 from recseg_d2.data.annotations import (
+    IGNORED,
     decode_segmentation,
+    ignored_from_dict,
     label_areas,
     pack_label_planes,
     unpack_label_planes,
@@ -34,6 +36,8 @@ from recseg_d2.errors import UserError
 from recseg_d2.layers.images import scale_array, scale_labels
 from recseg_d2.layers.intensity import IntensityOptions, unit_intensity
 
+_READ = ("annotations", "proposals", IGNORED)  # keys of dicts that are not passed on as they are
+
 
 @dataclass
 class Decoded:
@@ -46,6 +50,7 @@ class Decoded:
         plane: (N,) the label map of each object.
         value: (N,) the label of each object there.
         classes: (N,) int64, the class of each object from 0.
+        ignored: (H, W) uint8, 1 where it is not known what the image shows; None is nowhere.
     """
 
     image: np.ndarray
@@ -54,10 +59,12 @@ class Decoded:
     plane: np.ndarray
     value: np.ndarray
     classes: np.ndarray
+    ignored: np.ndarray | None = None
 
     def nbytes(self) -> int:
         """Memory of the image and the label maps."""
-        return self.image.nbytes + self.planes.nbytes
+        ignored = 0 if self.ignored is None else self.ignored.nbytes
+        return self.image.nbytes + self.planes.nbytes + ignored
 
 
 class InstanceMapper:
@@ -71,6 +78,7 @@ class InstanceMapper:
         instances: ``Instances`` of that size with gt_masks (``BitMasks``), gt_boxes (tight around
             the masks), gt_classes (int64). Crowds and objects that augmentation moved out of the
             frame are left out; of more objects than the model can use, the largest stay.
+        ignored: (h, w) bool, where it is not known what the image shows; absent if that is nowhere.
         proposals: ``Instances`` of that size, where the dict has "proposals"; see
             ``data.proposals``.
     """
@@ -138,7 +146,7 @@ class InstanceMapper:
             UserError: the image cannot be read, has another size than its dict says, or an
                 annotation has no usable mask or a class out of range.
         """
-        result = {k: v for k, v in dataset_dict.items() if k not in ("annotations", "proposals")}
+        result = {k: v for k, v in dataset_dict.items() if k not in _READ}
         name = dataset_dict["file_name"]
         if key is None:
             decoded = self._decode(dataset_dict)
@@ -156,6 +164,9 @@ class InstanceMapper:
             rest = [transforms.apply_segmentation(labels) for labels in decoded.planes[1:]]
             planes = [] if first is None else [aug_input.sem_seg, *rest]
             result["instances"] = self._instances(decoded, planes, moved.shape[1:])
+            if decoded.ignored is not None:
+                ignored = np.ascontiguousarray(transforms.apply_segmentation(decoded.ignored))
+                result[IGNORED] = torch.from_numpy(ignored > 0)
         if "proposals" in dataset_dict:
             found = decode_proposals(dataset_dict["proposals"], decoded.size, name)
             result["proposals"] = move_proposals(found, transforms, moved.shape[1:], self.scale)
@@ -170,10 +181,13 @@ class InstanceMapper:
         classes = np.array([self._category(a, name) for a in kept], dtype=np.int64)
         masks = (decode_segmentation(a.get("segmentation"), size, name) for a in kept)
         planes, plane, value = pack_label_planes(masks, size)
+        ignored = ignored_from_dict(dataset_dict) if self.with_annotations else None
         if self.intensity.kind != "stored":
             image = unit_intensity(image, self.intensity)
         image, planes = scale_array(image, self.scale), scale_labels(planes, self.scale)
-        return Decoded(image, size, planes, plane, value, classes)
+        if ignored is not None:
+            ignored = scale_labels(ignored[None].astype(np.uint8), self.scale)[0]
+        return Decoded(image, size, planes, plane, value, classes, ignored)
 
     def _instances(
         self, decoded: Decoded, moved: list[np.ndarray], shape: tuple[int, int]
@@ -229,7 +243,7 @@ class TestMapper:
             UserError: the image cannot be read, or has another size than its dict says, or than a
                 proposal.
         """
-        result = {k: v for k, v in dataset_dict.items() if k not in ("annotations", "proposals")}
+        result = {k: v for k, v in dataset_dict.items() if k not in _READ}
         image = read_checked(self._reader, dataset_dict)
         result.setdefault("height", image.shape[0])
         result.setdefault("width", image.shape[1])

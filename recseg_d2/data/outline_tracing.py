@@ -6,6 +6,7 @@ column to column + 1 and y from row to row + 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,11 @@ def trace_as_one(mask: np.ndarray) -> np.ndarray:
     For formats that have one polygon an object: the outlines are joined by lines that are passed
     twice, there and back, and so enclose nothing.
     """
-    rings = [ring for outer, holes in trace_regions(mask) for ring in (outer, *holes)]
+    return join_rings([ring for outer, holes in trace_regions(mask) for ring in (outer, *holes)])
+
+
+def join_rings(rings: Sequence[np.ndarray]) -> np.ndarray:
+    """(N, 2) corners of a single polygon of several, each (M, 2), in which holes stay holes."""
     if not rings:
         return np.zeros((0, 2), int)
     start = rings[0][:1]

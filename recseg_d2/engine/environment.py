@@ -24,6 +24,7 @@ EXTRAS = {
     "imagej": "outlines for the ROI manager of ImageJ and Fiji",
     "hdf5": "CVPPP's layout of 2017",
     "plots": "plots of recseg analyze, curves of recall",
+    "napari": "the plugin of napari",
     "report": "recseg report, a page of results",
     "pretrained": "ImageNet weights of EfficientNet-Lite0",
     "onnx": "recseg export to ONNX",

@@ -16,18 +16,18 @@ In the output folder, by name in ``OUTPUTS``, to which any other is added:
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from detectron2.structures import Instances
 
 from recseg_d2 import rle
 from recseg_d2.data.coco_results import image_of, results_of_instances, save_results
-from recseg_d2.data.formats import FILE_FORMATS, FileFormat, ImageObjects, SavedObject
+from recseg_d2.data.formats import FileFormat, ImageObjects, SavedObject, file_formats
 from recseg_d2.data.formats.measurements import Row, measure, write_rows
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.engine.journal import Journal
@@ -37,6 +37,18 @@ from recseg_d2.visualization import draw_overlay, draw_sequence
 
 NUM_INSTANCES = "num_instances"  # beside the outputs' own, of each image
 DEFAULT_OUTPUTS = ("labels", "coco", "counts", "overlays")
+
+
+class Predicted(Protocol):
+    """What was predicted of a file: ``PredictedImage``, or ``stacks.PredictedStack``."""
+
+    @property
+    def path(self) -> Path:
+        """The file; its stem names what is written."""
+
+    @property
+    def count(self) -> int:
+        """Objects."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,11 @@ class PredictedImage:
     pixels: np.ndarray | None = None
     pixel_size: float | None = None
 
+    @property
+    def count(self) -> int:
+        """Objects."""
+        return len(self.instances)
+
     def objects(self) -> ImageObjects:
         """The instances as files have them."""
         found = self.instances
@@ -86,7 +103,7 @@ class ImageFiles:
     """
 
     ending: str
-    write: Callable[[PredictedImage, Path], None]
+    write: Callable[[Any, Path], None]
 
 
 @dataclass(frozen=True)
@@ -100,8 +117,11 @@ class SummaryFile:
     """
 
     name: str
-    collect: Callable[[PredictedImage], Any]
+    collect: Callable[[Any], Any]
     write: Callable[[list[Any], Path], None]
+
+
+Output = ImageFiles | SummaryFile
 
 
 class PredictionWriter:
@@ -113,8 +133,9 @@ class PredictionWriter:
 
     Args:
         folder: the output folder; it is made where it is missing.
-        outputs: what to write, names in ``OUTPUTS``.
+        outputs: what to write, names in ``catalog``.
         resume: whether images that an earlier run has done count as done.
+        catalog: the outputs by name, ``OUTPUTS`` or ``stacks.STACK_OUTPUTS``; None is the former.
 
     Raises:
         UserError: the folder cannot be made.
@@ -125,11 +146,13 @@ class PredictionWriter:
         folder: str | Path,
         outputs: Sequence[str] = DEFAULT_OUTPUTS,
         resume: bool = False,
+        catalog: Mapping[str, Output] | None = None,
     ) -> None:
+        catalog = OUTPUTS if catalog is None else catalog
         self.folder = make_folder(folder)
         self.num_images = 0
         self.num_instances = 0
-        self._outputs = {name: OUTPUTS[name] for name in outputs}
+        self._outputs = {name: catalog[name] for name in outputs}
         self._journal = Journal(self.folder, resume)
         for name, output in self._outputs.items():
             if isinstance(output, ImageFiles):
@@ -139,9 +162,9 @@ class PredictionWriter:
         """Whether an earlier run has done this image."""
         return path.stem in self._journal.done
 
-    def add(self, predicted: PredictedImage) -> None:
+    def add(self, predicted: Predicted) -> None:
         """Write the files of an image, and note what ``finish`` needs of it."""
-        collected = {NUM_INSTANCES: len(predicted.instances)}
+        collected = {NUM_INSTANCES: predicted.count}
         for name, output in self._outputs.items():
             if isinstance(output, ImageFiles):
                 output.write(
@@ -167,8 +190,8 @@ class PredictionWriter:
                 output.write(kept, self.folder / output.name)
 
 
-def _write_labels(predicted: PredictedImage, path: Path) -> None:
-    write_label_map(path, label_map_of(predicted.instances))
+def _write_labels(predicted: PredictedImage, path: Path, bits: int | None) -> None:
+    write_label_map(path, label_map_of(predicted.instances), bits)
 
 
 def _write_format(file_format: FileFormat, predicted: PredictedImage, path: Path) -> None:
@@ -194,8 +217,8 @@ def _draw_sequence(predicted: PredictedImage, path: Path) -> None:
     save_image(path, figure)
 
 
-def _count(predicted: PredictedImage) -> tuple[str, int]:
-    return predicted.path.name, len(predicted.instances)
+def _count(predicted: Predicted) -> tuple[str, int]:
+    return predicted.path.name, predicted.count
 
 
 def _write_counts(rows: list[tuple[str, int]], path: Path) -> None:
@@ -214,16 +237,25 @@ def _write_coco(kept: list[tuple[Any, ...]], path: Path) -> None:
     save_results(path, [entry for found in entries for entry in found], images, categories[0])
 
 
-OUTPUTS: dict[str, ImageFiles | SummaryFile] = {
-    "labels": ImageFiles(".png", _write_labels),
-    "coco": SummaryFile("predictions.json", _coco, _write_coco),
-    "counts": SummaryFile("counts.csv", _count, _write_counts),
-    "overlays": ImageFiles(".png", _draw_overlay),
-    "sequences": ImageFiles(".png", _draw_sequence),
-    "measurements": SummaryFile("measurements.csv", _measure, _write_measurements),
-    **{
-        name: ImageFiles(file_format.ending, partial(_write_format, file_format))
-        for name, file_format in FILE_FORMATS.items()
-        if name != "png"  # which "labels" is
-    },
-}
+COUNTS = SummaryFile("counts.csv", _count, _write_counts)
+MEASUREMENTS = SummaryFile("measurements.csv", _measure, _write_measurements)
+
+
+def outputs_with(bits: int | None = None) -> dict[str, Output]:
+    """The outputs by name, with label maps of so many bits; see ``data.formats.file_formats``."""
+    return {
+        "labels": ImageFiles(".png", partial(_write_labels, bits=bits)),
+        "coco": SummaryFile("predictions.json", _coco, _write_coco),
+        "counts": COUNTS,
+        "overlays": ImageFiles(".png", _draw_overlay),
+        "sequences": ImageFiles(".png", _draw_sequence),
+        "measurements": MEASUREMENTS,
+        **{
+            name: ImageFiles(file_format.ending, partial(_write_format, file_format))
+            for name, file_format in file_formats(bits).items()
+            if name != "png"  # which "labels" is
+        },
+    }
+
+
+OUTPUTS = outputs_with()

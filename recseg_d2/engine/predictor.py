@@ -21,6 +21,7 @@ from torch import nn
 
 from recseg_d2.data.inputs import ImageReader
 from recseg_d2.engine.finite import FiniteOutputs, check_finite_weights
+from recseg_d2.engine.flips import with_flips
 from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
 
@@ -54,9 +55,15 @@ class Predictor:
         load_weights(self.model, self.cfg.MODEL.WEIGHTS)
         check_finite_weights(self.model, self.cfg.MODEL.WEIGHTS)
         self._finite = FiniteOutputs(self.model)
+        self._run = with_flips(self.model, self.cfg)
         sizes = [self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MIN_SIZE_TEST]
         self.reader = ImageReader(self.cfg)
         self._resize = T.ResizeShortestEdge(sizes, self.cfg.INPUT.MAX_SIZE_TEST)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether instances come in the order in which the model found them."""
+        return self._run is self.model and getattr(self.model, "ordered", False)
 
     def __call__(self, images: Iterable[str | Path | np.ndarray]) -> Iterator[Instances]:
         """Predictions in the order of the images; at most ``batch_size`` images are read ahead.
@@ -82,7 +89,7 @@ class Predictor:
         Args:
             images: paths of image files, or (H, W, 3) uint8 BGR arrays.
             with_trace: whether outputs get a "trace", which figures show, where the model leaves
-                one.
+                one; flipped views have none, so TEST.FLIPS has no effect then.
 
         Yields:
             for each image a dict of "instances", and what else the model has for it.
@@ -90,7 +97,7 @@ class Predictor:
         Raises:
             UserError: as for a call, or what the model computes is not finite.
         """
-        run = traced_inference(self.model) if with_trace else self.model
+        run = traced_inference(self.model) if with_trace else self._run
         for batch in batched(images, self.batch_size):
             with torch.no_grad():
                 outputs = run([self.model_input(image) for image in batch])

@@ -28,6 +28,7 @@ from recseg_d2.engine.checkpoints import (
     copy_whole,
     save_whole,
 )
+from recseg_d2.engine.flips import with_flips
 from recseg_d2.engine.freezing import freeze_except
 from recseg_d2.engine.hooks import (
     EvaluateAtEnd,
@@ -130,6 +131,11 @@ class Trainer(DefaultTrainer):
             ordered=getattr(model, "ordered", False),
         )
         return DatasetEvaluators([evaluator, recorder])
+
+    @classmethod
+    def test(cls, cfg: CfgNode, model: torch.nn.Module, evaluators: Any = None) -> Any:
+        """Detectron2's, with the flipped views of TEST.FLIPS."""
+        return super().test(cfg, with_flips(model, cfg), evaluators)
 
     def resume_or_load(self, resume: bool = True) -> None:
         """Load weights or, on resuming, everything; the data goes on where it broke off.

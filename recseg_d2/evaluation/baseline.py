@@ -42,5 +42,5 @@ def score_baseline(dataset_name: str, method: str) -> ImageScores:
     for record in tqdm(truth.records, desc=f"{method} on {dataset_name}", disable=None):
         image_id = record["image_id"]
         found = segment_file(record["file_name"], method)
-        scores.update(truth.key(image_id), found, truth.label_map(image_id))
+        scores.update(truth.key(image_id), *truth.compared(image_id, found))
     return scores

@@ -7,12 +7,17 @@ A folder holds one label map an image. File names pair by stem, with or without 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from recseg_d2.data.io.label_maps import LABEL_EXTENSIONS, read_label_map, resize_label_map
+from recseg_d2.data.io.label_maps import (
+    LABEL_EXTENSIONS,
+    read_label_map,
+    resize_label_map,
+    where_value,
+)
 from recseg_d2.data.io.pairing import find_label_maps
 from recseg_d2.data.label_signs import find_signs
 from recseg_d2.errors import UserError
@@ -29,6 +34,7 @@ def score_folders(
     truth_dir: str | Path,
     metrics: Iterable[str] = DEFAULT_METRICS,
     allow_extra: bool = False,
+    ignore: Collection[int] = (),
 ) -> ImageScores:
     """Score every ground-truth label map against its prediction.
 
@@ -41,6 +47,8 @@ def score_folders(
         truth_dir: folder of true label maps.
         metrics: names in ``registry.METRICS``.
         allow_extra: pass over predictions without ground truth instead of refusing them.
+        ignore: values of true label maps where nothing is scored: pixels there are background on
+            both sides. Of colours they are 65536 R + 256 G + B.
 
     Returns:
         The scores, by the stem of the ground-truth file.
@@ -61,10 +69,13 @@ def score_folders(
     _check_extra(sorted(predictions.keys() - truths.keys()), predictions, truth_dir, allow_extra)
     binary = []
     for image, path in truths.items():
-        truth = read_label_map(path)
+        truth = read_label_map(path, background=ignore)
         if find_signs(truth).regions:
             binary.append(path.name)
-        scores.update(path.stem, _prediction_for(path, predictions.get(image), truth.shape), truth)
+        predicted = _prediction_for(path, predictions.get(image), truth.shape)
+        if ignore:
+            predicted = np.where(where_value(path, ignore), 0, predicted)
+        scores.update(path.stem, predicted, truth)
     if len(binary) > _USUAL * len(truths):
         logger.warning(
             "%s: %d of %d true label maps have one value on several regions, such as %s: binary "

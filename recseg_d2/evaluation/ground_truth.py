@@ -16,7 +16,7 @@ import numpy as np
 from detectron2.data import DatasetCatalog
 
 from recseg_d2 import rle
-from recseg_d2.data.annotations import decode_segmentation, label_map_from_dict
+from recseg_d2.data.annotations import decode_segmentation, ignored_from_dict, label_map_from_dict
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -106,6 +106,19 @@ class GroundTruth:
             UserError: the data set has no such image, or an annotation cannot be decoded.
         """
         return label_map_from_dict(self.record(image_id))
+
+    def compared(self, image_id: str | int, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A predicted label map, (height, width) integers, and the true one, to be scored.
+
+        Where it is not known what the image shows, both are background.
+
+        Raises:
+            UserError: as ``label_map``.
+        """
+        truth, ignored = self.label_map(image_id), ignored_from_dict(self.record(image_id))
+        if ignored is None:
+            return predicted, truth
+        return np.where(ignored, 0, predicted), np.where(ignored, 0, truth)
 
     def key(self, image_id: str | int) -> str:
         """Name of an image in results: its file's stem, or ``image_id`` where stems repeat."""

@@ -15,7 +15,8 @@ class LabelMapEvaluator(ImageEvaluator):
     """Scores predicted ``Instances`` by ``recseg_d2.metrics``, the leaf challenge's by default.
 
     Overlapping predictions are made exclusive first (the higher score wins), since the metrics
-    compare label maps. Classes are not looked at.
+    compare label maps. Classes are not looked at. Where it is not known what an image shows, pixels
+    are background on both sides.
 
     Results are the data set's numbers, dice in 0..100. ``label_map_<data set>.json`` has the scores
     of each image too, in the form of ``recseg evaluate``.
@@ -43,8 +44,8 @@ class LabelMapEvaluator(ImageEvaluator):
 
     def compare(self, record: dict[str, Any], output: dict[str, Any]) -> dict[str, Any]:
         """Scores and sums of an image; see ``ImageScores.measure``."""
-        truth = self.truth.label_map(record["image_id"])
-        return self._scores.measure(label_map_of(output["instances"].to("cpu")), truth)
+        predicted = label_map_of(output["instances"].to("cpu"))
+        return self._scores.measure(*self.truth.compared(record["image_id"], predicted))
 
     def summarize(self, images: dict[Any, Any]) -> dict[str, float]:
         """Such as {"SBD": .., "DiC": .., "absDiC": .., "FGBGDice": ..}."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -88,7 +89,8 @@ class MetaArchitecture(nn.Module):
             batched_inputs: Detectron2's dicts: ``image`` (channels, h, w) of any size, with the
                 values of its file unless ``prepared`` says that INPUT.INTENSITY and INPUT.SCALE
                 were applied already; in training ``instances`` with ``gt_masks`` and
-                ``gt_classes``; ``height`` and ``width`` ask for a size of masks.
+                ``gt_classes``, and where it is not known what the image shows ``ignored``, (h, w)
+                bool, where there is no loss; ``height`` and ``width`` ask for a size of masks.
         """
         if self.training:
             return self.losses(batched_inputs)
@@ -185,6 +187,21 @@ def output_size(dict_: dict[str, Any]) -> tuple[int, int]:
     """Height and width that an input dict asks for; its image's own where it names none."""
     height, width = dict_["image"].shape[1:]
     return int(dict_.get("height", height)), int(dict_.get("width", width))
+
+
+def ignored_pixels(dict_: dict[str, Any], size: Sequence[int]) -> torch.Tensor | None:
+    """Where an input dict does not know what its image shows: "ignored", (h, w) bool.
+
+    Args:
+        dict_: an input dict of training; one without the key knows everything.
+        size: to resize it to (nearest).
+
+    Returns:
+        ``size`` bool; None where everything is known.
+    """
+    if "ignored" not in dict_:
+        return None
+    return resize_masks(dict_["ignored"][None], (size[0], size[1]))[0]
 
 
 def mask_tensor(instances: Instances, empty_size: tuple[int, int]) -> torch.Tensor:

@@ -21,13 +21,18 @@ from recseg_d2.config import add_node, read_options
 from recseg_d2.errors import UserError
 from recseg_d2.layers.images import resize_labels
 from recseg_d2.layers.residual_encoder import ResidualEncoder
-from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, output_size
+from recseg_d2.meta_arch.base import (
+    MetaArchitecture,
+    ignored_pixels,
+    make_instances,
+    output_size,
+)
 from recseg_d2.models.dense_attention.batch import target_batch
 from recseg_d2.models.dense_attention.drawing import FoundObjects
 from recseg_d2.models.dense_attention.model import DIRECTIONS, DenseAttention
 from recseg_d2.models.dense_attention.options import DenseAttentionOptions
 from recseg_d2.models.dense_attention.search import Search
-from recseg_d2.models.dense_attention.targets import flatten_masks, object_targets
+from recseg_d2.models.dense_attention.targets import UNKNOWN, flatten_masks, object_targets
 from recseg_d2.models.dense_attention.tiling import search_tiles
 from recseg_d2.models.dense_attention.training import training_step
 from recseg_d2.models.dense_attention.trunk import BackboneEncoder
@@ -179,7 +184,11 @@ class DenseAttentionSeg(MetaArchitecture):
     def _targets(self, dict_: dict[str, Any]) -> Any:
         masks = self.true_masks(dict_).cpu().numpy()
         classes = dict_["instances"].gt_classes.cpu().numpy()
-        return object_targets(flatten_masks(masks), classes, self.options.sampling.min_area)
+        labels = flatten_masks(masks)
+        ignored = ignored_pixels(dict_, labels.shape)
+        if ignored is not None:
+            labels[ignored.cpu().numpy()] = UNKNOWN
+        return object_targets(labels, classes, self.options.sampling.min_area)
 
     def _instances(self, found: FoundObjects, dict_: dict[str, Any]) -> Instances:
         """What was found, at the size that the dict asks for, without what vanishes there."""

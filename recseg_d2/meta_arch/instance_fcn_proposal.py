@@ -17,7 +17,12 @@ from recseg_d2.config import add_node, naming_keys, read_options
 from recseg_d2.errors import require
 from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.layers.nms import greedy_nms
-from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, output_size
+from recseg_d2.meta_arch.base import (
+    MetaArchitecture,
+    ignored_pixels,
+    make_instances,
+    output_size,
+)
 from recseg_d2.models.instance_fcn.network import InstanceFCN
 from recseg_d2.models.instance_fcn.options import InstanceFCNOptions, ProposalOptions
 from recseg_d2.models.instance_fcn.pasting import paste_masks
@@ -93,8 +98,13 @@ class InstanceFCNProposal(MetaArchitecture):
         stride = self.network.stride
         images = [pad_to_cells(self.normalised(self.unit_image(x)), stride) for x in batched_inputs]
         masks = [self.true_masks(x).to(self.device) for x in batched_inputs]
+        ignored = [
+            ignored_pixels(x, m.shape[1:]) for x, m in zip(batched_inputs, masks, strict=True)
+        ]
         with self.in_precision():
-            return proposal_losses(self.network, images, masks, self.options)
+            return proposal_losses(self.network, images, masks, self.options, ignored)
+        with self.in_precision():
+            return proposal_losses(self.network, images, masks, self.options, ignored)
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Proposals and instances of each image, at the size that its dict asks for."""

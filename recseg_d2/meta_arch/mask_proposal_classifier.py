@@ -21,11 +21,22 @@ from recseg_d2.errors import UserError, require
 from recseg_d2.layers.boxes import box_iou, masks_to_boxes
 from recseg_d2.layers.masks import mask_iou, resize_masks
 from recseg_d2.layers.region_features import region_features, region_masks
+from recseg_d2.losses.ignored import MOSTLY
 from recseg_d2.losses.terms import masked_mean
-from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, mask_tensor, output_size
+from recseg_d2.meta_arch.base import (
+    MetaArchitecture,
+    ignored_pixels,
+    make_instances,
+    mask_tensor,
+    output_size,
+)
 from recseg_d2.models.mask_proposal_classifier.network import ProposalClassifier
 from recseg_d2.models.mask_proposal_classifier.options import ClassifierOptions
-from recseg_d2.models.mask_proposal_classifier.sampling import label_proposals, sample_proposals
+from recseg_d2.models.mask_proposal_classifier.sampling import (
+    IGNORED,
+    label_proposals,
+    sample_proposals,
+)
 from recseg_d2.postprocess.mask_voting import merge_proposals
 
 VALIDATION_SEED = 0  # the validation loss is of the same samples each time
@@ -157,8 +168,13 @@ class MaskProposalClassifier(MetaArchitecture):
         sampling = self.options.sampling
         if sampling.add_ground_truth:
             masks = torch.cat([truth, masks])
-        iou = mask_iou(masks, truth)
-        labels = label_proposals(iou, objects.gt_classes, self.num_classes, sampling)
+        ignored = ignored_pixels(dict_, size)
+        known = masks if ignored is None else masks & ~ignored.to(self.device)
+        labels = label_proposals(
+            mask_iou(known, truth), objects.gt_classes, self.num_classes, sampling
+        )
+        unmarked = known.flatten(1).sum(1) < (1 - MOSTLY) * masks.flatten(1).sum(1)
+        labels[unmarked & (labels == self.num_classes)] = IGNORED
         chosen = sample_proposals(labels, self.num_classes, sampling, generator)
         return masks[chosen], labels[chosen]
 

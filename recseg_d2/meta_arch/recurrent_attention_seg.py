@@ -24,7 +24,10 @@ from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.criterion import AttentionCriterion
 from recseg_d2.models.recurrent_attention.feeding import Fed, Feeder, feeding_probability
 from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngle
-from recseg_d2.models.recurrent_attention.foreground_angle_losses import foreground_angle_losses
+from recseg_d2.models.recurrent_attention.foreground_angle_losses import (
+    background_where,
+    foreground_angle_losses,
+)
 from recseg_d2.models.recurrent_attention.model import RecurrentAttention
 from recseg_d2.models.recurrent_attention.options import (
     FeedingOptions,
@@ -164,6 +167,17 @@ class RecurrentAttentionSeg(SequentialModel):
         for fed in get_args(Fed):
             probability = feeding_probability(self.feeding, fed, self.iteration, 0)
             storage.put_scalar(f"feeding/{fed}", probability, smoothing_hint=False)
+
+    def without_ignored(
+        self, sequence: InstanceSequence, ignored: torch.Tensor, targets: InstanceTargets
+    ) -> InstanceSequence:
+        """The same for the foreground that the pre-processor predicts."""
+        found = super().without_ignored(sequence, ignored, targets)
+        assert isinstance(found, AttentionSequence)
+        if found.maps is not None:
+            logits = background_where(ignored, found.maps.foreground_logits)
+            found.maps = replace(found.maps, foreground_logits=logits)
+        return found
 
     def sequence_losses(
         self, sequence: InstanceSequence, targets: InstanceTargets

@@ -17,8 +17,15 @@ from recseg_d2.config import read_options
 from recseg_d2.config.options import SequentialOptions
 from recseg_d2.errors import UserError
 from recseg_d2.layers.images import resize_image
+from recseg_d2.losses.ignored import without_ignored
 from recseg_d2.losses.targets import build_targets, in_order
-from recseg_d2.meta_arch.base import MetaArchitecture, make_instances, mask_tensor, output_size
+from recseg_d2.meta_arch.base import (
+    MetaArchitecture,
+    ignored_pixels,
+    make_instances,
+    mask_tensor,
+    output_size,
+)
 from recseg_d2.postprocess import postprocess
 from recseg_d2.structures import InstanceSequence, InstanceTargets
 
@@ -99,7 +106,24 @@ class SequentialModel(MetaArchitecture):
         images = self.images(batched_inputs)[order]
         with self.in_precision():
             sequence = self.run_with_targets(images, self.training_lengths(targets), targets)
-        return self.sequence_losses(sequence.float(), targets)
+        sequence = sequence.float()
+        if any("ignored" in x for x in batched_inputs):
+            ignored = self._ignored(batched_inputs)[order]
+            sequence = self.without_ignored(sequence, ignored, targets)
+        return self.sequence_losses(sequence, targets)
+
+    def without_ignored(
+        self, sequence: InstanceSequence, ignored: torch.Tensor, targets: InstanceTargets
+    ) -> InstanceSequence:
+        """A sequence whose losses have no gradient in ignored pixels, (B, H, W) bool."""
+        return without_ignored(sequence, ignored, targets.counts)
+
+    def _ignored(self, batched_inputs: list[dict[str, Any]]) -> torch.Tensor:
+        """Ignored pixels at the working resolution, (B, H, W) bool."""
+        size = self.image_size
+        nothing = torch.zeros(size, dtype=torch.bool)
+        found = [ignored_pixels(x, size) for x in batched_inputs]
+        return torch.stack([nothing if f is None else f.cpu() for f in found]).to(self.device)
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Predictions for a batch, each at the size its dict asks for."""

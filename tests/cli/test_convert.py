@@ -15,17 +15,17 @@ from recseg_d2 import cli
 from recseg_d2.cli import convert
 from recseg_d2.data.annotations import decode_segmentation, label_map_from_dict
 from recseg_d2.data.catalog import unregister
-from recseg_d2.data.formats import FILE_FORMATS, ImageObjects, SavedObject
+from recseg_d2.data.formats import FILE_FORMATS, ImageObjects, SavedObject, file_formats
 from recseg_d2.data.formats.data_sets import DATA_SET_FORMATS
 from recseg_d2.data.io.label_maps import read_label_map, write_label_map
 from recseg_d2.data.sources.own_data import open_own_data
 from recseg_d2.data.sources.synthetic import Rosettes
 from recseg_d2.data.synthetic.layouts import LAYOUTS
+from recseg_d2.errors import UserError
 from recseg_d2.rle import encode
 
 HEIGHT, WIDTH = 40, 50
-READ_BACK = [name for name in DATA_SET_FORMATS if name not in ("geojson", "imagej")]
-OVERLAPS = ("coco", "yolo", "labelme", "masks")
+OVERLAPS = ("coco", "yolo", "labelme", "masks", "geojson", "imagej")
 
 
 def masks():
@@ -69,8 +69,10 @@ def read(place):
     return records, list(source.metadata()["thing_classes"])
 
 
-@pytest.mark.parametrize("name", READ_BACK)
+@pytest.mark.parametrize("name", DATA_SET_FORMATS)
 def test_there_and_back_to_the_pixel(source, tmp_path, name):
+    if name == "imagej":
+        pytest.importorskip("roifile")
     target = tmp_path / name
     assert cli.run(convert.main, [str(source), str(target), "--to", name]) == 0
     records, classes = read(target)
@@ -86,7 +88,7 @@ def test_there_and_back_to_the_pixel(source, tmp_path, name):
     assert len(found) == len(expected)
     for mask in expected:
         assert any(np.array_equal(mask, other) for other in found)
-    if name in ("coco", "yolo", "labelme"):
+    if name in OVERLAPS and name != "masks":
         assert classes == ["leaf", "stem"]
         assert [a["category_id"] for a in records["a.png"]["annotations"]] == [0, 1, 0, 1]
     with Image.open(records["a.png"]["file_name"]) as image:
@@ -94,7 +96,8 @@ def test_there_and_back_to_the_pixel(source, tmp_path, name):
 
 
 def test_back_to_the_format_that_it_came_from(source, tmp_path):
-    steps = ["yolo", "labelme", "coco", "masks"]
+    pytest.importorskip("roifile")
+    steps = ["yolo", "labelme", "geojson", "imagej", "coco", "masks"]
     place = source
     for name in steps:
         target = tmp_path / name
@@ -224,3 +227,35 @@ def test_the_layouts_of_this_package_come_through(tmp_path):
         np.testing.assert_array_equal(
             label_map_from_dict(record) > 0, label_map_from_dict(after[name]) > 0
         )
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32])
+@pytest.mark.parametrize("name", ["png", "tif", "ome", "npy"])
+def test_bits_of_label_maps(source, tmp_path, name, bits, capsys):
+    target = tmp_path / "to"
+    code = cli.run(convert.main, [str(source), str(target), "--to", name, "--bits", str(bits)])
+    if (name, bits) == ("png", 32):
+        assert code == 2
+        assert "PNG holds 8 or 16 bits" in capsys.readouterr().err
+        return
+    assert code == 0
+    (path,) = (target / "labels").glob("a.*")
+    if name == "npy":
+        stored = np.load(path)
+    else:
+        stored = tifffile.imread(path) if name in ("tif", "ome") else np.asarray(Image.open(path))
+    assert stored.dtype == f"uint{bits}"
+    assert stored.max() == 4
+
+
+@pytest.mark.parametrize("name", ["png", "tif", "npy"])
+def test_more_objects_than_the_bits_hold_are_refused(tmp_path, name):
+    pixels = [np.zeros((16, 16), np.uint8) for _ in range(256)]
+    for number, mask in enumerate(pixels):
+        mask.flat[number] = 1
+    found = [SavedObject(encode(mask)) for mask in pixels]
+    write = file_formats(8)[name].write
+    write(ImageObjects("a.png", (16, 16), found[:255]), tmp_path / f"a.{name}")
+    with pytest.raises(UserError, match=r"b\..*8 bits hold 255"):
+        write(ImageObjects("b.png", (16, 16), found), tmp_path / f"b.{name}")
+    assert not (tmp_path / f"b.{name}").exists()

@@ -181,3 +181,20 @@ def test_a_json_file_that_cannot_be_written_is_refused_before_scoring(folders, c
     arguments = ("--pred", str(folders[0]), "--gt", str(folders[1]), "--json")
     assert "Cannot make the folder" in refusal(capsys, *arguments, str(tmp_path / "file" / "x"))
     assert "it is a folder" in refusal(capsys, *arguments, str(tmp_path))
+
+
+def test_pixels_of_an_ignored_value_are_not_scored(tmp_path):
+    """Predictions that differ there alone have the same scores, those of the other pixels."""
+    truth = np.array([[1, 1, 2, 255, 255, 0], [1, 1, 2, 255, 255, 0]])
+    (tmp_path / "gt").mkdir()
+    write_label_map(tmp_path / "gt" / "a.png", truth)
+    scores = []
+    for number, there in enumerate((0, 2, 3)):
+        folder = tmp_path / f"pred{number}"
+        folder.mkdir()
+        write_label_map(folder / "a.png", np.where(truth == 255, there, truth))
+        saved = evaluate(folder, tmp_path / "gt", "--ignore-value", "255", "--metrics", *METRICS)
+        scores.append(saved["images"])
+    assert scores[0] == scores[1] == scores[2]
+    assert (scores[0]["a"]["SBD"], scores[0]["a"]["DiC"]) == (100, 0)
+    assert evaluate(tmp_path / "pred1", tmp_path / "gt")["images"]["a"]["SBD"] < 100

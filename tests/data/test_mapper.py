@@ -7,6 +7,7 @@ from detectron2.structures import BitMasks, Boxes
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from recseg_d2 import rle
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.loader import seeded
@@ -259,3 +260,27 @@ def test_an_unknown_resize_is_refused(cfg):
     cfg.INPUT.RESIZE = "stretch"
     with pytest.raises(UserError, match=r"INPUT\.RESIZE is 'stretch'; expected one of working"):
         InstanceMapper(cfg)
+
+
+@pytest.mark.parametrize("with_objects", [True, False])
+def test_ignored_pixels_move_with_the_image(cfg, record, labels, with_objects):
+    unknown = np.zeros(labels.shape, bool)
+    unknown[:, 20:] = True
+    record["ignored"] = rle.encode(unknown)
+    if not with_objects:
+        record["annotations"] = []
+    mapped = InstanceMapper(cfg)(record)
+    assert mapped["ignored"].dtype == torch.bool
+    np.testing.assert_array_equal(mapped["ignored"], unknown)
+    assert "ignored" not in InstanceMapper(cfg, with_annotations=False)(record)
+    cfg.INPUT.AUGS = ["hflip"]
+    flipped = []
+    for seed in range(6):
+        with seeded(seed):
+            mapped = InstanceMapper(cfg)(record)
+        image = np.asarray(Image.open(record["file_name"]))[..., ::-1]
+        moved = not (mapped["image"].numpy() == image.transpose(2, 0, 1)).all()
+        expected = unknown[:, ::-1] if moved else unknown
+        np.testing.assert_array_equal(mapped["ignored"], expected)
+        flipped.append(moved)
+    assert len(set(flipped)) == 2

@@ -13,6 +13,8 @@ from detectron2.evaluation import DatasetEvaluators
 from detectron2.structures import Instances
 from detectron2.utils import comm
 
+from recseg_d2 import rle
+from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation import LabelMapEvaluator
 
@@ -137,3 +139,21 @@ def test_two_processes(register, truth, tmp_path):
     assert other == {}
     saved = json.loads((tmp_path / f"label_map_{name}.json").read_text())
     assert saved["images"].keys() == {"a", "b", "c"}
+
+
+def test_nothing_is_scored_where_nothing_is_known(register, truth):
+    """Whatever is predicted in the ignored columns, the scores are those of the rest."""
+    unknown = np.zeros(truth["a"].shape, bool)
+    unknown[:, 3:] = True
+    record = {
+        "file_name": "a.png", "image_id": 100, "height": 4, "width": 6,
+        "annotations": label_map_to_annotations(np.where(unknown, 0, truth["a"])),
+        "ignored": rle.encode(unknown),
+    }  # fmt: skip
+    name = register([record])
+    scores = []
+    for there in (truth["a"], 0, 2, np.arange(6)):
+        evaluator = LabelMapEvaluator(name)
+        process(evaluator, 100, np.where(unknown, there, truth["a"]))
+        scores.append(evaluator.evaluate()["label_map"])
+    assert scores == [{"SBD": 100.0, "DiC": 0.0, "absDiC": 0.0, "FGBGDice": 100.0}] * 4

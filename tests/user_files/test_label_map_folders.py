@@ -24,7 +24,7 @@ from user_files.small import (
 
 from recseg_d2 import cli
 from recseg_d2.cli import check_dataset
-from recseg_d2.data.annotations import label_map_from_dict
+from recseg_d2.data.annotations import ignored_from_dict, label_map_from_dict
 from recseg_d2.data.sources.forms import Reading
 from recseg_d2.errors import UserError
 
@@ -149,6 +149,19 @@ def test_l07c_void_255_outline(tmp_path):
     np.testing.assert_array_equal(label_map_from_dict(found) > 0, inner)
 
 
+def test_a_value_of_which_nothing_is_known(tmp_path):
+    labels = label_map()
+    unknown = np.zeros(labels.shape, bool)
+    unknown[:, 40:] = True
+    labels[unknown] = 255
+    folder = label_folder(tmp_path, labels)
+    for record in load(folder, reading=Reading(ignore=(255,))):
+        np.testing.assert_array_equal(ignored_from_dict(record), unknown)
+        np.testing.assert_array_equal(label_map_from_dict(record) > 0, (labels > 0) & ~unknown)
+    whole = label_folder(tmp_path / "whole")
+    assert ignored_from_dict(load(whole, reading=Reading(ignore=(255,)))[0]) is None
+
+
 def test_l09_disconnected(tmp_path):
     labels = label_map()
     labels[labels == 4] = 1
@@ -257,5 +270,5 @@ def test_l27_exif_label_raw_and_l27b_upright(tmp_path):
 
 
 def test_options_of_label_maps_are_refused_elsewhere(tmp_path):
-    with pytest.raises(UserError, match=r"--components, --background and .* are for label"):
+    with pytest.raises(UserError, match=r"--components, --background, .* are for label"):
         load(coco(tmp_path), reading=COMPONENTS)

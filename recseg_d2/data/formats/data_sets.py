@@ -13,7 +13,7 @@ import yaml
 from detectron2.utils.file_io import PathManager
 
 from recseg_d2 import rle
-from recseg_d2.data.formats import FILE_FORMATS
+from recseg_d2.data.formats import FILE_FORMATS, file_formats
 from recseg_d2.data.formats.base import ImageObjects
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder, write_whole
@@ -68,11 +68,18 @@ class Files(DataSetWriter):
         folder: see ``DataSetWriter``.
         classes: see ``DataSetWriter``.
         format_name: one of ``FILE_FORMATS``.
+        bits: of label maps, see ``file_formats``.
     """
 
-    def __init__(self, folder: str | Path, classes: Sequence[str], format_name: str) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        classes: Sequence[str],
+        format_name: str,
+        bits: int | None = None,
+    ) -> None:
         super().__init__(folder, classes)
-        self.format_name, self._format = format_name, FILE_FORMATS[format_name]
+        self.format_name, self._format = format_name, file_formats(bits)[format_name]
         self._beside = format_name in _BESIDE
         self._files = self.folder if self._beside else make_folder(self.folder / "labels")
 
@@ -156,8 +163,10 @@ _BESIDE = ("cellpose", "labelme", "geojson", "imagej")
 DATA_SET_FORMATS = (*FILE_FORMATS, "coco")
 
 
-def open_writer(name: str, folder: str | Path, classes: Sequence[str]) -> DataSetWriter:
-    """The writer of one of ``DATA_SET_FORMATS``.
+def open_writer(
+    name: str, folder: str | Path, classes: Sequence[str], bits: int | None = None
+) -> DataSetWriter:
+    """The writer of one of ``DATA_SET_FORMATS``; ``bits`` of label maps as in ``file_formats``.
 
     Raises:
         UserError: the folder cannot be made.
@@ -166,4 +175,4 @@ def open_writer(name: str, folder: str | Path, classes: Sequence[str]) -> DataSe
         return CocoFileWriter(folder, classes)
     if name == "masks":
         return ObjectMaskFolders(folder, classes)
-    return Files(folder, classes, name)
+    return Files(folder, classes, name, bits)

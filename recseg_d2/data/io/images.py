@@ -88,10 +88,22 @@ def read_bgr(path: str | Path, options: FrameOptions = PLAIN) -> np.ndarray:
         UserError: as ``read_image``, or the values do not fit into 8 bits, or there are channels
             that are no colours.
     """
-    pixels = read_image(path, options)
-    check_8_bit(path, pixels.dtype, pixels.shape[2])
-    if pixels.shape[2] == 1:
-        return np.repeat(pixels, 3, axis=2)
+    return as_bgr(path, read_image(path, options))
+
+
+def as_bgr(path: str | Path, pixels: np.ndarray) -> np.ndarray:
+    """What ``read_bgr`` makes of pixels.
+
+    Args:
+        path: the file, for messages.
+        pixels: (..., H, W, C) as ``read_image`` and ``read_stack`` return them.
+
+    Raises:
+        UserError: as ``check_8_bit``.
+    """
+    check_8_bit(path, pixels.dtype, pixels.shape[-1])
+    if pixels.shape[-1] == 1:
+        return np.repeat(pixels, 3, axis=-1)
     return np.ascontiguousarray(pixels[..., ::-1])
 
 

@@ -63,6 +63,15 @@ def read_label_map(
     return (labels.reshape(values.shape) + offset).astype(np.int32)
 
 
+def where_value(path: str | Path, values: Collection[int]) -> np.ndarray:
+    """(H, W) bool, the pixels of a label map that have one of some values, as ``background``'s.
+
+    Raises:
+        UserError: as ``read_label_map``.
+    """
+    return np.isin(_read_values(path, colours=True)[0], list(values))
+
+
 def stored_value(path: str | Path, label: int, background: Collection[int] = ()) -> str:
     """What a label of ``read_label_map`` is in the file: its value, or its colour as 0xRRGGBB."""
     where = read_label_map(path, background=background) == label
@@ -145,12 +154,13 @@ def _wrong(path: str | Path, found: str, colours: bool) -> UserError:
     return UserError(f"{path}: found {found}, expected {_EXPECTED if colours else _EXPECTED_GREY}")
 
 
-def write_label_map(path: str | Path, labels: np.ndarray) -> None:
+def write_label_map(path: str | Path, labels: np.ndarray, bits: int | None = None) -> None:
     """Write a label map as 8-bit grey if all labels fit into it, else as 16-bit grey.
 
     Args:
         path: ends in .png, .tif, .tiff, .bmp or .npy; its folder is made where it is missing.
         labels: (H, W) integers or bool in [0, 65535].
+        bits: 8, or 16 or more, which is 16; None takes those that the labels need.
 
     Raises:
         UserError: the labels are out of range, or the ending is not of a lossless format.
@@ -171,12 +181,17 @@ def write_label_map(path: str | Path, labels: np.ndarray) -> None:
             f"{path}: labels from {low} to {high} do not fit into 16 bits (0 to {LARGEST_LABEL}); "
             "relabel them consecutively first."
         )
-    bits = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
+    needed = 8 if high <= np.iinfo(np.uint8).max else 16
+    if bits is not None and bits < needed:
+        raise UserError(
+            f"{path}: found labels up to {high}, {bits} bits hold 255; take 16 (--bits)."
+        )
+    stored = labels.astype(np.uint8 if (bits or needed) == 8 else np.uint16)
     if path.suffix.lower() == ".npy":
         with write_whole(path, "wb", durable=False) as file:
-            np.save(file, labels.astype(bits))
+            np.save(file, stored)
     else:
-        save_image(path, Image.fromarray(labels.astype(bits)))
+        save_image(path, Image.fromarray(stored))
 
 
 def resize_label_map(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

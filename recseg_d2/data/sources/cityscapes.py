@@ -81,7 +81,9 @@ class Cityscapes(LabelledImages):
         return _RULE.label_map(read_instance_ids(path))
 
     def metadata(self) -> dict[str, Any]:
-        """The eight classes and their label ids, scored as in the benchmark."""
+        """The eight classes and their label ids, scored as in the benchmark; else one class."""
+        if self.one_class:
+            return {"thing_classes": STREET_CLASSES, "evaluator_type": "coco"}
         return {
             "thing_classes": STREET_CLASSES,
             "label_ids": list(LABEL_IDS),

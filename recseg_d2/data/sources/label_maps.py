@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from recseg_d2.data.io.label_maps import read_label_map, stored_value
+from recseg_d2.data.io.label_maps import read_label_map, stored_value, where_value
 from recseg_d2.data.io.pairing import find_pairs
 from recseg_d2.data.label_signs import LabelSigns, count_smoothed, find_signs, split_regions
 from recseg_d2.data.problems import Problem, Record
@@ -43,6 +43,7 @@ class LabelMaps(LabelledImages):
         class_ids: that quotient for each of ``classes``; None means 1, 2, ...
         components: take each connected region of a label as an object, as in binary masks.
         background: values that are background besides 0, see ``io.label_maps``.
+        ignore: values of pixels of which it is not known what they show.
     """
 
     image_dir: str | Path
@@ -54,6 +55,7 @@ class LabelMaps(LabelledImages):
     class_ids: Sequence[int] | None = None
     components: bool = field(default=False, kw_only=True)
     background: Collection[int] = field(default=(), kw_only=True)
+    ignore: Collection[int] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.classes) > 1 and self.label_divisor <= 0:
@@ -78,9 +80,11 @@ class LabelMaps(LabelledImages):
 
     def read_labels(self, path: Path) -> LabelMap:
         """Read a label map; with several classes, the quotient of a label tells its class."""
-        labels = read_label_map(path, background=self.background)
+        labels = read_label_map(path, background=(*self.background, *self.ignore))
         classes = self._categories(labels, path)
-        return LabelMap(split_regions(labels) if self.components else labels, classes)
+        ignored = where_value(path, self.ignore) if self.ignore else None
+        labels = split_regions(labels) if self.components else labels
+        return LabelMap(labels, classes, ignored=ignored)
 
     def signs(self, found: LabelMap, path: Path) -> tuple[Path, LabelSigns]:
         """The file and what it shows; a map that was smoothed is refused."""
@@ -113,11 +117,11 @@ class LabelMaps(LabelledImages):
         seen = [(path, getattr(signs, sign)) for path, signs in found if getattr(signs, sign)]
         if not _is_usual(seen, found):
             return ""
-        value = stored_value(*seen[0], background=self.background)
+        value = stored_value(*seen[0], background=(*self.background, *self.ignore))
         return (
             f"{len(seen)} of {len(found)} label maps have a value that {what}, such as "
             f"{seen[0][0].name} {value}, which is taken as an object; if it is background, give "
-            f"--background {value}."
+            f"--background {value}, if it is not known what is there, --ignore-value {value}."
         )
 
     def _about_far_apart(self, found: Sequence[tuple[Path, LabelSigns]], labels: int) -> str:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recseg_d2.data.annotations import label_map_to_annotations
+from recseg_d2 import rle
+from recseg_d2.data.annotations import IGNORED, label_map_to_annotations
 from recseg_d2.data.io.images import probe_image
 from recseg_d2.data.io.label_maps import read_label_map
 from recseg_d2.data.io.pairing import lossy_hint
@@ -47,11 +48,13 @@ class LabelMap(NamedTuple):
         classes: category of each label; labels that it lacks are left out. None: all are of
             category 0.
         crowds: labels of regions of several objects that were not told apart.
+        ignored: (H, W) bool, where it is not known what the image shows; None is nowhere.
     """
 
     labels: np.ndarray
     classes: Mapping[int, int] | None = None
     crowds: Collection[int] = ()
+    ignored: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,9 @@ class LabelledImages(DataSource[LabelledImage]):
                 f"{item.labels}: found {found.labels.shape[1]}x{found.labels.shape[0]} pixels, "
                 f"expected the {width}x{height} of {item.image}; a label file has its image's size."
             )
-        record["annotations"] = label_map_to_annotations(*found)
+        record["annotations"] = label_map_to_annotations(found.labels, found.classes, found.crowds)
+        if found.ignored is not None and found.ignored.any():
+            record[IGNORED] = rle.encode(found.ignored)
         signs = self.signs(found, item.labels)
         return record if signs is None else {**record, SIGNS: signs}
 

@@ -66,7 +66,7 @@ def target_batch(
     directions = np.stack([direction_bins(o, bins, FINE_STRIDE) for o in objects])
     cell_depth, index = F.max_pool2d(depth[:, None], FINE_STRIDE, return_indices=True)
     cell_labels = labels.flatten(1).gather(1, index[:, 0].flatten(1)).view_as(index[:, 0])
-    ignored = F.max_pool2d((labels == IGNORED).float()[:, None], FINE_STRIDE)[:, 0]
+    ignored = F.max_pool2d((labels < 0).float()[:, None], FINE_STRIDE)[:, 0]
     return TargetBatch(
         objects=objects,
         labels=labels,

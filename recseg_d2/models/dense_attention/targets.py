@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-IGNORED = -1  # label of pixels that are neither an object nor background
+IGNORED = -1  # label of pixels of no object to learn from, which are not taken for background
+UNKNOWN = -2  # label of pixels of which nothing is known: they may be of any object
 
 
 @dataclass
@@ -18,7 +19,7 @@ class ObjectTargets:
     """The n objects of an image of H x W pixels.
 
     Attributes:
-        labels: (H, W) int32; 0 is background, k + 1 object k, IGNORED neither.
+        labels: (H, W) int32; 0 is background, k + 1 object k; IGNORED, UNKNOWN.
         depth: (H, W) float32 in [0, 1], each pixel's distance to the border of its object as a
             share of the largest distance in that object; 0 outside of objects.
         boxes: (n, 4) float32, x1 y1 x2 y2 in pixels, tight.
@@ -44,13 +45,12 @@ def object_targets(labels: np.ndarray, classes: np.ndarray, min_area: int) -> Ob
     """Targets of an image.
 
     Args:
-        labels: (H, W) integer; 0 is background, k + 1 the object of ``classes[k]``, negative values
-            are ignored. Numbers without a pixel are fine: those objects are left out.
+        labels: (H, W) integer; 0 is background, k + 1 the object of ``classes[k]``; IGNORED, or
+            UNKNOWN. Numbers without a pixel are fine: those objects are left out.
         classes: (N,) integers, the class of each mask from 0.
         min_area: objects with fewer pixels are ignored, as slivers at the edge of a crop are.
     """
-    kept = np.full(labels.shape, 0, np.int32)
-    kept[labels < 0] = IGNORED
+    kept = np.minimum(labels, 0).astype(np.int32)
     depth = np.zeros(labels.shape, np.float32)
     rows: list[tuple[tuple[float, ...], tuple[float, float], int, int, tuple[slice, slice]]] = []
     for index, part in enumerate(ndimage.find_objects(np.maximum(labels, 0))):

@@ -7,11 +7,12 @@ image share one pass of the trunk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
+from recseg_d2.losses.ignored import NEVER
 from recseg_d2.models.dense_attention import losses
 from recseg_d2.models.dense_attention.batch import TargetBatch, object_table
 from recseg_d2.models.dense_attention.canvas import canvas_channels
@@ -22,6 +23,7 @@ from recseg_d2.models.dense_attention.canvas_sampling import (
 )
 from recseg_d2.models.dense_attention.model import DenseAttention, Encoding
 from recseg_d2.models.dense_attention.options import LossWeights, SamplingOptions
+from recseg_d2.models.dense_attention.targets import UNKNOWN
 from recseg_d2.models.dense_attention.window_network import WindowOutputs
 from recseg_d2.models.dense_attention.window_sampling import (
     NOTHING,
@@ -143,14 +145,16 @@ def _windows(
         distances = encoding.boxes[i].detach()
         samples.append(own_windows(heat[i], distances, batch, i, first[i], options.own_windows))
     channels = [_channels(second, device), _channels(first, device)]
-    seen, truth, images = [], [], []
+    seen, truth, unknown, images = [], [], [], []
     for j, sample in enumerate(samples):
         i = j % count
         canvas = channels[j // count][i : i + 1]
         seen.append(model.look(encoding, i, canvas, sample.places, sample.boxes))
         truth.append(_true_masks(model, batch, i, sample))
+        unknown.append(_unknown_cells(model, batch, i, sample))
         images += [i] * len(sample.objects)
     outputs = model.segment(torch.cat(seen))
+    outputs = replace(outputs, masks=outputs.masks.masked_fill(torch.cat(unknown), NEVER))
     true_masks = torch.cat(truth)
     iou = losses.hard_iou(outputs.masks.detach().sigmoid(), true_masks)
     squares = torch.cat([model.windows(sample.boxes) for sample in samples])
@@ -165,6 +169,15 @@ def _true_masks(
     masks = masks & (sample.objects != NOTHING)[:, None, None]
     windows = model.windows(sample.boxes)
     return read_windows(masks.float()[:, None], windows, model.options.cells)[:, 0]
+
+
+def _unknown_cells(
+    model: DenseAttention, batch: TargetBatch, image: int, sample: WindowSample
+) -> torch.Tensor:
+    """(K, G, G) bool, the windows' cells of which any pixel is unknown."""
+    unknown = (batch.labels[image] == UNKNOWN).float()
+    windows = model.windows(sample.boxes)
+    return read_windows(unknown[None, None], windows, model.options.cells)[:, 0] > 0
 
 
 def _window_terms(

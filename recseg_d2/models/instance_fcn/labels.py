@@ -55,6 +55,21 @@ def label_windows(
     return torch.where(deviation <= 1, nearest, labels)
 
 
+def ignore_negatives(labels: torch.Tensor, ignored: torch.Tensor, stride: int) -> torch.Tensor:
+    """The labels of windows where there may be objects that nobody marked.
+
+    Args:
+        labels: (rows, columns) from ``label_windows``.
+        ignored: (H, W) bool, the pixels of which nothing is known.
+        stride: pixels along a side of a cell.
+
+    Returns:
+        the same with ``IGNORED`` for negative windows whose centre cell has such a pixel.
+    """
+    cells = F.max_pool2d(ignored[None].float(), stride, ceil_mode=True)[0] > 0
+    return labels.masked_fill((labels == NEGATIVE) & cells, IGNORED)
+
+
 @dataclass
 class WindowSample:
     """Windows of one image to train with.
@@ -97,6 +112,7 @@ def mask_targets(
     geometry: WindowGeometry,
     mask_side: int,
     soft: bool,
+    ignored: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Target masks of the positive windows of one image.
 
@@ -107,9 +123,11 @@ def mask_targets(
         mask_side: s; the window's side in pixels is a multiple of it.
         soft: a mask pixel's target is the share of it that the object covers, instead of whether
             that is at least one half.
+        ignored: (H, W) bool, the image's pixels of which nothing is known; None is nowhere.
 
     Returns:
-        (P, s, s) float in [0, 1]; ``NO_TARGET`` where the mask pixel lies outside of the image.
+        (P, s, s) float in [0, 1]; ``NO_TARGET`` where the mask pixel lies outside of the image, or
+        has an ignored pixel.
     """
     pixels = geometry.side // mask_side  # of the image, a side of a mask pixel
     used, index = sample.objects.unique(return_inverse=True)
@@ -118,6 +136,9 @@ def mask_targets(
     covered = F.avg_pool2d(F.pad(masks[used].float(), rest)[:, None], pixels)
     if not soft:
         covered = (covered >= 0.5).float()
+    if ignored is not None:
+        unknown = F.max_pool2d(F.pad(ignored[None].float().to(masks.device), rest), pixels) > 0
+        covered = covered.masked_fill(unknown, NO_TARGET)
     windows = torch.cat([index[:, None], sample.cells[: len(index)]], dim=1)
     scale = windows.new_tensor([1, *[geometry.stride // pixels] * 2])
     channels = torch.zeros(mask_side, mask_side, dtype=torch.int64, device=masks.device)

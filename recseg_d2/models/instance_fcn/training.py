@@ -14,6 +14,7 @@ from recseg_d2.layers.assembling import gather_windows
 from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.models.instance_fcn.labels import (
     WindowSample,
+    ignore_negatives,
     label_windows,
     mask_targets,
     sample_windows,
@@ -40,6 +41,7 @@ def proposal_losses(
     images: Sequence[torch.Tensor],
     masks: Sequence[torch.Tensor],
     options: InstanceFCNOptions,
+    ignored: Sequence[torch.Tensor | None] | None = None,
 ) -> dict[str, torch.Tensor]:
     """Weighted losses of a batch, whose images may differ in size: those of one size run together.
 
@@ -50,14 +52,18 @@ def proposal_losses(
         masks: (N, height, width) bool for each image, the masks of its objects; height and width
             are the image's before padding. Empty masks are left out.
         options: which windows are positive and drawn, and the weights of the losses.
+        ignored: (height, width) bool for each image, where nothing is learned: negative windows are
+            not centred there, and mask pixels that touch it have no target; None is nowhere.
 
     Returns:
         "loss_objectness" and "loss_mask", scalars.
     """
+    unknown = [None] * len(images) if ignored is None else ignored
     scores, positives, logits, targets = [], [], [], []
     for members in _equal_sizes(images):
         group = [masks[i][masks[i].flatten(1).any(1)] for i in members]
-        samples = [_sample(model, m, options) for m in group]
+        of_group = [unknown[i] for i in members]
+        samples = [_sample(model, m, options, u) for m, u in zip(group, of_group, strict=True)]
         windows, positive = _join(samples)
         batch = torch.stack([images[i] for i in members])
         maps, windows = _maps(model, batch, windows, options.sampling.crop_size)
@@ -65,8 +71,8 @@ def proposal_losses(
         positives.append(positive)
         logits.append(model.mask_logits(maps, windows[positive]).float())
         targets += [
-            mask_targets(m, s, model.geometry, model.mask_side, options.sampling.soft_targets)
-            for m, s in zip(group, samples, strict=True)
+            mask_targets(m, s, model.geometry, model.mask_side, options.sampling.soft_targets, u)
+            for m, s, u in zip(group, samples, of_group, strict=True)
         ]
     with torch.autocast(images[0].device.type, enabled=False):
         objectness = objectness_loss(torch.cat(scores), torch.cat(positives))
@@ -106,11 +112,18 @@ def _equal_sizes(images: Sequence[torch.Tensor]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _sample(model: InstanceFCN, masks: torch.Tensor, options: InstanceFCNOptions) -> WindowSample:
+def _sample(
+    model: InstanceFCN,
+    masks: torch.Tensor,
+    options: InstanceFCNOptions,
+    ignored: torch.Tensor | None,
+) -> WindowSample:
     """Windows of one image with its objects, whose tight boxes decide."""
     rows, columns = (-(-side // model.stride) for side in masks.shape[1:])
     boxes = masks_to_boxes(masks)
     labels = label_windows(boxes, (rows, columns), model.geometry, options.labels)
+    if ignored is not None:
+        labels = ignore_negatives(labels, ignored.to(labels.device), model.stride)
     return sample_windows(labels, options.sampling)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from recseg_d2.losses.ignored import NEVER
 from recseg_d2.losses.terms import masked_mean
 from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngleMaps
 from recseg_d2.models.recurrent_attention.options import LossWeights
@@ -26,6 +27,19 @@ def foreground_loss(logits: torch.Tensor, foreground: torch.Tensor) -> torch.Ten
         return F.cross_entropy(logits, foreground)
     inside = (foreground > 0).to(logits.dtype)
     return F.binary_cross_entropy_with_logits(logits[:, 0], inside)
+
+
+def background_where(ignored: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Logits of ``foreground_loss`` that are sure of background, as the targets are, in places.
+
+    Args:
+        ignored: (B, H, W) bool, where the loss and its gradient become 0.
+        logits: (B, 1, H, W) or (B, C + 1, H, W).
+    """
+    blank = logits.masked_fill(ignored[:, None], NEVER)
+    if logits.shape[1] == 1:
+        return blank
+    return torch.cat([logits[:, :1].masked_fill(ignored[:, None], 0), blank[:, 1:]], dim=1)
 
 
 def angle_loss(logits: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:

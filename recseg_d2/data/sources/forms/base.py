@@ -20,12 +20,14 @@ class Reading:
         allow_outside: whether annotation files may name images outside of their folder.
         components: whether each connected region of a label map is an object.
         background: values of label maps that are background besides 0.
+        ignore: values of label maps where it is not known what the image shows.
         label_suffix: what the stems of label maps end in beyond those of the images; None guesses.
     """
 
     allow_outside: bool = False
     components: bool = False
     background: tuple[int, ...] = ()
+    ignore: tuple[int, ...] = ()
     label_suffix: str | None = None
 
     def refuse_label_options(self, place: Path, words: str) -> None:
@@ -34,10 +36,11 @@ class Reading:
         Raises:
             UserError: one was made.
         """
-        if self.components or self.background or self.label_suffix is not None:
+        given = self.components or self.background or self.ignore
+        if given or self.label_suffix is not None:
             raise UserError(
-                f"{place}: --components, --background and --label-suffix are for label maps; found "
-                f"{words}."
+                f"{place}: --components, --background, --ignore-value and --label-suffix are for "
+                f"label maps; found {words}."
             )
 
 

@@ -46,7 +46,11 @@ class LabelMapFolder(Form):
                 f"{place}: found no label map *{reading.label_suffix}.* beside an image, expected "
                 "--label-suffix to be what their names have more than the images'."
             )
-        options = {"components": reading.components, "background": reading.background}
+        options = {
+            "components": reading.components,
+            "background": reading.background,
+            "ignore": reading.ignore,
+        }
         return LabelMaps(
             name,
             layout.image_dir,
