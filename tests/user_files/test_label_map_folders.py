@@ -24,7 +24,9 @@ from user_files.small import (
 
 from recseg_d2 import cli
 from recseg_d2.cli import check_dataset
+from recseg_d2.config import load_config
 from recseg_d2.data.annotations import ignored_from_dict, label_map_from_dict
+from recseg_d2.data.mapper import InstanceMapper
 from recseg_d2.data.sources.forms import Reading
 from recseg_d2.errors import UserError
 
@@ -184,6 +186,21 @@ def test_l13b_multipage_label(tmp_path):
     )
     with pytest.raises(UserError, match=r"a0\.tif: found 2 pages, expected a label map: one page"):
         load(folder)
+
+
+def test_l13_stacks_are_trained_on_by_the_page_that_is_chosen(tmp_path):
+    folder = label_folder(tmp_path)
+    for seed, name in enumerate(NAMES):
+        (folder / "images" / f"{name}.png").unlink()
+        pages = np.stack([picture(seed), picture(seed + 1)])
+        tifffile.imwrite(folder / "images" / f"{name}.tif", pages, photometric="rgb")
+    records = load(folder)
+    assert [(r["height"], r["width"]) for r in records] == [(HEIGHT, WIDTH)] * 3
+    data = ["INPUT.RESIZE", "scale", "INPUT.AUGS", (), "INPUT.FORMAT", "RGB", "MODEL.DEVICE", "cpu"]
+    sample = InstanceMapper(load_config("", [*data, "INPUT.FRAMES.PAGE", 1]))(records[0])
+    np.testing.assert_array_equal(sample["image"].permute(1, 2, 0), picture(1))
+    with pytest.raises(UserError, match=r"a0\.tif: found 2 pages.*INPUT\.FRAMES\.PAGE"):
+        InstanceMapper(load_config("", data))(records[0])
 
 
 def test_l16_some_empty_and_l16b_all_empty(tmp_path, capsys):

@@ -37,6 +37,15 @@ def probe_image(path: str | Path, decode: bool = True, options: FrameOptions = P
     return read_size(path, options)
 
 
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Height and width of an image, or of each one that a file holds; no pixel is decoded.
+
+    Raises:
+        UserError: the file is no image.
+    """
+    return read_size(path, FrameOptions(page=0)).size
+
+
 def read_image(path: str | Path, options: FrameOptions = PLAIN) -> np.ndarray:
     """Read an image with the numbers that are stored.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.io.image_files import IMAGE_EXTENSIONS
-from recseg_d2.data.io.images import probe_image
+from recseg_d2.data.io.images import image_size
 from recseg_d2.data.io.label_maps import LABEL_EXTENSIONS, read_label_map
 from recseg_d2.data.io.pairing import files_by_stem
 from recseg_d2.data.problems import Record
@@ -56,7 +56,7 @@ class ClassMaps(DataSource[str]):
     def read(self, item: str) -> Record:
         """The standard dict; every label map has to have the image's size."""
         image = self._images[item]
-        size = probe_image(image, decode=False).size
+        size = image_size(image)
         record: dict[str, Any] = {
             "file_name": str(image),
             "height": size[0],

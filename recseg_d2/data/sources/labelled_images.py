@@ -15,7 +15,7 @@ import numpy as np
 
 from recseg_d2 import rle
 from recseg_d2.data.annotations import IGNORED, label_map_to_annotations
-from recseg_d2.data.io.images import probe_image
+from recseg_d2.data.io.images import image_size
 from recseg_d2.data.io.label_maps import read_label_map
 from recseg_d2.data.io.pairing import lossy_hint
 from recseg_d2.data.problems import Record
@@ -56,6 +56,10 @@ class LabelMap(NamedTuple):
     crowds: Collection[int] = ()
     ignored: np.ndarray | None = None
 
+    def annotations(self) -> list[dict[str, Any]]:
+        """Detectron2's annotations of the objects, see ``label_map_to_annotations``."""
+        return label_map_to_annotations(self.labels, self.classes, self.crowds)
+
 
 @dataclass(frozen=True)
 class LabelledImages(DataSource[LabelledImage]):
@@ -89,7 +93,7 @@ class LabelledImages(DataSource[LabelledImage]):
                 raise UserError(
                     f"{path}: no such file, expected one for each image. {self.advice(item)}"
                 )
-        height, width = probe_image(item.image, decode=False).size
+        height, width = image_size(item.image)
         record: dict[str, Any] = {
             "file_name": str(item.image),
             "height": height,
@@ -105,7 +109,7 @@ class LabelledImages(DataSource[LabelledImage]):
                 f"{item.labels}: found {found.labels.shape[1]}x{found.labels.shape[0]} pixels, "
                 f"expected the {width}x{height} of {item.image}; a label file has its image's size."
             )
-        record["annotations"] = label_map_to_annotations(found.labels, found.classes, found.crowds)
+        record["annotations"] = found.annotations()
         if found.ignored is not None and found.ignored.any():
             record[IGNORED] = rle.encode(found.ignored)
         signs = self.signs(found, item.labels)

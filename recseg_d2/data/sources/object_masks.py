@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from recseg_d2.data.annotations import annotation_of
 from recseg_d2.data.io.image_files import is_image_name
-from recseg_d2.data.io.images import probe_image, read_image
+from recseg_d2.data.io.images import image_size, read_image
 from recseg_d2.data.problems import Record
 from recseg_d2.data.segmentations import read_segmentation, to_rle
 from recseg_d2.data.sources.base import ONE_CLASS, DataSource
@@ -46,7 +46,7 @@ class ObjectMasks(DataSource[Path]):
     def read(self, item: Path) -> Record:
         """The standard dict; every mask has to have the image's size."""
         image = self._image(item)
-        size = probe_image(image, decode=False).size
+        size = image_size(image)
         annotations = []
         for path in _images_in(item / _MASKS):
             pixels = read_image(path)

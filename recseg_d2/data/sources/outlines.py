@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from recseg_d2.data.annotations import annotation_of
-from recseg_d2.data.io.images import probe_image
+from recseg_d2.data.io.images import image_size
 from recseg_d2.data.problems import Problem, Record
 from recseg_d2.data.segmentations import read_segmentation
 from recseg_d2.data.sources.base import SIGNS, DataSource
@@ -61,7 +61,7 @@ class OutlineFiles(DataSource[OutlinedImage]):
 
     def read(self, item: OutlinedImage) -> Record:
         """The standard dict; objects without three points are left out."""
-        size = probe_image(item.image, decode=False).size
+        size = image_size(item.image)
         record: dict[str, Any] = {
             "file_name": str(item.image),
             "height": size[0],

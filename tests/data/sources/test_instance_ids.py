@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.sources.instance_ids import (
     CITYSCAPES_DIVISOR,
     KITTI_DIVISOR,
@@ -36,7 +35,7 @@ def test_cityscapes_ids_by_hand():
     # road, void, car group, first and second car, caravan, last bicycle
     ids = np.array([[7, 1, 26, 26, 26000], [26001, 26001, 26001, 29000, 33999]], np.uint16)
     rule = InstanceIdRule(LABEL_IDS, CITYSCAPES_DIVISOR)
-    assert summary(label_map_to_annotations(*rule.label_map(ids))) == [
+    assert summary(rule.label_map(ids).annotations()) == [
         ("car", 1, 2),
         ("car", 0, 1),
         ("car", 0, 3),
@@ -48,7 +47,7 @@ def test_kitti_ids_by_hand():
     # 26 is an instance of the class "unlabeled", 26 * 256 cars that were not taken apart
     ids = np.array([[26, 7 * 256, 26 * 256, 26 * 256 + 1], [24 * 256 + 255, 0, 6657, 6657]])
     rule = InstanceIdRule(LABEL_IDS, KITTI_DIVISOR)
-    assert summary(label_map_to_annotations(*rule.label_map(ids.astype(np.uint16)))) == [
+    assert summary(rule.label_map(ids.astype(np.uint16)).annotations()) == [
         ("person", 0, 1),
         ("car", 1, 1),
         ("car", 0, 3),
@@ -58,7 +57,7 @@ def test_kitti_ids_by_hand():
 def test_only_the_classes_asked_for():
     ids = np.array([[24000, 26, 26003, 33000]], np.uint16)
     rule = InstanceIdRule((26,), CITYSCAPES_DIVISOR)
-    annotations = label_map_to_annotations(*rule.label_map(ids))
+    annotations = rule.label_map(ids).annotations()
     assert [(a["category_id"], a["iscrowd"]) for a in annotations] == [(0, 1), (0, 0)]
 
 

@@ -96,10 +96,10 @@ def test_the_majority_tells_the_class_of_an_object(tmp_path):
 
 def test_sbd_worked_by_hand(tmp_path):
     write_mat(tmp_path / "a.mat", [[0, 2, 2], [1, 0, 3]], [20, 1, 7])
-    labels, categories, crowds = read_sbd(tmp_path / "a.mat")
-    assert labels.tolist() == [[0, 2, 2], [1, 0, 3]]
-    assert categories == {1: 19, 2: 0, 3: 6}
-    assert crowds == ()
+    found = read_sbd(tmp_path / "a.mat")
+    assert found.labels.tolist() == [[0, 2, 2], [1, 0, 3]]
+    assert found.classes == {1: 19, 2: 0, 3: 6}
+    assert found.crowds == ()
 
 
 def test_an_image_without_objects(tmp_path):
