@@ -18,7 +18,8 @@ APPENDED = ("log.txt", "metrics.json", "events.out.tfevents", ".lock", "predicte
 PART = ".part"  # ending of the hidden names that are replaced in the end
 OF_DETECTRON2 = (".lock", ".tmp")  # endings of the same of its own
 
-_PACKAGE, _TESTS = str(Path(recseg_d2.__file__).parent), str(Path(__file__).parent)
+_PACKAGE = str(Path(recseg_d2.__file__).parent)
+_SCRIPTS = tuple(str(Path(__file__).parents[1] / name) for name in ("tests", "benchmarks"))
 _APART = os.path.join(_PACKAGE, "_embedded")  # stands in for another package
 _IMPORTING = "<frozen importlib"
 
@@ -52,7 +53,7 @@ def _of_the_package(frame: FrameType | None) -> str:
     """Where the package's own code, called by whomever, has this file opened; "" where not."""
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.startswith(_IMPORTING) or file.startswith(_TESTS):
+        if file.startswith(_IMPORTING) or file.startswith(_SCRIPTS):
             return ""
         if file.startswith(_PACKAGE) and not file.startswith(_APART):
             return f"{os.path.relpath(file, _PACKAGE)}:{frame.f_lineno}"
