@@ -36,9 +36,11 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _logs_reach_caplog() -> None:
-    """A tool that ran in this process before may have taken the loggers for itself."""
+    """A tool that ran in this process before may have taken the loggers, or quietened them."""
     for name in ("recseg_d2", "detectron2"):
-        logging.getLogger(name).propagate = True
+        log = logging.getLogger(name)
+        log.propagate = True
+        log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session", autouse=True)
