@@ -52,7 +52,10 @@ for arguments in json.loads(commands):
 
 
 def run(words, **options):
-    result = subprocess.run(words, capture_output=True, text=True, check=False, **options)
+    """Standard output of a command that does not see this checkout."""
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    env |= {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run(words, capture_output=True, text=True, check=False, env=env, **options)
     assert result.returncode == 0, f"{words}\n{result.stdout}\n{result.stderr}"
     return result.stdout
 
@@ -92,9 +95,9 @@ def fresh(wheel, tmp_path_factory):
 def test_the_wheel_holds_the_package_its_configs_and_models(wheel, root):
     with ZipFile(wheel) as file:
         found = {name for name in file.namelist() if ".dist-info/" not in name}
-    code = set((root / "recseg_d2").rglob("*.py"))
-    weights = set((root / "recseg_d2/model_zoo/weights").iterdir())
-    expected = {str(path.relative_to(root)) for path in code | weights}
+    files = [p.relative_to(root) for p in (root / "recseg_d2").rglob("*") if p.is_file()]
+    caches = ("__pycache__", ".mypy_cache")
+    expected = {str(path) for path in files if not any(name in path.parts for name in caches)}
     configs = {p.relative_to(root) for p in (root / "configs").rglob("*.yaml")}
     assert found == expected | {f"recseg_d2/{path}" for path in configs}
 
@@ -109,11 +112,9 @@ def test_the_wheel_says_what_it_is(wheel):
 
 
 def test_train_predict_evaluate_in_an_empty_folder(fresh, tmp_path):
-    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    env |= {"OMP_NUM_THREADS": "1"}
     commands = json.dumps([["--version"], *COMMANDS, ["doctor"]])
     words = [fresh / "python", "-c", RUN_ALL, fresh / "recseg", commands]
-    lines = run(words, env=env, cwd=tmp_path).splitlines()
+    lines = run(words, cwd=tmp_path).splitlines()
     assert lines[0].startswith(str(fresh.parent))
     assert lines[1].split() == ["recseg_d2", recseg_d2.__version__]
     assert (tmp_path / "run" / "model_final.pth").is_file()

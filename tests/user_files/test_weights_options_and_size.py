@@ -81,7 +81,7 @@ def test_k09_hdf5_in_worker_processes(tmp_path):
 def test_k10_cityscapes_without_licence_plates_and_with_groups():
     ids = np.array([[65535, 26], [26001, 7]], np.uint16)  # -1, a group of cars, a car, road
     found = InstanceIdRule(LABEL_IDS, CITYSCAPES_DIVISOR).label_map(ids)
-    annotations = label_map_to_annotations(*found)
+    annotations = found.annotations()
     assert [(a["category_id"], a["iscrowd"]) for a in annotations] == [(2, 1), (2, 0)]
 
 
