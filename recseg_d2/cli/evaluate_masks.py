@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from recseg_d2.cli.own_data import label_value
+from recseg_d2.cli.own_data import add_ignore_value
 from recseg_d2.data.catalog import check_registered
 from recseg_d2.errors import UserError
 from recseg_d2.evaluation.folders import score_folders
@@ -73,15 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow-extra", action="store_true", help="ignore predictions without ground truth"
     )
-    parser.add_argument(
-        "--ignore-value",
-        type=label_value,
-        action="append",
-        default=[],
-        metavar="VALUE",
-        help="a value of true label maps (of a colour 0xRRGGBB) where nothing is scored; can be "
-        "given several times",
-    )
+    add_ignore_value(parser, "a value of true label maps where nothing is scored")
     return parser
 
 

@@ -40,14 +40,10 @@ def add_own_data_options(parser: argparse.ArgumentParser) -> None:
         help="label maps: a value that is background besides 0, of a colour 0xRRGGBB; can be given "
         "several times",
     )
-    parser.add_argument(
-        "--ignore-value",
-        type=label_value,
-        action="append",
-        default=[],
-        metavar="VALUE",
-        help="label maps: a value where it is not known what the image shows, as where nobody "
-        "marked the objects: no loss and no score there; can be given several times",
+    add_ignore_value(
+        parser,
+        "label maps: a value where it is not known what the image shows, as where nobody marked "
+        "the objects: no loss and no score there",
     )
     parser.add_argument(
         "--label-suffix",
@@ -59,6 +55,23 @@ def add_own_data_options(parser: argparse.ArgumentParser) -> None:
         "--allow-outside",
         action="store_true",
         help="take images outside of the annotations' image folder; only of files that you trust",
+    )
+
+
+def add_ignore_value(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add --ignore-value, a list of values of label maps.
+
+    Args:
+        parser: a tool's.
+        meaning: what the help says of such a value.
+    """
+    parser.add_argument(
+        "--ignore-value",
+        type=label_value,
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help=f"{meaning}; of a colour 0xRRGGBB; can be given several times",
     )
 
 

@@ -61,17 +61,25 @@ def build_parser() -> argparse.ArgumentParser:
         "--input", nargs="+", required=True, metavar="FILE_OR_FOLDER", help="images to look at"
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="made where it is missing")
-    parser.add_argument("--no-overlays", action="store_true", help="do not draw overlays/")
-    parser.add_argument(
-        "--sequences", action="store_true", help="draw sequences/: a panel for every step"
-    )
     parser.add_argument(
         "--resume", action="store_true", help="go on: leave out what DIR has predictions of"
     )
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first image that cannot be read"
     )
-    parser.add_argument(
+    _add_outputs(parser)
+    _add_stacks(parser)
+    add_model_arguments(parser, ensemble=True)
+    return parser
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is written")
+    group.add_argument("--no-overlays", action="store_true", help="do not draw overlays/")
+    group.add_argument(
+        "--sequences", action="store_true", help="draw sequences/: a panel for every step"
+    )
+    group.add_argument(
         "--format",
         nargs="+",
         choices=[name for name in OUTPUTS if name not in DEFAULT_OUTPUTS],
@@ -80,36 +88,40 @@ def build_parser() -> argparse.ArgumentParser:
         help="write more: measurements (a table), or a folder of files for other programs: "
         f"{', '.join(FORMATS)}",
     )
-    parser.add_argument(
+    group.add_argument(
         "--bits",
         type=int,
         choices=BITS,
         help="of label maps as PNG (16 at most), tif, ome and npy; default: as many as the objects "
         "need, 16 or more but in PNG",
     )
-    parser.add_argument(
+    group.add_argument(
         "--pixel-size",
         type=float,
         metavar="UM",
         help="side of a pixel in micrometres, for the table of measurements",
     )
-    parser.add_argument(
+    group.add_argument(
         "--min-area",
         type=int,
         default=0,
         metavar="N",
         help="leave out objects of fewer pixels, with --stack of fewer voxels",
     )
-    parser.add_argument(
+    group.add_argument(
         "--drop-border", action="store_true", help="leave out objects that the border cuts"
     )
-    parser.add_argument(
+
+
+def _add_stacks(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("stacks of images")
+    group.add_argument(
         "--stack",
         action="store_true",
         help="files are stacks: predict each page, link the objects over the pages, and write "
         "labels/*.tif (label stacks), counts.csv and measurements.csv",
     )
-    parser.add_argument(
+    group.add_argument(
         "--link-iou",
         type=float,
         default=0.25,
@@ -117,14 +129,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="--stack: objects of two pages of this IoU or more are one; above 0, up to 1 "
         "(default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--slice-distance",
         type=float,
         metavar="UM",
         help="--stack: from a page to the next in micrometres, for volumes with --pixel-size",
     )
-    add_model_arguments(parser, ensemble=True)
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from torch import nn
 from recseg_d2.backbones.pretrained import own_names
 from recseg_d2.config import read_options
 from recseg_d2.config.options import InputOptions, ModelOptions
+from recseg_d2.data.annotations import IGNORED
 from recseg_d2.errors import UserError
 from recseg_d2.layers.boxes import masks_to_boxes
 from recseg_d2.layers.images import resize_image, scaled_size
@@ -190,7 +191,7 @@ def output_size(dict_: dict[str, Any]) -> tuple[int, int]:
 
 
 def ignored_pixels(dict_: dict[str, Any], size: Sequence[int]) -> torch.Tensor | None:
-    """Where an input dict does not know what its image shows: "ignored", (h, w) bool.
+    """Where an input dict does not know what its image shows: ``IGNORED``, (h, w) bool.
 
     Args:
         dict_: an input dict of training; one without the key knows everything.
@@ -199,9 +200,9 @@ def ignored_pixels(dict_: dict[str, Any], size: Sequence[int]) -> torch.Tensor |
     Returns:
         ``size`` bool; None where everything is known.
     """
-    if "ignored" not in dict_:
+    if IGNORED not in dict_:
         return None
-    return resize_masks(dict_["ignored"][None], (size[0], size[1]))[0]
+    return resize_masks(dict_[IGNORED][None], (size[0], size[1]))[0]
 
 
 def mask_tensor(instances: Instances, empty_size: tuple[int, int]) -> torch.Tensor:

@@ -15,6 +15,7 @@ from torch import nn
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import SequentialOptions
+from recseg_d2.data.annotations import IGNORED
 from recseg_d2.errors import UserError
 from recseg_d2.layers.images import resize_image
 from recseg_d2.losses.ignored import without_ignored
@@ -107,7 +108,7 @@ class SequentialModel(MetaArchitecture):
         with self.in_precision():
             sequence = self.run_with_targets(images, self.training_lengths(targets), targets)
         sequence = sequence.float()
-        if any("ignored" in x for x in batched_inputs):
+        if any(IGNORED in x for x in batched_inputs):
             ignored = self._ignored(batched_inputs)[order]
             sequence = self.without_ignored(sequence, ignored, targets)
         return self.sequence_losses(sequence, targets)

@@ -14,7 +14,9 @@ from detectron2.utils.logger import setup_logger
 from PIL import Image
 from torch import nn
 
+from recseg_d2.cli.own_data import FOLDER_TRAIN, FOLDER_VAL
 from recseg_d2.config import get_recseg_cfg
+from recseg_d2.data.catalog import unregister
 from recseg_d2.layers.boxes import masks_to_boxes
 
 ARCHITECTURE = "ColorFinder"
@@ -44,6 +46,14 @@ class ColorFinder(nn.Module):
             pred_classes=torch.zeros_like(found),
             step=found,
         )
+
+
+@pytest.fixture(autouse=True)
+def no_own_data_left():
+    """Tools register the data that their command line names."""
+    yield
+    for name in (FOLDER_TRAIN, FOLDER_VAL):
+        unregister(name)
 
 
 @pytest.fixture

@@ -7,13 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 
 from recseg_d2.analysis.catalog import ANALYSES
 from recseg_d2.cli import predict, run
 from recseg_d2.cli.analyze import build_parser, main
-from recseg_d2.cli.own_data import FOLDER_VAL
 from recseg_d2.data.io.label_maps import write_label_map
 from recseg_d2.data.synthetic.rosettes import draw_rosette
 
@@ -24,15 +22,6 @@ TINY = [
     *("MODEL.SEQUENTIAL.TEST.MASK_THRESH", "0.3", "MODEL.DEVICE", "cpu", "SOLVER.MAX_ITER", "2"),
     *("SOLVER.IMS_PER_BATCH", "2", "SOLVER.LOG_PERIOD", "1", "TEST.NUM_PICTURES", "0"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def no_data_left():
-    """The tool registers the folder that its command line names."""
-    yield
-    if FOLDER_VAL in DatasetCatalog.list():
-        DatasetCatalog.remove(FOLDER_VAL)
-        MetadataCatalog.remove(FOLDER_VAL)
 
 
 @pytest.fixture(scope="module")

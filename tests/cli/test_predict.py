@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import json
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,27 +13,14 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from cli.predicting import counts, predict
 from PIL import Image
 from pycocotools import mask as mask_util
 
 from recseg_d2.cli import run
 from recseg_d2.cli.predict import main
 from recseg_d2.data.coco_results import load_results
-from recseg_d2.data.io.label_maps import read_label_map
 from recseg_d2.engine.outputs import PredictionWriter
-
-FLIPS = ["TEST.FLIPS", "['horizontal','vertical']"]
-
-
-def predict(trained, *inputs, output, more=()) -> int:
-    names = [str(path) for path in inputs]
-    arguments = ["--weights", str(trained), "--input", *names, "--output", str(output), *more]
-    return run(main, arguments)
-
-
-def counts(output) -> list[list[str]]:
-    with open(output / "counts.csv", newline="") as file:
-        return list(csv.reader(file))
 
 
 @pytest.mark.parametrize("batch_size", ["1", "2", "5"])
@@ -271,60 +256,6 @@ def test_as_a_user_runs_it(images, tmp_path, tool_env, tiny_run):
         assert steps == sorted(set(steps))
 
 
-def table(path) -> list[dict[str, str]]:
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_files_for_other_programs(trained, images, tmp_path):
-    out, formats = tmp_path / "out", ["labelme", "yolo", "tif", "cellpose", "geojson", "masks"]
-    assert predict(trained, images, output=out, more=["--no-overlays", "--format", *formats]) == 0
-    labels = np.asarray(Image.open(out / "labels/two.png"))
-    np.testing.assert_array_equal(read_label_map(out / "tif" / "two.tif"), labels)
-    np.testing.assert_array_equal(read_label_map(out / "cellpose" / "two_seg.npy"), labels)
-    shapes = json.loads((out / "labelme" / "two.json").read_text())["shapes"]
-    assert shapes[0]["points"] == [[2, 1], [6, 1], [6, 3], [2, 3]]
-    assert (out / "yolo" / "none.txt").read_text() == ""
-    assert len((out / "yolo" / "three.txt").read_text().splitlines()) == 3
-    features = json.loads((out / "geojson" / "three.geojson").read_text())["features"]
-    assert [f["properties"]["measurements"]["score"] for f in features] == pytest.approx(
-        [0.9, 0.8, 0.7]
-    )
-    assert len(list((out / "masks" / "three").iterdir())) == 3
-
-
-def test_measurements_worked_by_hand(trained, images, tmp_path):
-    pytest.importorskip("skimage")
-    out = tmp_path / "out"
-    more = ["--no-overlays", "--format", "measurements", "--pixel-size", "0.5"]
-    assert predict(trained, images, output=out, more=more) == 0
-    rows = table(out / "measurements.csv")
-    assert [(row["file"], row["object"]) for row in rows] == [
-        *(("three.png", str(n)) for n in (1, 2, 3)),
-        *(("two.png", str(n)) for n in (1, 2)),
-    ]
-    box = rows[3]  # rows 1 and 2, columns 2 to 5, red 200
-    assert (box["area"], float(box["area_um2"])) == ("8", 2.0)
-    assert (float(box["centroid_x"]), float(box["centroid_y"])) == (3.5, 1.5)
-    assert [float(box[f"intensity_mean_{n}"]) for n in range(3)] == [200, 0, 0]
-    assert float(box["solidity"]) == 1
-    assert float(box["perimeter_um"]) == float(box["perimeter"]) / 2
-    assert [row["touching"] for row in rows] == ["0", "1", "1", "0", "0"]
-
-
-def test_small_objects_and_those_at_the_border_are_left_out(trained, images, tmp_path):
-    assert predict(trained, images, output=tmp_path / "a", more=["--min-area", "4"]) == 0
-    assert counts(tmp_path / "a")[1:] == [["none.png", "0"], ["three.png", "1"], ["two.png", "2"]]
-    assert predict(trained, images, output=tmp_path / "b", more=["--drop-border"]) == 0
-    assert counts(tmp_path / "b")[1:] == [["none.png", "0"], ["three.png", "1"], ["two.png", "1"]]
-
-
-def test_sizes_that_are_none_are_refused(trained, images, tmp_path, capsys):
-    for more in (["--min-area", "-1"], ["--pixel-size", "0"]):
-        assert predict(trained, images, output=tmp_path / "out", more=more) == 2
-        assert "expected 0 or more, and above 0" in capsys.readouterr().err
-
-
 def test_l05_hidden_files_of_a_folder_are_passed_over(trained, images, tmp_path):
     (images / "._two.png").write_bytes(b"\0\5\26\7")
     assert predict(trained, images, output=tmp_path / "out", more=["--no-overlays"]) == 0
@@ -342,52 +273,6 @@ def test_l13_pages_are_chosen_by_key(trained, tmp_path, pages, more, code):
     assert predict(trained, tmp_path / "a.tif", output=out, more=more) == code
     if code == 0:
         assert counts(out)[1] == ["a.tif", "1"]
-
-
-def test_label_maps_of_16_bits_where_8_would_do(trained, images, tmp_path):
-    out, more = tmp_path / "out", ["--no-overlays", "--format", "tif", "--bits", "16"]
-    assert predict(trained, images, output=out, more=more) == 0
-    with Image.open(out / "labels/two.png") as labels:
-        assert labels.mode.startswith("I;16")
-    assert tifffile.imread(out / "tif/two.tif").dtype == np.uint16
-    more[-1] = "8"
-    assert predict(trained, images, output=out, more=more) == 0
-    assert tifffile.imread(out / "tif/two.tif").dtype == np.uint8
-
-
-def test_flips_and_ensembles_of_a_model_with_itself_change_nothing(trained, images, tmp_path):
-    assert predict(trained, images, output=tmp_path / "plain") == 0
-    assert predict(trained, images, output=tmp_path / "flips", more=FLIPS) == 0
-    out = tmp_path / "ensemble"
-    arguments = ["--ensemble", str(trained), str(trained), "--input", str(images)]
-    assert run(main, [*arguments, "--output", str(out)]) == 0
-    for name in ("two", "none", "three"):
-        expected = (tmp_path / "plain" / "labels" / f"{name}.png").read_bytes()
-        for folder in ("flips", "ensemble"):
-            assert (tmp_path / folder / "labels" / f"{name}.png").read_bytes() == expected
-
-
-def test_an_ensemble_keeps_what_half_of_its_models_find(trained, images, tmp_path):
-    blind = tmp_path / "blind"
-    shutil.copytree(trained, blind)
-    torch.save({"model": {"threshold": torch.tensor(250.0)}}, blind / "model_final.pth")
-    found = []
-    for models in ([trained, blind], [trained, blind, blind]):
-        arguments = ["--ensemble", *map(str, models), "--input", str(images)]
-        assert run(main, [*arguments, "--output", str(tmp_path / "out")]) == 0
-        found.append(counts(tmp_path / "out")[1:])
-    assert found[0] == [["none.png", "0"], ["three.png", "3"], ["two.png", "2"]]
-    assert found[1] == [["none.png", "0"], ["three.png", "0"], ["two.png", "0"]]
-
-
-def test_an_ensemble_of_other_classes_is_refused(trained, images, tmp_path, capsys):
-    other = tmp_path / "other"
-    shutil.copytree(trained, other)
-    config = (other / "config.yaml").read_text()
-    (other / "config.yaml").write_text(config.replace("NUM_CLASSES: 1\n", "NUM_CLASSES: 2\n"))
-    arguments = ["--ensemble", str(trained), str(other), "--input", str(images)]
-    assert run(main, [*arguments, "--output", str(tmp_path / "out")]) == 2
-    assert "MODEL.NUM_CLASSES of an ensemble's models is 1, 2" in capsys.readouterr().err
 
 
 def test_a_disk_without_room_is_one_sentence_and_the_files_before_it_stay(
@@ -424,13 +309,3 @@ def test_a_disk_that_is_full_where_a_line_is_added_is_one_sentence(capsys):
     assert capsys.readouterr().err.startswith("error: Cannot write predicted.jsonl (words); make")
     with pytest.raises(OSError, match="words"):
         run(fails(errno.ECHILD), [])
-
-
-def test_masks_of_an_earlier_prediction_do_not_stay(trained, images, tmp_path):
-    out = tmp_path / "out"
-    more = ["--format", "masks"]
-    assert predict(trained, images, output=out, more=more) == 0
-    assert len(list((out / "masks" / "three").iterdir())) == 3
-    Image.open(images / "two.png").save(tmp_path / "three.png")
-    assert predict(trained, tmp_path / "three.png", output=out, more=more) == 0
-    assert sorted(p.name for p in (out / "masks" / "three").iterdir()) == ["1.png", "2.png"]

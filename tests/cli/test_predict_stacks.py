@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
 import tifffile
+from cli.predicting import table
 
 from recseg_d2.cli import run
 from recseg_d2.cli.predict import main
@@ -29,11 +28,6 @@ def stack(tmp_path):
 def predict(trained, stack, tmp_path, *more: str) -> int:
     options = ["--weights", str(trained), "--input", str(stack), "--stack", *more]
     return run(main, [*options, "--output", str(tmp_path / "out")])
-
-
-def table(path) -> list[dict[str, str]]:
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize("batch_size", ["1", "3"])

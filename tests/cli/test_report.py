@@ -7,26 +7,15 @@ import sys
 
 import numpy as np
 import pytest
-from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 
 from recseg_d2.cli import predict, run
-from recseg_d2.cli.own_data import FOLDER_VAL
 from recseg_d2.data.io.label_maps import write_label_map
 
 pytest.importorskip("plotly", reason="needs plotly (extra: report)")
 
 from recseg_d2.cli.report import main
 from recseg_d2.report import writer
-
-
-@pytest.fixture(autouse=True)
-def no_data_left():
-    """The tool registers the folder that its command line names."""
-    yield
-    if FOLDER_VAL in DatasetCatalog.list():
-        DatasetCatalog.remove(FOLDER_VAL)
-        MetadataCatalog.remove(FOLDER_VAL)
 
 
 @pytest.fixture

@@ -145,16 +145,20 @@ def _windows(
         distances = encoding.boxes[i].detach()
         samples.append(own_windows(heat[i], distances, batch, i, first[i], options.own_windows))
     channels = [_channels(second, device), _channels(first, device)]
-    seen, truth, unknown, images = [], [], [], []
+    unknown = batch.labels == UNKNOWN
+    any_unknown = bool(unknown.any())  # seldom, and costs as much as reading the windows
+    seen, truth, hidden, images = [], [], [], []
     for j, sample in enumerate(samples):
         i = j % count
         canvas = channels[j // count][i : i + 1]
         seen.append(model.look(encoding, i, canvas, sample.places, sample.boxes))
         truth.append(_true_masks(model, batch, i, sample))
-        unknown.append(_unknown_cells(model, batch, i, sample))
+        if any_unknown:
+            hidden.append(_any_in_cells(model, unknown[i], sample))
         images += [i] * len(sample.objects)
     outputs = model.segment(torch.cat(seen))
-    outputs = replace(outputs, masks=outputs.masks.masked_fill(torch.cat(unknown), NEVER))
+    if hidden:
+        outputs = replace(outputs, masks=outputs.masks.masked_fill(torch.cat(hidden), NEVER))
     true_masks = torch.cat(truth)
     iou = losses.hard_iou(outputs.masks.detach().sigmoid(), true_masks)
     squares = torch.cat([model.windows(sample.boxes) for sample in samples])
@@ -171,13 +175,12 @@ def _true_masks(
     return read_windows(masks.float()[:, None], windows, model.options.cells)[:, 0]
 
 
-def _unknown_cells(
-    model: DenseAttention, batch: TargetBatch, image: int, sample: WindowSample
+def _any_in_cells(
+    model: DenseAttention, pixels: torch.Tensor, sample: WindowSample
 ) -> torch.Tensor:
-    """(K, G, G) bool, the windows' cells of which any pixel is unknown."""
-    unknown = (batch.labels[image] == UNKNOWN).float()
+    """(K, G, G) bool, the windows' cells that see any of the pixels (H, W) bool of an image."""
     windows = model.windows(sample.boxes)
-    return read_windows(unknown[None, None], windows, model.options.cells)[:, 0] > 0
+    return read_windows(pixels.float()[None, None], windows, model.options.cells)[:, 0] > 0
 
 
 def _window_terms(
