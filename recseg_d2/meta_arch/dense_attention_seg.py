@@ -82,6 +82,8 @@ class DenseAttentionSeg(MetaArchitecture):
                 raise UserError(f"MODEL.BACKBONE.NAME {error}") from error
             widths = encoder.widths
         self.network = DenseAttention(encoder, widths, options.network, channels, self.num_classes)
+        # after a forward pass in training, the mean IoU of each image's windows; NaN without any
+        self.image_iou: list[float] = []
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -114,6 +116,7 @@ class DenseAttentionSeg(MetaArchitecture):
                 self.options.sampling,
                 np.random.default_rng(seed),
             )
+        self.image_iou = step.iou
         return step.terms
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
