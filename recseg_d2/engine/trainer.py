@@ -165,7 +165,8 @@ class Trainer(DefaultTrainer):
             groups = self.optimizer.param_groups
             for group, settings, rate in zip(groups, own, rates, strict=True):
                 group.update({**settings, "lr": rate})
-            self._restart_data(self.start_iter, self._hard_images and self._hard_images.weights)
+            drawn_by = self._hard_images.weights if self._hard_images else None
+            self._restart_data(self.start_iter, drawn_by)
 
     def _restart_data(self, iteration: int, weights: Mapping[int, float] | None) -> None:
         """Go on at an iteration of the stream of samples, with images drawn by these weights."""
