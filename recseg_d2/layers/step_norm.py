@@ -37,6 +37,32 @@ def norm_maker(kind: Norm, steps: int) -> MakeNorm:
     return partial(StepBatchNorm2d, steps=steps if kind == "per_step" else 1)
 
 
+def fixed_affine(norm: nn.Module, step: int = 0) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The scale and shift, (width,) each, that a batch norm in evaluation is.
+
+    The convolution before it can take them over: ``scale (W * x) + shift`` is
+    ``(scale W) * x + shift``.
+
+    Args:
+        norm: what ``norm_maker`` made, or PyTorch's batch norm.
+        step: number of the step, from 0.
+
+    Returns:
+        None where the norm depends on its input: in training, and of group norm.
+    """
+    if norm.training or not isinstance(norm, nn.BatchNorm2d):
+        return None
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    shift = norm.bias - mean * scale
+    if not isinstance(norm, StepBatchNorm2d):
+        return scale, shift
+    own = min(step, norm.steps - 1)
+    return scale[own], shift[own]
+
+
 class StepGroupNorm(nn.GroupNorm):
     """Group norm that is the same at every step.
 

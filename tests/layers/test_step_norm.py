@@ -2,7 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from recseg_d2.layers.step_norm import EPS, StepBatchNorm2d, StepGroupNorm, norm_maker
+from recseg_d2.layers.step_norm import (
+    EPS,
+    StepBatchNorm2d,
+    StepGroupNorm,
+    fixed_affine,
+    norm_maker,
+)
 
 
 def test_each_step_is_a_batch_norm_of_its_own():
@@ -66,3 +72,23 @@ def test_makers():
     assert norm_maker("per_step", 7)(4).steps == 7
     assert norm_maker("shared", 7)(4).steps == 1
     assert isinstance(norm_maker("group", 7)(4), StepGroupNorm)
+
+
+@pytest.mark.parametrize("norm", [StepBatchNorm2d(3, steps=2), nn.BatchNorm2d(3, eps=0.1)])
+@pytest.mark.parametrize("step", [0, 1, 5])
+def test_a_batch_norm_in_evaluation_is_a_scale_and_a_shift(norm, step):
+    torch.manual_seed(0)
+    norm = norm.double()
+    for numbers in (*norm.parameters(), norm.running_mean, norm.running_var):
+        numbers.data.uniform_(0.5, 2)
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64)
+    norm.train()
+    assert fixed_affine(norm, step) is None
+    norm.eval()
+    scale, shift = (numbers[:, None, None] for numbers in fixed_affine(norm, step))
+    wanted = norm(x, step) if isinstance(norm, StepBatchNorm2d) else norm(x)
+    torch.testing.assert_close(scale * x + shift, wanted)
+
+
+def test_group_norm_depends_on_its_input_in_evaluation_too():
+    assert fixed_affine(StepGroupNorm(4).eval()) is None

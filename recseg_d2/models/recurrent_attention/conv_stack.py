@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recseg_d2.layers.step_norm import MakeNorm
+from recseg_d2.layers.step_norm import MakeNorm, fixed_affine
 
 
 class ConvStep(nn.Module):
@@ -33,12 +33,18 @@ class ConvStep(nn.Module):
 
     def forward(self, x: torch.Tensor, step: int) -> torch.Tensor:
         """(B, in_width, h, w) -> (B, width, ceil(h / pool), ceil(w / pool))."""
-        return self.finish(self.conv(x), step)
+        affine = fixed_affine(self.norm, step)
+        if affine is None:
+            return self.finish(self.norm(self.conv(x), step))
+        scale, shift = affine
+        weight = self.conv.weight * scale[:, None, None, None]
+        return self.finish(F.conv2d(x, weight, shift, padding=1))
 
-    def finish(self, x: torch.Tensor, step: int) -> torch.Tensor:
-        """What follows the convolution."""
-        x = F.relu(self.norm(x, step))
-        return x if self.pool == 1 else F.max_pool2d(x, self.pool, ceil_mode=True)
+    def finish(self, x: torch.Tensor) -> torch.Tensor:
+        """What follows the norm; ReLU keeps the order, so that it may come after the pooling."""
+        if self.pool > 1:
+            x = F.max_pool2d(x, self.pool, ceil_mode=True)
+        return F.relu(x, inplace=True)
 
 
 class DeconvStep(nn.Module):
@@ -64,8 +70,16 @@ class DeconvStep(nn.Module):
 
     def forward(self, x: torch.Tensor, step: int) -> torch.Tensor:
         """(B, in_width, h, w) -> (B, width, stride * h, stride * w)."""
-        x = self.deconv(x)
-        return x if self.norm is None else F.relu(self.norm(x, step))
+        if self.norm is None:
+            return self.deconv(x)
+        affine = fixed_affine(self.norm, step)
+        if affine is None:
+            return F.relu(self.norm(self.deconv(x), step), inplace=True)
+        scale, shift = affine
+        weight = self.deconv.weight * scale[:, None, None]
+        more = self.deconv.output_padding
+        x = F.conv_transpose2d(x, weight, shift, self.deconv.stride, 1, more)
+        return F.relu(x, inplace=True)
 
 
 class SplitInputConv(nn.Module):
@@ -100,7 +114,7 @@ class SplitInputConv(nn.Module):
 
     def prepare(self, static: torch.Tensor) -> torch.Tensor:
         """The first convolution of (B, static_width, H, W), to be given to each step."""
-        weight = self._first().weight[:, : self.static_width]
+        weight = self._first().conv.weight[:, : self.static_width]
         return F.conv2d(static, weight, padding=1)
 
     def forward(
@@ -113,21 +127,29 @@ class SplitInputConv(nn.Module):
             changing: (B, changing_width, H, W); None where that is 0.
             step: number of the step, from 0.
         """
-        x = prepared
-        if changing is not None:
-            weight = self._first().weight[:, self.static_width :]
-            x = x + F.conv2d(changing, weight, padding=1)
-        first, *rest = self.layers
-        assert isinstance(first, ConvStep)
-        x = first.finish(x, step)
-        for layer in rest:
+        x = self._first().finish(self._first_normed(prepared, changing, step))
+        for layer in self.layers[1:]:
             x = layer(x, step)
         return x
 
-    def _first(self) -> nn.Conv2d:
+    def _first_normed(
+        self, prepared: torch.Tensor, changing: torch.Tensor | None, step: int
+    ) -> torch.Tensor:
+        """The first convolution and norm."""
+        first = self._first()
+        weight = first.conv.weight[:, self.static_width :]
+        affine = fixed_affine(first.norm, step)
+        if changing is None or affine is None:
+            x = prepared if changing is None else prepared + F.conv2d(changing, weight, padding=1)
+            return first.norm(x, step)
+        scale, shift = affine
+        own = F.conv2d(changing, weight * scale[:, None, None, None], shift, padding=1)
+        return torch.addcmul(own, prepared, scale[:, None, None])
+
+    def _first(self) -> ConvStep:
         layer = self.layers[0]
         assert isinstance(layer, ConvStep)
-        return layer.conv
+        return layer
 
 
 def pooled_size(size: tuple[int, int], pools: Sequence[int]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from recseg_d2.layers.step_norm import fixed_affine
 from recseg_d2.models.recurrent_attention.options import PreprocessorOptions
 
 ANGLE_CLASSES = 8
@@ -139,13 +140,13 @@ class UpBlock(nn.Module):
         self.grow = nn.ConvTranspose2d(in_width, width, 3, stride=2, padding=1, bias=False)
         self.grow_norm = _norm(width)
         # at stride 1, a transposed convolution is a convolution with its kernel turned round
-        self.join = _layer(width + skip, width)
+        self.join = _Layer(width + skip, width)
 
     def forward(
         self, x: torch.Tensor, feature: torch.Tensor | None, size: tuple[int, int]
     ) -> torch.Tensor:
         """(B, in_width, h/2, w/2) and the skip's (B, skip, h, w), if any -> (B, width, h, w)."""
-        x = F.relu(self.grow_norm(self.grow(x, output_size=list(size))))
+        x = F.relu(self.grow_norm(self.grow(x, output_size=list(size))), inplace=True)
         return self.join(x if feature is None else torch.cat([x, feature], dim=1))
 
 
@@ -153,12 +154,25 @@ def _norm(width: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(width, eps=NORM_EPS, momentum=NORM_MOMENTUM)
 
 
-def _layer(in_width: int, width: int) -> nn.Sequential:
+class _Layer(nn.Sequential):
     """3x3 convolution, batch norm (which makes a bias superfluous), ReLU."""
-    convolution = nn.Conv2d(in_width, width, 3, padding=1, bias=False)
-    return nn.Sequential(convolution, _norm(width), nn.ReLU(inplace=True))
+
+    def __init__(self, in_width: int, width: int) -> None:
+        convolution = nn.Conv2d(in_width, width, 3, padding=1, bias=False)
+        super().__init__(convolution, _norm(width), nn.ReLU(inplace=True))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in_width, h, w) -> (B, width, h, w); in evaluation the norm is in the convolution."""
+        convolution, norm, relu = self
+        affine = fixed_affine(norm)
+        assert isinstance(convolution, nn.Conv2d)
+        if affine is None:
+            return super().forward(x)
+        scale, shift = affine
+        weight = convolution.weight * scale[:, None, None, None]
+        return relu(F.conv2d(x, weight, shift, padding=1))
 
 
 def _block(in_width: int, widths: Sequence[int]) -> nn.Sequential:
     before = [in_width, *widths[:-1]]
-    return nn.Sequential(*(_layer(b, w) for b, w in zip(before, widths, strict=True)))
+    return nn.Sequential(*(_Layer(b, w) for b, w in zip(before, widths, strict=True)))

@@ -1,11 +1,17 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from recseg_d2.errors import OptionError
 from recseg_d2.layers.step_norm import norm_maker
 from recseg_d2.models.recurrent_attention.box_network import BoxNetwork, GlimpseLSTM
-from recseg_d2.models.recurrent_attention.conv_stack import SplitInputConv, draw_weights
+from recseg_d2.models.recurrent_attention.conv_stack import (
+    ConvStep,
+    DeconvStep,
+    SplitInputConv,
+    draw_weights,
+)
 from recseg_d2.models.recurrent_attention.options import BoxOptions, PatchOptions
 from recseg_d2.models.recurrent_attention.segmentation_network import SegmentationNetwork
 
@@ -47,6 +53,31 @@ def test_the_hoisted_convolution_equals_the_whole_one():
         slow = layer(slow, 1)
     torch.testing.assert_close(fast, slow)
     assert fast.shape == (2, 5, 2, 2)  # 7 x 8, 4 x 4, 2 x 2: borders count
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("pool", [1, 2])
+def test_layers_equal_their_rows_with_scales_of_either_sign_and_ties(training, pool):
+    """ReLU after the pooling, and the folded norm, change neither values nor gradients."""
+    torch.manual_seed(0)
+    conv, deconv = ConvStep(2, 6, pool, MAKE_NORM), DeconvStep(2, 6, 2, MAKE_NORM)
+    rows = {
+        conv: lambda x: F.max_pool2d(F.relu(conv.norm(conv.conv(x), 1)), pool, ceil_mode=True),
+        deconv: lambda x: F.relu(deconv.norm(deconv.deconv(x), 1)),
+    }
+    for layer, literal in rows.items():
+        layer.double().train(training)
+        for numbers in (layer.norm.weight, layer.norm.bias, layer.norm.running_mean):
+            numbers.data.uniform_(-1, 1)
+        layer.norm.running_var.uniform_(0.5, 2)
+        x = torch.randn(2, 2, 7, 8, dtype=torch.float64).round().requires_grad_()  # equal maxima
+        found = []
+        for run in (lambda y, own=layer: own(y, 1), literal):
+            y = run(x)
+            gradients = torch.autograd.grad(y.sin().sum(), [x, *layer.parameters()])
+            found.append([y, *gradients])
+        for fast, slow in zip(*found, strict=True):
+            torch.testing.assert_close(fast, slow)
 
 
 @pytest.mark.parametrize("skips", [(True,) * 3, (False, True, False), (False,) * 3])
