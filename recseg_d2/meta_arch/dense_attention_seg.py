@@ -106,7 +106,7 @@ class DenseAttentionSeg(MetaArchitecture):
         targets = [self._targets(x) for x in batched_inputs]
         images = self._stack([self.model_image(x) for x in batched_inputs])
         with self.in_precision():
-            step = training_step(
+            return training_step(
                 self.network,
                 images,
                 target_batch(targets, DIRECTIONS, self.device, images.shape[2:]),
@@ -114,7 +114,6 @@ class DenseAttentionSeg(MetaArchitecture):
                 self.options.sampling,
                 np.random.default_rng(seed),
             )
-        return step.terms
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Predictions for a batch, each at the size that its dict asks for."""

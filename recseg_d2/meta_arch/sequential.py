@@ -199,9 +199,8 @@ class SequentialModel(MetaArchitecture):
             instances.class_scores = found.class_scores
         if sequence.boxes is not None:
             scale = sequence.boxes.new_tensor([size[1], size[0], size[1], size[0]])
-            boxes = Boxes(sequence.boxes[image, found.step].detach() * scale)
-            boxes.clip(size)
-            instances.regressed_boxes = boxes
+            shares = sequence.boxes[image, found.step].detach().clamp(0, 1)
+            instances.regressed_boxes = Boxes(shares * scale)
         elif predicted:
             raise UserError(
                 "MODEL.SEQUENTIAL.TEST.BOXES is predicted, but the model predicts masks alone: set "

@@ -7,7 +7,7 @@ image share one pass of the trunk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,19 +37,6 @@ _DONE_IOU, _OPEN_IOU = 0.5, 0.3  # an own mask is the object from the first, is 
 
 
 @dataclass
-class StepLosses:
-    """The losses of a training step, and how well its windows fit.
-
-    Attributes:
-        terms: weighted losses by name.
-        iou: for each image, the mean IoU of the windows that hold an object; NaN without any.
-    """
-
-    terms: dict[str, torch.Tensor]
-    iou: list[float] = field(default_factory=list)
-
-
-@dataclass
 class _Windows:
     """All windows of a batch: those around true objects first, image by image."""
 
@@ -72,8 +59,8 @@ def training_step(
     weights: LossWeights,
     options: SamplingOptions,
     rng: np.random.Generator,
-) -> StepLosses:
-    """Losses of a batch.
+) -> dict[str, torch.Tensor]:
+    """Weighted loss terms of a batch by name.
 
     Args:
         model: a DenseAttention in training mode.
@@ -91,21 +78,13 @@ def training_step(
     windows = _windows(model, encoding, batch, heat, first, second, options, rng)
     third = _with_own_masks(rng, batch, windows, second, options.own_masks)
     _, last_heat_term = _heat(model, encoding, batch, third)
-    real = windows.objects != NOTHING
-    terms = {
+    return {
         "loss_foreground": weights.foreground * losses.foreground_loss(auxiliary[:, 0], batch),
         "loss_direction": weights.direction * losses.direction_loss(auxiliary[:, 1:], batch),
         "loss_box": weights.box * losses.box_loss(encoding.boxes, batch),
         "loss_heat": weights.heat * (heat_term + last_heat_term) / 2,
         **_window_terms(windows, batch, weights),
     }
-    images_of = torch.tensor(windows.images, device=real.device)
-    means = [_mean(windows.iou[real & (images_of == i)]) for i in range(len(images))]
-    return StepLosses(terms, means)
-
-
-def _mean(values: torch.Tensor) -> float:
-    return float(values.mean()) if len(values) else float("nan")
 
 
 def _channels(canvases: list[Canvas], device: torch.device) -> torch.Tensor:
