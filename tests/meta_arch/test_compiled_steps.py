@@ -76,6 +76,8 @@ def test_training_is_not_compiled(config, monkeypatch):
     monkeypatch.setattr(torch, "compile", refuse)
     model, batch = make(config, True)
     assert all(torch.isfinite(x) for x in model.train()(batch).values())
+    with torch.no_grad():  # as validation losses are computed
+        model(batch)
 
 
 def test_the_time_of_the_first_batch_is_logged_once(monkeypatch, caplog):
