@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pytest
 import torch
 from detectron2.modeling import build_model
 
 from benchmarks.models import random_batch
 from benchmarks.run import benchmark_config
+from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 from recseg_d2.layers import compiled
 
@@ -54,12 +56,6 @@ def assert_equal(config: str) -> None:
             assert torch.equal(a["instances"].pred_masks, b["instances"].pred_masks)
 
 
-@pytest.mark.parametrize("config", TINY)
-def test_predictions_are_the_same_for_batches_of_any_size(config, monkeypatch):
-    monkeypatch.setattr(compiled, "BACKEND", "eager")
-    assert_equal(config)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(
     compiled.missing_compiler(torch.device("cpu")) is not None, reason="no compiler"
@@ -87,6 +83,38 @@ def test_the_time_of_the_first_batch_is_logged_once(monkeypatch, caplog):
         model.eval()(batch)
         model(batch)
     assert [r.message.split(";")[0] for r in caplog.records] == ["Steps are compiled"]
+
+
+@pytest.mark.parametrize("config", TINY)
+def test_the_predictor_finds_the_same_and_compiles_in_its_first_batches(
+    config, monkeypatch, tmp_path
+):
+    compilations = []
+
+    def backend(graph, inputs):
+        compilations.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(compiled, "BACKEND", backend)
+    weights = tmp_path / "model.pth"
+    torch.save({"model": make(config, False)[0].state_dict()}, weights)
+    options = [*TINY[config], *SIZE, "MODEL.DEVICE", "cpu"]
+    images = list(np.random.default_rng(0).integers(0, 255, (10, 40, 48, 3), dtype=np.uint8))
+    found = []
+    for compile_steps in (False, True):
+        cfg = benchmark_config(config, [*options, "MODEL.SEQUENTIAL.COMPILE_STEPS", compile_steps])
+        cfg = cfg.clone()
+        cfg.defrost()
+        cfg.MODEL.WEIGHTS = str(weights)
+        predictor = Predictor(cfg, batch_size=2)
+        found.append(list(predictor(images[:5])))
+        few = len(compilations)
+        found[-1] += predictor(images[5:])
+        assert len(compilations) == few
+    assert few > 0
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one.scores, other.scores, atol=1e-4, rtol=0)
+        assert torch.equal(one.pred_masks, other.pred_masks)
 
 
 def test_without_a_compiler_it_is_refused(monkeypatch):
