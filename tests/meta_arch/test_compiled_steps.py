@@ -85,10 +85,9 @@ def test_the_time_of_the_first_batch_is_logged_once(monkeypatch, caplog):
     assert [r.message.split(";")[0] for r in caplog.records] == ["Steps are compiled"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", TINY)
-def test_the_predictor_finds_the_same_and_compiles_in_its_first_batches(
-    config, monkeypatch, tmp_path
-):
+def test_the_predictor_finds_the_same_and_compiles_few_batches(config, monkeypatch, tmp_path):
     compilations = []
 
     def backend(graph, inputs):
