@@ -70,9 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seconds",
         type=float,
-        default=330.0,
+        default=300.0,
         metavar="S",
-        help="shared out among the parts; no check begins after its part's share (default 330)",
+        help="shared out among the parts; no check begins after its part's share (default 300)",
     )
     return parser
 
