@@ -196,6 +196,9 @@ class SolverOptions:
     # What all lengths of a config are multiplied with: iterations of every phase, steps and decays
     # of rates, warm-up, curriculum, scheduled sampling, periods of evaluation and checkpoints.
     length_scale: float = 1.0
+    # Iterations after which images are drawn anew, those more often that the model does worse on;
+    # 0 draws all alike. DenseAttentionSeg reports how well it does.
+    hard_images_period: int = 0
     trainable: tuple[str, ...] = ()  # regular expressions of parameter names; empty trains all
     # Phases run one after another, each from the weights of the one before. A phase is a name and
     # config overrides: {NAME: masks, SOLVER: {MAX_ITER: 1000}, MODEL: {RSIS: {BOX_HEAD: False}}}.
@@ -212,6 +215,7 @@ class SolverOptions:
         require(self.accum_steps >= 1, self, "accum_steps", "1 or more")
         require(self.length_scale > 0, self, "length_scale", "above 0")
         require(self.log_period >= 1, self, "log_period", "1 or more")
+        require(self.hard_images_period >= 0, self, "hard_images_period", "0 (off) or more")
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
 """Data loaders whose samples depend on the seed and their place in the stream only.
 
 The stream of training samples is a fixed sequence: position p holds an image (all images once in
-each epoch, in an order drawn from the seed) and its own random numbers for augmentation. A run that
-resumes at iteration i starts at position i * batch size, and sees what it would have seen; neither
-the number of workers nor, for a fixed total batch, the number of processes changes the samples.
+each epoch, or by their weights, in an order drawn from the seed) and its own random numbers for
+augmentation. A run that resumes at iteration i starts at position i * batch size, and sees what it
+would have seen; neither the number of workers nor, for a fixed total batch, the number of processes
+changes the samples.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,17 +35,25 @@ from recseg_d2.errors import UserError
 
 _ORDER_STREAM, _SAMPLE_STREAM = 0, 1  # independent random streams of one seed
 
+# What a training sample says of itself, beside what the mapper returns.
+POSITION, IMAGE_NUMBER = "stream_position", "image_number"
 
-def build_train_loader(cfg: CfgNode, start_iteration: int = 0) -> DataLoader:
+
+def build_train_loader(
+    cfg: CfgNode, start_iteration: int = 0, weights: Mapping[int, float] | None = None
+) -> DataLoader:
     """The endless training loader over ``cfg.DATASETS.TRAIN``, from an iteration on.
 
     Args:
         cfg: ``SOLVER.IMS_PER_BATCH`` images an iteration over all processes. A negative
             ``SEED`` (Detectron2's "not seeded") counts as 0: the stream is always reproducible.
         start_iteration: iteration from which a resumed run goes on, 0 for a new one.
+        weights: how often images are drawn relative to each other, by their number; those that are
+            not named have the mean weight. By default all images come once in each epoch.
 
     Returns:
-        A loader that yields lists of what ``InstanceMapper`` returns.
+        A loader that yields lists of what ``InstanceMapper`` returns, with the sample's
+        "stream_position" and "image_number".
 
     Raises:
         UserError: the data is unusable, or the config asks for another sampler.
@@ -55,7 +64,8 @@ def build_train_loader(cfg: CfgNode, start_iteration: int = 0) -> DataLoader:
         report_oddities(dicts, ", ".join(cfg.DATASETS.TRAIN), max_instances(cfg))
     seed = max(cfg.SEED, 0)
     dataset = SeededDataset(DatasetFromList(dicts, copy=False), InstanceMapper(cfg), seed)
-    sampler = StreamSampler(len(dicts), seed, start_iteration * cfg.SOLVER.IMS_PER_BATCH)
+    start = start_iteration * cfg.SOLVER.IMS_PER_BATCH
+    sampler = StreamSampler(len(dicts), seed, start, _all_weights(weights, len(dicts)))
     return build_detection_train_loader(
         dataset,
         mapper=None,
@@ -109,15 +119,19 @@ class StreamSampler(Sampler):
     same however many processes share them.
     """
 
-    def __init__(self, size: int, seed: int, start: int = 0):
+    def __init__(
+        self, size: int, seed: int, start: int = 0, weights: Sequence[float] | None = None
+    ):
         """Set the stream.
 
         Args:
             size: number of images, at least 1.
             seed: >= 0; decides the order within each epoch.
             start: first position, a multiple of the number of processes.
+            weights: of the images, above 0; an epoch has ``size`` positions, of which each image
+                gets its share, rounded up or down. By default each image has one.
         """
-        self.size, self.seed, self.start = size, seed, start
+        self.size, self.seed, self.start, self.weights = size, seed, start, weights
         self.rank, self.world_size = comm.get_rank(), comm.get_world_size()
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -127,11 +141,31 @@ class StreamSampler(Sampler):
         while True:
             if position // self.size != epoch:
                 epoch = position // self.size
-                order = np.random.default_rng((self.seed, _ORDER_STREAM, epoch)).permutation(
-                    self.size
-                )
+                rng = np.random.default_rng((self.seed, _ORDER_STREAM, epoch))
+                order = rng.permutation(drawn_images(self.size, self.weights, rng))
             yield position, int(order[position % self.size])
             position += self.world_size
+
+
+def drawn_images(
+    size: int, weights: Sequence[float] | None, rng: np.random.Generator
+) -> np.ndarray:
+    """The images of an epoch of ``size`` positions, in ascending order; by systematic sampling.
+
+    Image i comes size * weights[i] / sum(weights) times, rounded up or down such that the mean over
+    epochs is that number; without weights once.
+    """
+    if weights is None:
+        return np.arange(size)
+    ends = np.cumsum(weights) / np.sum(weights) * size
+    return np.searchsorted(ends, np.arange(size) + rng.random(), side="right").clip(max=size - 1)
+
+
+def _all_weights(weights: Mapping[int, float] | None, size: int) -> list[float] | None:
+    if not weights:
+        return None
+    mean = sum(weights.values()) / len(weights)
+    return [weights.get(image, mean) for image in range(size)]
 
 
 class SeededDataset(Dataset):
@@ -151,7 +185,8 @@ class SeededDataset(Dataset):
         """The sample at (position, index), mapped."""
         position, index = key
         with seeded(self.seed, _SAMPLE_STREAM, position):
-            return self.mapper(self.dicts[index], index)
+            sample = self.mapper(self.dicts[index], index)
+        return {**sample, POSITION: position, IMAGE_NUMBER: index}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from recseg_d2.config.options import SolverOptions
 # Everything that is counted in iterations, but for how often a line is logged.
 LENGTHS = (
     *("SOLVER.MAX_ITER", "SOLVER.STEPS", "SOLVER.WARMUP_ITERS", "SOLVER.CHECKPOINT_PERIOD"),
-    *("SOLVER.CURRICULUM.EVERY", "TEST.EVAL_PERIOD"),
+    *("SOLVER.CURRICULUM.EVERY", "SOLVER.HARD_IMAGES_PERIOD", "TEST.EVAL_PERIOD"),
     *("MODEL.RIS.SAMPLING.DECAY", "MODEL.RIS.SAMPLING.MASK_START", "MODEL.RIS.SAMPLING.BOX_START"),
 )
 

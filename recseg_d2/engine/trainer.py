@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from recseg_d2.engine.checkpoints import (
 )
 from recseg_d2.engine.flips import with_flips
 from recseg_d2.engine.freezing import freeze_except
+from recseg_d2.engine.hard_images import HardImages
 from recseg_d2.engine.hooks import (
     EvaluateAtEnd,
     FreezeNorms,
@@ -67,6 +68,7 @@ class Trainer(DefaultTrainer):
     """
 
     ended_early = False
+    _hard_images: HardImages | None = None
 
     def __init__(self, cfg: CfgNode, requests: StopRequests | None = None) -> None:
         self._requests = requests or StopRequests()
@@ -107,9 +109,11 @@ class Trainer(DefaultTrainer):
         return solver.build_lr_scheduler(cfg, optimizer)
 
     @classmethod
-    def build_train_loader(cls, cfg: CfgNode, start_iteration: int = 0) -> Any:
+    def build_train_loader(
+        cls, cfg: CfgNode, start_iteration: int = 0, weights: Mapping[int, float] | None = None
+    ) -> Any:
         """See ``data.loader``: repeatable, whatever the number of workers."""
-        return build_train_loader(cfg, start_iteration=start_iteration)
+        return build_train_loader(cfg, start_iteration, weights)
 
     @classmethod
     def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> Any:
@@ -161,8 +165,14 @@ class Trainer(DefaultTrainer):
             groups = self.optimizer.param_groups
             for group, settings, rate in zip(groups, own, rates, strict=True):
                 group.update({**settings, "lr": rate})
-            start = self.start_iter
-            self._trainer.reset_data_loader(lambda: self.build_train_loader(self.cfg, start))
+            drawn_by = self._hard_images.weights if self._hard_images else None
+            self._restart_data(self.start_iter, drawn_by)
+
+    def _restart_data(self, iteration: int, weights: Mapping[int, float] | None) -> None:
+        """Go on at an iteration of the stream of samples, with images drawn by these weights."""
+        self._trainer.reset_data_loader(
+            lambda: self.build_train_loader(self.cfg, iteration, weights)
+        )
 
     def train(self) -> Any:  # type: ignore[override]
         """Train to the end, or to an earlier one that a hook decided on."""
@@ -196,6 +206,10 @@ class Trainer(DefaultTrainer):
             TellIteration(self.model),
             FreezeNorms(self.model),
         ]
+        if options.hard_images_period > 0:
+            period = options.hard_images_period
+            self._hard_images = HardImages(self.model, period, self._restart_data)
+            built.append(self._hard_images)
         averaged: Callable[[], AbstractContextManager[None]] = nullcontext
         if options.ema_decay > 0:
             average = WeightAverage(self.model, options.ema_decay, self._save_final)

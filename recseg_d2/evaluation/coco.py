@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.evaluation import COCOEvaluator
 
+from recseg_d2.data.annotations import IGNORED
+from recseg_d2.evaluation.ground_truth import scored_annotations
 from recseg_d2.files import moved_when_whole
+
+SUFFIX = "_with_crowds"  # of the registered copies
 
 
 class CocoFileEvaluator(COCOEvaluator):
@@ -25,7 +30,7 @@ class CocoFileEvaluator(COCOEvaluator):
 
     def __init__(self, dataset_name: str, output_dir: str | Path, distributed: bool = True) -> None:
         super().__init__(
-            dataset_name,
+            with_crowds_for_unknown(dataset_name),
             tasks=("bbox", "segm"),
             distributed=distributed,
             output_dir=str(output_dir),
@@ -42,3 +47,33 @@ class CocoFileEvaluator(COCOEvaluator):
                 return super().evaluate(img_ids)
         finally:
             self._output_dir = final
+
+
+def with_crowds_for_unknown(dataset_name: str) -> str:
+    """The name of a data set whose unknown regions are crowd regions of every class.
+
+    Args:
+        dataset_name: a name in ``DatasetCatalog``.
+
+    Returns:
+        The same name where nothing is unknown, as in COCO's files; else that of a registered copy,
+        which is drawn up anew at each use.
+    """
+    if not any(IGNORED in record for record in DatasetCatalog.get(dataset_name)):
+        return dataset_name
+    classes = list(MetadataCatalog.get(dataset_name).thing_classes)
+    name = f"{dataset_name}{SUFFIX}"
+    if name in DatasetCatalog.list():
+        # The metadata remember the file that an earlier evaluator converted to.
+        MetadataCatalog.remove(name)
+        DatasetCatalog.remove(name)
+    DatasetCatalog.register(name, lambda: _dicts_with_crowds(dataset_name, len(classes)))
+    MetadataCatalog.get(name).set(thing_classes=classes, evaluator_type="coco")
+    return name
+
+
+def _dicts_with_crowds(dataset_name: str, num_classes: int) -> list[dict[str, Any]]:
+    return [
+        {**record, "annotations": scored_annotations(record, range(num_classes))}
+        for record in DatasetCatalog.get(dataset_name)
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ import numpy as np
 from detectron2.data import DatasetCatalog
 
 from recseg_d2 import rle
-from recseg_d2.data.annotations import decode_segmentation, ignored_from_dict, label_map_from_dict
+from recseg_d2.data.annotations import (
+    IGNORED,
+    annotation_of,
+    decode_segmentation,
+    ignored_from_dict,
+    label_map_from_dict,
+)
 from recseg_d2.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -46,7 +53,7 @@ def true_masks(record: dict[str, Any]) -> TrueMasks:
         UserError: an annotation has no mask, or one of another size than the image.
     """
     shape, name = (record["height"], record["width"]), record["file_name"]
-    annotations = record.get("annotations", [])
+    annotations = scored_annotations(record)
     masks = (decode_segmentation(a.get("segmentation"), shape, name) for a in annotations)
     return TrueMasks(
         annotations,
@@ -54,6 +61,23 @@ def true_masks(record: dict[str, Any]) -> TrueMasks:
         np.array([a["category_id"] for a in annotations], dtype=np.int64),
         np.array([bool(a.get("iscrowd", 0)) for a in annotations], dtype=bool),
     )
+
+
+def scored_annotations(record: dict[str, Any], classes: Iterable[int] = (0,)) -> list[Any]:
+    """The annotations of a standard dict as metrics with crowd regions take them.
+
+    Where it is not known what the image shows is a crowd region: what is predicted there is neither
+    right nor wrong.
+
+    Args:
+        record: the standard dict.
+        classes: that there is such a region of; metrics that compare within a class need all.
+    """
+    annotations = list(record.get("annotations", []))
+    if IGNORED in record:
+        shape = (record["height"], record["width"])
+        annotations += [annotation_of(record[IGNORED], shape, k, is_crowd=True) for k in classes]
+    return annotations
 
 
 class GroundTruth:

@@ -82,6 +82,8 @@ class DenseAttentionSeg(MetaArchitecture):
                 raise UserError(f"MODEL.BACKBONE.NAME {error}") from error
             widths = encoder.widths
         self.network = DenseAttention(encoder, widths, options.network, channels, self.num_classes)
+        # after a forward pass in training, the mean IoU of each image's windows; NaN without any
+        self.image_iou = torch.zeros(0)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -106,7 +108,7 @@ class DenseAttentionSeg(MetaArchitecture):
         targets = [self._targets(x) for x in batched_inputs]
         images = self._stack([self.model_image(x) for x in batched_inputs])
         with self.in_precision():
-            return training_step(
+            step = training_step(
                 self.network,
                 images,
                 target_batch(targets, DIRECTIONS, self.device, images.shape[2:]),
@@ -114,6 +116,8 @@ class DenseAttentionSeg(MetaArchitecture):
                 self.options.sampling,
                 np.random.default_rng(seed),
             )
+        self.image_iou = step.iou
+        return step.terms
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Predictions for a batch, each at the size that its dict asks for."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from analysis.saved_runs import predictions, rectangle, save_run, standard_dict
 
+from recseg_d2 import rle
 from recseg_d2.analysis.run_folder import MissingResultsError
 from recseg_d2.errors import UserError
 
@@ -33,8 +34,12 @@ def test_an_image_beside_its_truth(register, tmp_path):
     assert found_in_run.classes == ["person", "horse"]
 
 
-def test_crowds_are_no_objects_but_ignored_regions(register, tmp_path):
-    name = register([standard_dict(7, [(LEFT, 0)], crowds=[RIGHT])])
+@pytest.mark.parametrize("how", ["crowd", "unknown"])
+def test_crowds_and_the_unknown_are_no_objects_but_ignored_regions(register, tmp_path, how):
+    record = standard_dict(7, [(LEFT, 0)], crowds=[RIGHT] if how == "crowd" else [])
+    if how == "unknown":
+        record["ignored"] = rle.encode(rectangle(RIGHT))
+    name = register([record])
     half_in = (0, 30, 20, 40)
     save_run(tmp_path, name, {7: [(LEFT, 0, 0.9), (half_in, 0, 0.8)]})
     (evidence,) = predictions(tmp_path)[0].evidence

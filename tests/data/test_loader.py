@@ -15,6 +15,7 @@ from recseg_d2.data.loader import (
     StreamSampler,
     build_train_loader,
     build_val_loader,
+    drawn_images,
     seeded,
 )
 from recseg_d2.data.sources.synthetic import Rosettes
@@ -187,3 +188,37 @@ def test_nothing_to_train_on_and_unknown_names_are_refused(cfg, new_name, filter
         build_train_loader(cfg)
     with pytest.raises(UserError, match=r"found 'tulips', expected a registered data set: .*synth"):
         build_val_loader(cfg, "tulips")
+
+
+def test_images_are_drawn_by_their_weights():
+    rng = np.random.default_rng(0)
+    counts = [np.bincount(drawn_images(6, [1, 2, 3], rng), minlength=3) for _ in range(200)]
+    assert all(count.tolist() == [1, 2, 3] for count in counts)
+    counts = [np.bincount(drawn_images(4, [1, 2, 3], rng), minlength=3) for _ in range(2000)]
+    assert {count.sum() for count in counts} == {4}
+    assert np.abs(np.diff([(c.min(), c.max()) for c in np.transpose(counts)])).max() == 1
+    assert np.mean(counts, axis=0) == pytest.approx([4 / 6, 8 / 6, 12 / 6], abs=0.04)
+
+
+def test_without_weights_each_image_comes_once():
+    assert drawn_images(5, None, np.random.default_rng(0)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_stream_with_weights_is_the_same_from_any_position_on():
+    weights = [0.1, 1.0, 0.4]
+    whole = list(itertools.islice(StreamSampler(3, 7, weights=weights), 30))
+    later = list(itertools.islice(StreamSampler(3, 7, start=10, weights=weights), 20))
+    assert whole[10:] == later
+    assert [position for position, _ in whole] == list(range(30))
+    assert np.bincount([image for _, image in whole]).argmax() == 1
+
+
+def test_images_without_a_weight_have_the_mean(cfg):
+    batches = itertools.islice(build_train_loader(cfg, 0, {0: 1.0, 1: 3.0}), 250)
+    numbers = np.bincount([x["image_number"] for batch in batches for x in batch], minlength=5)
+    assert numbers / numbers.sum() == pytest.approx([0.1, 0.3, 0.2, 0.2, 0.2], abs=0.02)
+
+
+def test_samples_say_where_they_are_in_the_stream(cfg):
+    positions = [x["stream_position"] for batch in take(cfg, 2, start=3) for x in batch]
+    assert positions == [6, 7, 8, 9]

@@ -8,6 +8,7 @@ from detectron2.structures import Instances
 from detectron2.utils import comm  # noqa: F401  (as a user's script would have it)
 
 from recseg_d2.data.coco_results import load_results
+from recseg_d2.engine import hard_images
 from recseg_d2.engine.freezing import freeze_except
 from recseg_d2.engine.trainer import Trainer
 from recseg_d2.errors import UserError
@@ -73,9 +74,22 @@ ATTENTION = [
     *("MODEL.RIS.SAMPLING.DECAY", 3.0, "SOLVER.BASE_LR", 0.001),
 ]
 
+# Images are drawn anew after iteration 3, between two checkpoints.
+DENSE = [
+    *("MODEL.META_ARCHITECTURE", "DenseAttentionSeg", "SOLVER.HARD_IMAGES_PERIOD", 3),
+    *("MODEL.BACKBONE.NAME", "build_residual_encoder_backbone", "INPUT.RESIZE", "scale"),
+    *("MODEL.RESIDUAL_ENCODER.WIDTHS", (4, 4, 4), "MODEL.DENSE_ATTENTION.NETWORK.CELLS", 12),
+    *("MODEL.DENSE_ATTENTION.TEST.MAX_OBJECTS", 3, "INPUT.AUGS", ["similarity_crop"]),
+    *("INPUT.SIMILARITY_CROP.SIZE", 32, "SOLVER.CURRICULUM.START", 0),
+]
 
-@pytest.mark.parametrize("architecture", [[], ATTENTION], ids=["rsis", "attention"])
-def test_an_interrupted_run_goes_on_bit_for_bit(tiny_cfg, tiny_dataset, tmp_path, architecture):
+
+@pytest.mark.parametrize("architecture", [[], ATTENTION, DENSE], ids=["rsis", "attention", "dense"])
+def test_an_interrupted_run_goes_on_bit_for_bit(
+    tiny_cfg, tiny_dataset, tmp_path, architecture, monkeypatch
+):
+    # far apart, or the few images here would be drawn as they are without weights
+    monkeypatch.setattr(hard_images, "_weight", lambda iou: 9.0 if iou < 0.56 else 0.1)
     cfg = everything_on(tiny_cfg, tiny_dataset)
     cfg.merge_from_list(architecture)
     cfg.SOLVER.MAX_ITER = 6

@@ -10,6 +10,7 @@ import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import Boxes, Instances
 
+from recseg_d2 import rle
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.data.annotations import label_map_to_annotations
 from recseg_d2.data.sources.coco import Coco
@@ -104,6 +105,26 @@ def test_crowds_are_ignored(register, tmp_path, kind):
     name = register([record(1, annotation(CAT, 0), annotation(HERD, 0, crowd=1))])
     found = {1: output((box(2, 32), 0, 0.95), (CAT, 0, 0.9), (box(12, 35), 0, 0.92))}
     assert evaluate(name, kind, tmp_path, found)["segm"]["AP"] == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scores_of", "name_of_ap"),
+    [("coco", "segm", "AP"), ("coco_agnostic", "segm", "AP"), ("voc_segm", "voc_segm", "APr50")],
+)
+def test_what_is_found_where_nothing_is_known_does_not_count(
+    animals, tmp_path, kind, scores_of, name_of_ap
+):
+    """The best scores are there, of either class; each would halve an AP."""
+    found = {1: output((CAT, 0, 0.7), (DOG, 1, 0.6), (HERD, 0, 0.9), (EMPTY, 1, 0.8))}
+    before = evaluate(animals, kind, tmp_path / "known", found)[scores_of][name_of_ap]
+    DatasetCatalog.get(animals)[0]["ignored"] = rle.encode(HERD | EMPTY)
+    for _ in range(2):  # an evaluator is built for each evaluation
+        scores = evaluate(animals, kind, tmp_path / "unknown", found)[scores_of]
+        assert scores[name_of_ap] == pytest.approx(100.0)
+    assert before < 60
+    for name in [name for name in DatasetCatalog.list() if name.endswith("_with_crowds")]:
+        DatasetCatalog.remove(name)
+        MetadataCatalog.remove(name)
 
 
 def test_outputs_without_instances_are_passed_over(animals, tmp_path):

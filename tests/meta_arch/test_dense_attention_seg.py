@@ -14,6 +14,7 @@ from recseg_d2.engine.weights import load_pretrained
 from recseg_d2.errors import UserError
 from recseg_d2.layers.efficientnet import EfficientNetLite
 from recseg_d2.layers.intensity import IntensityOptions, unit_intensity
+from recseg_d2.models.dense_attention import losses
 from recseg_d2.structures import LabelMapMasks
 
 SIZE = (70, 90)
@@ -228,3 +229,19 @@ def test_bfloat16_is_close_and_ends_in_float32():
         short = losses["bfloat16"][name]
         assert short.dtype == torch.float32
         torch.testing.assert_close(short, value, rtol=0.15, atol=0.02)
+
+
+def test_how_well_each_image_is_segmented_is_told_after_training(monkeypatch):
+    """The mean over the windows that hold an object; not a number where there is none."""
+    monkeypatch.setattr(losses, "hard_iou", lambda masks, truth: torch.full((len(truth),), 0.25))
+    model = make()
+    torch.manual_seed(0)
+    found = []
+    for _ in range(5):  # a canvas may hold all objects, which leaves none to be found
+        model([example(), {**example(), "instances": example()["instances"][:0]}])
+        assert model.image_iou.shape == (2,)
+        found.append(model.image_iou)
+    of_objects, of_nothing = torch.stack(found, dim=1)
+    assert of_nothing.isnan().all()
+    assert not of_objects.isnan().all()
+    assert set(of_objects[~of_objects.isnan()].tolist()) == {0.25}

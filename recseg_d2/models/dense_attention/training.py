@@ -37,6 +37,20 @@ _DONE_IOU, _OPEN_IOU = 0.5, 0.3  # an own mask is the object from the first, is 
 
 
 @dataclass
+class StepLosses:
+    """The losses of a training step, and how well its windows fit.
+
+    Attributes:
+        terms: weighted losses by name.
+        iou: (B,) float, for each image the mean IoU of the windows that hold an object; NaN without
+            any.
+    """
+
+    terms: dict[str, torch.Tensor]
+    iou: torch.Tensor
+
+
+@dataclass
 class _Windows:
     """All windows of a batch: those around true objects first, image by image."""
 
@@ -59,8 +73,8 @@ def training_step(
     weights: LossWeights,
     options: SamplingOptions,
     rng: np.random.Generator,
-) -> dict[str, torch.Tensor]:
-    """Weighted loss terms of a batch by name.
+) -> StepLosses:
+    """Losses of a batch.
 
     Args:
         model: a DenseAttention in training mode.
@@ -78,13 +92,22 @@ def training_step(
     windows = _windows(model, encoding, batch, heat, first, second, options, rng)
     third = _with_own_masks(rng, batch, windows, second, options.own_masks)
     _, last_heat_term = _heat(model, encoding, batch, third)
-    return {
+    terms = {
         "loss_foreground": weights.foreground * losses.foreground_loss(auxiliary[:, 0], batch),
         "loss_direction": weights.direction * losses.direction_loss(auxiliary[:, 1:], batch),
         "loss_box": weights.box * losses.box_loss(encoding.boxes, batch),
         "loss_heat": weights.heat * (heat_term + last_heat_term) / 2,
         **_window_terms(windows, batch, weights),
     }
+    return StepLosses(terms, _iou_of_images(windows, len(images)))
+
+
+def _iou_of_images(windows: _Windows, count: int) -> torch.Tensor:
+    """``StepLosses.iou``, which nobody waits for here."""
+    image = torch.tensor(windows.images, device=windows.iou.device)
+    own = torch.arange(count, device=image.device)[:, None] == image
+    own = own & (windows.objects != NOTHING)
+    return torch.where(own, windows.iou, 0).sum(dim=1) / own.sum(dim=1)
 
 
 def _channels(canvases: list[Canvas], device: torch.device) -> torch.Tensor:
