@@ -61,7 +61,7 @@ class Session:
 
 def theme() -> gr.themes.Base:
     """Gradio's plain look in the system's own fonts."""
-    return gr.themes.Soft(font=_SYSTEM_FONTS[0], font_mono=_SYSTEM_FONTS[1])
+    return gr.themes.Default(font=_SYSTEM_FONTS[0], font_mono=_SYSTEM_FONTS[1])
 
 
 def build_page(finder: Finder, options: AppOptions) -> gr.Blocks:
@@ -111,11 +111,11 @@ def _inputs() -> tuple[gr.File, gr.Dropdown]:
 
 def _search(finder: Finder) -> tuple[gr.Slider, gr.Slider, gr.Button]:
     """The settings of the model, and the button that runs it."""
-    score = gr.Slider(0, 1, finder.score, step=0.01, label="Least score of an object")
+    score = gr.Slider(0, 1, finder.score, step=0.01, label="Least score")
     sized = finder.scale is not None
     least, most = _scales(finder.scale or 1.0)
     scale = gr.Slider(
-        least, most, finder.scale or 1.0, step=0.05, label="Magnify the image by", visible=sized
+        least, most, finder.scale or 1.0, step=0.05, label="Magnification", visible=sized
     )
     return score, scale, gr.Button("Find objects", variant="primary", elem_id="find")
 
@@ -131,7 +131,7 @@ def _tools(finder: Finder) -> tuple[gr.Radio, gr.Slider, gr.Button, gr.Button]:
         gr.Markdown(_CANNOT_POINT)
     modes = [mode for mode in MODES if finder.can_point or mode != ADD]
     mode = gr.Radio(modes, value=modes[0], label="A click on the image", elem_id="mode")
-    radius = gr.Slider(0, 50, 5, step=1, label="Radius of brush and eraser in pixels")
+    radius = gr.Slider(0, 50, 5, step=1, label="Brush radius in pixels")
     with gr.Row():
         other = gr.Button("New object", size="sm", elem_id="new-object")
         undo = gr.Button("Undo", size="sm", elem_id="undo")
