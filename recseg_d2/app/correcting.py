@@ -37,11 +37,12 @@ class CorrectedImage:
         image: its pixels, as ``Finder.read`` returned them.
 
     Attributes:
+        content: the file's bytes, which are kept as long as the image is.
         edits: the objects' label map, with undo.
     """
 
     def __init__(self, path: Path, image: np.ndarray) -> None:
-        self.path, self._image = path, image
+        self.path, self.content, self._image = path, path.read_bytes(), image
         self._rgb = np.ascontiguousarray(for_display(image)[..., ::-1])
         self.edits = EditedLabels((image.shape[0], image.shape[1]))
         self._known: dict[int, tuple[float, int]] = {}  # score and class, by number

@@ -47,6 +47,14 @@ class Session:
     images: dict[str, CorrectedImage] = field(default_factory=dict)
     current: str = ""
 
+    def take(self, image: CorrectedImage) -> None:
+        """Look at a new image; of two with the same name, the second gets a number."""
+        name, number = image.path.name, 1
+        while name in self.images:
+            number += 1
+            name = f"{image.path.stem}_{number}{image.path.suffix}"
+        self.images[name], self.current = image, name
+
     @property
     def image(self) -> CorrectedImage:
         """The image that is looked at.
@@ -61,7 +69,7 @@ class Session:
 
 def theme() -> gr.themes.Base:
     """Gradio's plain look in the system's own fonts."""
-    return gr.themes.Default(font=_SYSTEM_FONTS[0], font_mono=_SYSTEM_FONTS[1])
+    return gr.themes.Default(primary_hue="teal", font=_SYSTEM_FONTS[0], font_mono=_SYSTEM_FONTS[1])
 
 
 def build_page(finder: Finder, options: AppOptions) -> gr.Blocks:
@@ -133,8 +141,8 @@ def _tools(finder: Finder) -> tuple[gr.Radio, gr.Slider, gr.Button, gr.Button]:
     mode = gr.Radio(modes, value=modes[0], label="A click on the image", elem_id="mode")
     radius = gr.Slider(0, 50, 5, step=1, label="Brush radius in pixels")
     with gr.Row():
-        other = gr.Button("New object", size="sm", elem_id="new-object")
-        undo = gr.Button("Undo", size="sm", elem_id="undo")
+        other = gr.Button("New object", size="sm", min_width=80, elem_id="new-object")
+        undo = gr.Button("Undo", size="sm", min_width=80, elem_id="undo")
     return mode, radius, other, undo
 
 
@@ -165,17 +173,19 @@ class _Actions:
 
     def __init__(self, finder: Finder, corrections: Path) -> None:
         self.finder, self.corrections = finder, corrections
+        self._downloads = tempfile.TemporaryDirectory(prefix="recseg_app_")  # goes when this does
 
     @_spoken
     def open(self, session: Session, files: list[str]) -> list[Any]:
         """Take uploaded files; those that are no images are named and left out."""
-        for path in map(Path, files):
+        opened = {image.path for image in session.images.values()}  # their edits stay
+        for path in (path for path in map(Path, files) if path not in opened):
             try:
-                session.images[path.name] = CorrectedImage(path, self.finder.read(path))
+                image = CorrectedImage(path, self.finder.read(path))
             except UserError as error:
                 gr.Warning(str(error).replace(str(path), path.name))
             else:
-                session.current = path.name
+                session.take(image)
         names = gr.Dropdown(list(session.images), value=session.current or None)
         return [names, *_view(session.image)]
 
@@ -224,7 +234,7 @@ class _Actions:
     @_spoken
     def download(self, session: Session) -> Any:
         """Write files of the image's objects."""
-        folder = Path(tempfile.mkdtemp(dir=session.image.path.parent))
+        folder = Path(tempfile.mkdtemp(dir=self._downloads.name))
         paths = write_downloads(folder, session.image.predicted())
         return gr.File([str(path) for path in paths], visible=True)
 

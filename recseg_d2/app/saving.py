@@ -49,11 +49,10 @@ def save_correction(folder: Path, image: CorrectedImage) -> Path:
     Raises:
         UserError: the files cannot be written there.
     """
-    content = image.path.read_bytes()
-    name = _free_name(folder / "images", image.path, content)
+    name = _free_name(folder / "images", image.path, image.content)
     labels = folder / "labels" / f"{Path(name).stem}.png"
     with write_whole(folder / "images" / name, "wb") as file:
-        file.write(content)
+        file.write(image.content)
     labels.parent.mkdir(exist_ok=True)
     write_label_map(labels, image.label_map(), _BITS)
     return labels

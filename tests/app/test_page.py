@@ -17,7 +17,9 @@ pytest.importorskip("selenium", reason="needs selenium (extra: dev)")
 
 from chromium import becomes, needs_chromium, start_chromium
 from pages import SHORT_DENSE
+from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 
 from recseg_d2.app.options import USER, AppOptions
 from recseg_d2.app.server import launch
@@ -65,6 +67,13 @@ def choose(page, mode):
     label.click()
 
 
+def show_first(page, number):
+    """Move the slider of the sequence."""
+    field = find(page, "#shown input[type=number]")
+    field.clear()
+    field.send_keys(str(number), Keys.TAB)
+
+
 def click(page, x, y, size):
     """Click the pixel of an image of height and width ``size`` in the picture."""
     picture = find(page, "#picture img")
@@ -95,6 +104,10 @@ def test_from_an_upload_to_a_training(served, browser, path, image, finder, tmp_
     found = image.find(finder, finder.score, finder.scale)
     find(browser, "#find").click()
     becomes(browser, lambda: count(browser), found)
+
+    every = find(browser, "#picture img").get_attribute("src")
+    show_first(browser, 1)
+    becomes(browser, lambda: find(browser, "#picture img").get_attribute("src") != every, True)
 
     labels = image.edits.labels
     biggest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
@@ -135,6 +148,42 @@ def nothing_went_elsewhere(browser, url):
     assert fetched
     assert [name for name in fetched if not name.startswith(url)] == []
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+
+
+def test_images_that_are_open_keep_their_edits(finder, path, tmp_path):
+    from recseg_d2.app.page import Session, _Actions
+
+    actions, session = _Actions(finder, tmp_path / "mine"), Session()
+    other = tmp_path / "other" / path.name
+    other.parent.mkdir()
+    Image.new("RGB", (40, 30)).save(other)
+    actions.open(session, [str(path)])
+    session.image.brush("Paint", (20, 20), 5)
+    actions.open(session, [str(path), str(other)])
+    assert list(session.images) == ["plant.png", "plant_2.png"]
+    assert session.current == "plant_2.png"
+    actions.choose(session, "plant.png")
+    assert session.image.edits.count == 1
+
+
+def test_what_goes_wrong_is_a_sentence_on_the_page(finder, path, tmp_path, monkeypatch):
+    import gradio
+
+    from recseg_d2.app.page import Session, _Actions
+
+    told = []
+    actions, session = _Actions(finder, path), Session()  # the folder of corrections is a file
+    with pytest.raises(gradio.Error, match="upload one first"):
+        actions.undo(session)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    monkeypatch.setattr(gradio, "Warning", told.append)
+    with pytest.raises(gradio.Error, match="upload one first"):
+        actions.open(session, [str(broken)])
+    assert [text.partition(" (")[0] for text in told] == ["broken.png: cannot be read as an image"]
+    actions.open(session, [str(path)])
+    with pytest.raises(gradio.Error, match="Cannot"):
+        actions.save(session)
 
 
 def status(url, data=None, headers=None):
