@@ -84,7 +84,7 @@ class DenseAttentionSeg(MetaArchitecture):
             widths = encoder.widths
         self.network = DenseAttention(encoder, widths, options.network, channels, self.num_classes)
         # after a forward pass in training, the mean IoU of each image's windows; NaN without any
-        self.image_iou: list[float] = []
+        self.image_iou = torch.zeros(0)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:

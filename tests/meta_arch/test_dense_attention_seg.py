@@ -14,6 +14,7 @@ from recseg_d2.engine.weights import load_pretrained
 from recseg_d2.errors import UserError
 from recseg_d2.layers.efficientnet import EfficientNetLite
 from recseg_d2.layers.intensity import IntensityOptions, unit_intensity
+from recseg_d2.models.dense_attention import losses
 from recseg_d2.structures import LabelMapMasks
 
 SIZE = (70, 90)
@@ -271,3 +272,19 @@ def test_of_a_large_image_the_model_sees_a_part_around_the_place(learned):
     assert (part & whole).sum() / (part | whole).sum() > 0.9
     for corner in ((0, 0), (89.9, 69.9), (500, -3)):
         assert model.object_at(image, corner).image_size == SIZE
+
+
+def test_how_well_each_image_is_segmented_is_told_after_training(monkeypatch):
+    """The mean over the windows that hold an object; not a number where there is none."""
+    monkeypatch.setattr(losses, "hard_iou", lambda masks, truth: torch.full((len(truth),), 0.25))
+    model = make()
+    torch.manual_seed(0)
+    found = []
+    for _ in range(5):  # a canvas may hold all objects, which leaves none to be found
+        model([example(), {**example(), "instances": example()["instances"][:0]}])
+        assert model.image_iou.shape == (2,)
+        found.append(model.image_iou)
+    of_objects, of_nothing = torch.stack(found, dim=1)
+    assert of_nothing.isnan().all()
+    assert not of_objects.isnan().all()
+    assert set(of_objects[~of_objects.isnan()].tolist()) == {0.25}

@@ -70,14 +70,13 @@ class SearchResult:
 class _Candidates:
     """Places of a round, K of them, and what was found there; everything on the CPU."""
 
-    rows: list[int]
-    columns: list[int]
+    cells: list[tuple[int, int]]
     heat: list[float]
+    scores: list[float]
     places: list[list[float]]
     boxes: list[list[float]]
     windows: list[list[int]]
     masks: torch.Tensor
-    scores: list[float]
     classes: torch.Tensor | None
 
     def drawn(self, k: int) -> DrawnObject:
@@ -146,7 +145,7 @@ class Search:
         candidates = self._look(heat * self.open, canvas)
         if candidates is None:
             return False
-        for k in range(len(candidates.rows)):
+        for k in range(len(candidates.cells)):
             self._settle(candidates, k)
             if len(self.drawing.objects) >= options.max_objects:
                 break
@@ -204,21 +203,24 @@ class Search:
         outputs = self.model.segment(self.model.look(self.encoding, 0, canvas, places, boxes))
         scores = (outputs.scores.sigmoid() * values).sqrt()
         classes = None if outputs.classes is None else outputs.classes.softmax(1).cpu()
+        # whole numbers in float32 are exact far beyond the size of a tile
+        columns_of = [torch.stack([rows, columns], 1), values[:, None], scores[:, None]]
+        columns_of += [places, boxes, self.model.windows(boxes)]
+        numbers = torch.cat([c.float() for c in columns_of], dim=1).tolist()  # one transfer
         return _Candidates(
-            rows.tolist(),
-            columns.tolist(),
-            values.tolist(),
-            places.tolist(),
-            boxes.tolist(),
-            self.model.windows(boxes).long().tolist(),
-            outputs.masks.sigmoid().float().cpu(),
-            scores.tolist(),
-            classes,
+            cells=[(int(n[0]), int(n[1])) for n in numbers],
+            heat=[n[2] for n in numbers],
+            scores=[n[3] for n in numbers],
+            places=[n[4:6] for n in numbers],
+            boxes=[n[6:10] for n in numbers],
+            windows=[[int(x) for x in n[10:]] for n in numbers],
+            masks=outputs.masks.sigmoid().float().cpu(),
+            classes=classes,
         )
 
     def _settle(self, found: _Candidates, k: int) -> None:
         """Keep the object of a look, or close its pixels."""
-        row, column, drawn = found.rows[k], found.columns[k], found.drawn(k)
+        (row, column), drawn = found.cells[k], found.drawn(k)
         number = -1
         if found.scores[k] >= self.options.score_thresh:
             number = self.drawing.add(drawn, self.options.min_area, self.options.duplicate_iou)
