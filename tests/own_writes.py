@@ -22,6 +22,7 @@ _PACKAGE = str(Path(recseg_d2.__file__).parent)
 _SCRIPTS = tuple(str(Path(__file__).parents[1] / name) for name in ("tests", "benchmarks"))
 _APART = os.path.join(_PACKAGE, "_embedded")  # stands in for another package
 _IMPORTING = "<frozen importlib"
+_COMPILER = os.path.join("torch", "_inductor")  # keeps its code in a cache of its own
 
 found: list[str] = []  # what was seen, in words, until somebody clears it
 
@@ -53,7 +54,7 @@ def _of_the_package(frame: FrameType | None) -> str:
     """Where the package's own code, called by whomever, has this file opened; "" where not."""
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.startswith(_IMPORTING) or file.startswith(_SCRIPTS):
+        if file.startswith((_IMPORTING, *_SCRIPTS)) or _COMPILER in file:
             return ""
         if file.startswith(_PACKAGE) and not file.startswith(_APART):
             return f"{os.path.relpath(file, _PACKAGE)}:{frame.f_lineno}"

@@ -68,6 +68,8 @@ def shortened(words: list[str]) -> list[str]:
     words = list(words)
     if "make-dataset" in words:
         words += ["--images", "4", "--size", "48"]
-    if "train" in words:
+    if "train" in words and "--weights" in words:
+        words += ["SOLVER.MAX_ITER", "1", "TEST.NUM_PICTURES", "1"]  # of a model of its own size
+    elif "train" in words:
         words += SHORT_MODEL if "--config-file" in words else SHORT_DENSE
     return words

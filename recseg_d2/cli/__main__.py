@@ -16,6 +16,7 @@ TOOLS = {
     "visualize": ("visualize", "sequence figures for a data set or for images"),
     "analyze": ("analyze", "order of discovery, errors, sizes, curves of results"),
     "report": ("report", "scores, analyses and images of runs as one page for the browser"),
+    "app": ("app", "a page on this machine to find and correct objects by clicks"),
     "baseline": ("baseline", "the classical method to compare with"),
     "check-dataset": ("check_dataset", "summary, problems and sample pictures of a data set"),
     "convert": ("convert", "labelled images into the files of another program"),

@@ -13,6 +13,7 @@ from detectron2.utils.logger import setup_logger
 
 from recseg_d2.config import get_config_file, get_recseg_cfg, load_config, parse_config
 from recseg_d2.data.io.image_files import IMAGE_EXTENSIONS, is_image_name
+from recseg_d2.engine.thresholds import set_score_thresh
 from recseg_d2.errors import UserError
 from recseg_d2.model_zoo import Card, get_checkpoint, read_card
 from recseg_d2.model_zoo.registry import PREFIX
@@ -21,12 +22,15 @@ TRAINED_CONFIG = "config.yaml"  # what training leaves in its output folder
 TRAINED_WEIGHTS = "model_final.pth"
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, ensemble: bool = False) -> None:
+def add_model_arguments(
+    parser: argparse.ArgumentParser, ensemble: bool = False, batches: bool = True
+) -> None:
     """Add --config-file, --weights, --batch-size, --score-thresh and KEY VALUE pairs.
 
     Args:
         parser: of a tool.
         ensemble: whether --ensemble may stand for --weights.
+        batches: whether there is --batch-size.
     """
     parser.add_argument(
         "--config-file",
@@ -46,7 +50,10 @@ def add_model_arguments(parser: argparse.ArgumentParser, ensemble: bool = False)
             metavar="W",
             help="several models, each as --weights: what half of them or more find is kept",
         )
-    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at a time")
+    if batches:
+        parser.add_argument(
+            "--batch-size", type=int, default=1, metavar="N", help="images at a time"
+        )
     parser.add_argument(
         "--score-thresh",
         type=float,
@@ -103,9 +110,7 @@ def load_model_config(args: argparse.Namespace, weights: str | None = None) -> C
     if args.score_thresh is not None:
         if not 0 <= args.score_thresh <= 1:
             raise UserError(f"--score-thresh is {args.score_thresh}; expected 0 to 1.")
-        cfg.MODEL.SEQUENTIAL.TEST.SCORE_THRESH = args.score_thresh
-        cfg.MODEL.INSTANCE_FCN.TEST.INSTANCE_SCORE_THRESH = args.score_thresh
-        cfg.MODEL.DENSE_ATTENTION.TEST.SCORE_THRESH = args.score_thresh
+        set_score_thresh(cfg, args.score_thresh)
     cfg.freeze()
     return cfg
 

@@ -38,6 +38,9 @@ class SequentialOptions:
     image_size: tuple[int, int] = (256, 256)  # height and width that images are resized to
     steps: int = 10  # most objects that the model can find in an image
     recompute_steps: bool = False  # in training: less memory for a second forward pass
+    # In evaluation and prediction, steps are compiled by torch.compile: faster after the first
+    # batch, which takes a minute or two more; docs/performance.md has numbers.
+    compile_steps: bool = False
     # Most objects of an image that training and validation keep, the largest: fewer than steps let
     # each sequence end with a step to stop, more compete for the steps. 0: as many as steps.
     max_objects: int = 0

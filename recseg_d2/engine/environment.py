@@ -26,6 +26,7 @@ EXTRAS = {
     "plots": "plots of recseg analyze, curves of recall",
     "napari": "the plugin of napari",
     "report": "recseg report, a page of results",
+    "app": "recseg app, a page to correct what a model finds",
     "pretrained": "ImageNet weights of EfficientNet-Lite0",
     "onnx": "recseg export to ONNX",
     "completion": "recseg completion: names and options by the tab key",

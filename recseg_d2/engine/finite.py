@@ -45,6 +45,8 @@ class FiniteOutputs:
 
     def _hook(self, name: str) -> Callable[..., None]:
         def look(module: nn.Module, inputs: Any, output: Any) -> None:
+            if torch.compiler.is_compiling():  # within a step; what steps are of is looked at
+                return
             for tensor in _tensors(output):
                 seen = self._bad.get(name)
                 bad = ~torch.isfinite(tensor.sum(dtype=torch.float32))

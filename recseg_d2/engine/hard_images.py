@@ -31,8 +31,9 @@ class HardImages(HookBase):
     checkpoint as if there had been none, whatever workers have read ahead.
 
     Args:
-        model: its ``image_iou`` has, after each forward pass in training, a value for each image of
-            the batch, NaN where there was nothing to compare; may be in a distributed wrapper.
+        model: its ``image_iou`` is, after each forward pass in training, a tensor with a value for
+            each image of the batch, NaN where there was nothing to compare; may be in a distributed
+            wrapper.
         period: iterations, at least 1.
         draw: called with the iteration that comes after a period and the weights; takes care that
             its images are drawn by them.
@@ -68,7 +69,7 @@ class HardImages(HookBase):
 
     def _note(self, model: Any, inputs: Any, outputs: Any) -> None:
         if model.training:
-            for record, iou in zip(inputs[0], model.image_iou, strict=True):
+            for record, iou in zip(inputs[0], model.image_iou.tolist(), strict=True):
                 self._noted[record[POSITION]] = (record[IMAGE_NUMBER], iou)
 
     def after_step(self) -> None:

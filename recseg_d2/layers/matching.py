@@ -54,10 +54,13 @@ def assign(similarity: torch.Tensor, counts: torch.Tensor, in_order: bool = Fals
     if in_order:
         step = torch.arange(similarity.shape[1], device=similarity.device)
         return torch.where(step < counts[:, None], step, -1)
-    table = similarity.detach().float().cpu().numpy()  # the one transfer of a training step
+    # one transfer, so that the host waits for the device once
+    numbers = torch.cat([similarity.detach().float().flatten(1), counts[:, None]], dim=1)
+    flat, sizes = np.split(numbers.cpu().numpy(), [-1], axis=1)
+    table = flat.reshape(similarity.shape)
     table = np.nan_to_num(table, nan=float(np.finfo(table.dtype).min))
     result = torch.full(similarity.shape[:2], -1, dtype=torch.int64)
-    for image, n in enumerate(counts.tolist()):
+    for image, n in enumerate(sizes[:, 0].astype(int)):
         block = table[image, : min(n, table.shape[1]), :n]
         steps, objects = linear_sum_assignment(block, maximize=True)
         result[image, torch.from_numpy(steps)] = torch.from_numpy(objects)

@@ -34,7 +34,8 @@ def suppress(threat: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
     weights = threat.float()
     kept = candidates
     while True:
-        threatened = (kept.float()[..., None, :] @ weights)[..., 0, :] > 0
+        with torch.autocast(threat.device.type, enabled=False):
+            threatened = (kept.float()[..., None, :] @ weights)[..., 0, :] > 0
         again = candidates & ~threatened
         if torch.equal(again, kept):
             return kept

@@ -63,9 +63,10 @@ def build_targets(
         that a batch without any object takes the same way through the losses.
     """
     resized = [resize_masks(m, size) for m in masks]
-    kept = [_largest(m, max_objects) for m in resized]
-    resized = [m[k] for m, k in zip(resized, kept, strict=True)]
-    labels = [c[k] for c, k in zip(classes, kept, strict=True)]
+    areas = torch.cat([m.flatten(1).sum(1) for m in resized]).cpu()  # the host waits once a batch
+    kept = [_largest(a, max_objects) for a in areas.split([len(m) for m in resized])]
+    resized = [_taken(m, k) for m, k in zip(resized, kept, strict=True)]
+    labels = [_taken(c, k) for c, k in zip(classes, kept, strict=True)]
     scale = torch.tensor([size[1], size[0], size[1], size[0]], dtype=torch.float32)
     boxes = [masks_to_boxes(m) / scale.to(m.device) for m in resized]
     n = max([1, *(len(m) for m in resized)])
@@ -78,11 +79,15 @@ def build_targets(
     )
 
 
-def _largest(masks: torch.Tensor, limit: int) -> torch.Tensor:
-    """Indices of the ``limit`` largest masks that still have a pixel, in their given order."""
-    areas = masks.flatten(1).sum(1)
+def _largest(areas: torch.Tensor, limit: int) -> torch.Tensor:
+    """Indices of the ``limit`` largest of (n,) areas that are not 0, in their given order."""
     order = torch.argsort(areas, descending=True, stable=True)[:limit]
     return order[areas[order] > 0].sort().values
+
+
+def _taken(values: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """Rows of (n, ...) by indices on the CPU; seldom are any left out."""
+    return values if len(kept) == len(values) else values[kept.to(values.device)]
 
 
 def _pad(values: torch.Tensor, length: int) -> torch.Tensor:

@@ -46,6 +46,7 @@ class ConvLSTMSemInstSeg(SequentialModel):
         with naming_keys():
             self.decoder = ConvLSTMDecoder(widths, options, self.num_classes)
         self.decoder.recompute_steps = self.recompute_steps
+        self.compile_steps(self.decoder)
         self.criterion = SequenceCriterion(options.loss_weights, self.order != "any")
         weights = options.loss_weights
         heads = {"box_head": weights.box, "class_head": weights.cls, "stop_head": weights.stop}

@@ -28,6 +28,7 @@ from recseg_d2.meta_arch.base import (
     output_size,
 )
 from recseg_d2.models.dense_attention.batch import target_batch
+from recseg_d2.models.dense_attention.clicks import object_at
 from recseg_d2.models.dense_attention.drawing import FoundObjects
 from recseg_d2.models.dense_attention.model import DIRECTIONS, DenseAttention
 from recseg_d2.models.dense_attention.options import DenseAttentionOptions
@@ -83,7 +84,7 @@ class DenseAttentionSeg(MetaArchitecture):
             widths = encoder.widths
         self.network = DenseAttention(encoder, widths, options.network, channels, self.num_classes)
         # after a forward pass in training, the mean IoU of each image's windows; NaN without any
-        self.image_iou: list[float] = []
+        self.image_iou = torch.zeros(0)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -157,6 +158,36 @@ class DenseAttentionSeg(MetaArchitecture):
                 .run()
                 .drawing.found(self.options.test.min_area)
             )
+
+    @torch.no_grad()
+    def object_at(
+        self, dict_: dict[str, Any], place: tuple[float, float], labels: np.ndarray | None = None
+    ) -> Instances:
+        """The object at a place that somebody points at, in the window that the model puts there.
+
+        Args:
+            dict_: input dict of one image.
+            place: x and y in pixels of the size (h, w) that the dict asks for.
+            labels: (h, w) integer label map of what is known already, the canvas; None is empty.
+
+        Returns:
+            What ``inference`` returns, with one object, or none where its mask is empty. The mask
+            may cover known objects, and the score may be below that of the search.
+        """
+        image, asked = self.model_image(dict_), output_size(dict_)
+        size = (image.shape[1], image.shape[2])
+        ratio = [own / other for own, other in zip(size, asked, strict=True)]
+        known = np.zeros(asked, np.int32) if labels is None else labels.astype(np.int32)
+        with self.in_precision():
+            found = object_at(
+                self.network,
+                image,
+                (place[0] * ratio[1], place[1] * ratio[0]),
+                torch.from_numpy(resize_labels(known, size)),
+                self.options.test,
+                self.options.tiling.side,
+            )
+        return self._instances(found, dict_)
 
     def model_image(self, dict_: dict[str, Any]) -> torch.Tensor:
         """The image of an input dict as the networks see it: normalised, then its copy."""

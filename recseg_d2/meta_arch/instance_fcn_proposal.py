@@ -103,8 +103,6 @@ class InstanceFCNProposal(MetaArchitecture):
         ]
         with self.in_precision():
             return proposal_losses(self.network, images, masks, self.options, ignored)
-        with self.in_precision():
-            return proposal_losses(self.network, images, masks, self.options, ignored)
 
     def inference(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Instances]]:
         """Proposals and instances of each image, at the size that its dict asks for."""

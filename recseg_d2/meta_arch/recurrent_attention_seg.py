@@ -95,6 +95,7 @@ class RecurrentAttentionSeg(SequentialModel):
             map_width=0 if self.preprocessor is None else self.preprocessor.out_width,
         )
         network.recompute_steps = self.recompute_steps
+        self.compile_steps(network)
         scores = dict.fromkeys(("score_head", "box_score_head"), weights.score)
         freeze_heads_without_loss(network, {**scores, "class_head": weights.cls})
         return network

@@ -5,7 +5,10 @@ Shape letters as in ``recseg_d2.structures``.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -17,6 +20,7 @@ from recseg_d2.config import read_options
 from recseg_d2.config.options import SequentialOptions
 from recseg_d2.data.annotations import IGNORED
 from recseg_d2.errors import UserError
+from recseg_d2.layers.compiled import CompiledStep, missing_compiler
 from recseg_d2.layers.images import resize_image
 from recseg_d2.losses.ignored import without_ignored
 from recseg_d2.losses.targets import build_targets, in_order
@@ -29,6 +33,8 @@ from recseg_d2.meta_arch.base import (
 )
 from recseg_d2.postprocess import postprocess
 from recseg_d2.structures import InstanceSequence, InstanceTargets
+
+logger = logging.getLogger(__name__)
 
 
 class SequentialModel(MetaArchitecture):
@@ -49,6 +55,8 @@ class SequentialModel(MetaArchitecture):
         self.image_size = sequential.image_size
         self.steps = sequential.steps
         self.recompute_steps = sequential.recompute_steps
+        self._compiles = sequential.compile_steps
+        self._compiled: CompiledStep | None = None
         self.max_objects = sequential.kept_objects
         self.order = sequential.order
         self.step_limit = self.steps  # objects to predict in training; a curriculum may lower it
@@ -73,6 +81,22 @@ class SequentialModel(MetaArchitecture):
                 [0, 1].
         """
         raise TypeError(f"{type(self).__name__} has to define run_sequence.")
+
+    def compile_steps(self, network: Any) -> None:
+        """Let inference compile a network's step, its ``_step``, where COMPILE_STEPS asks for it.
+
+        Raises:
+            UserError: it is asked for, and the machine lacks what compiling needs.
+        """
+        if not self._compiles:
+            return
+        missing = missing_compiler(self.device)
+        if missing is not None:
+            raise UserError(
+                f"MODEL.SEQUENTIAL.COMPILE_STEPS is True, which needs {missing}, and there is "
+                "none: install it, or set COMPILE_STEPS False."
+            )
+        network._step = self._compiled = CompiledStep(network._step)
 
     def run_with_targets(
         self, images: torch.Tensor, lengths: list[int], targets: InstanceTargets
@@ -157,8 +181,14 @@ class SequentialModel(MetaArchitecture):
         self, batched_inputs: list[dict[str, Any]], run: Callable[..., InstanceSequence]
     ) -> InstanceSequence:
         images = self.images(batched_inputs)
-        with self.in_precision():
+        compiled = nullcontext() if self._compiled is None else self._compiled.inference()
+        started = time.perf_counter()
+        with self.in_precision(), compiled:
             found = run(images, self.steps, self.test_options.score_thresh)
+        if self._compiles:
+            seconds = time.perf_counter() - started
+            logger.info("Steps are compiled; the first batch took %.1f s.", seconds)
+            self._compiles = False
         # masks and scores are post-processed in float32 whatever the precision
         return found.float()
 
@@ -199,9 +229,8 @@ class SequentialModel(MetaArchitecture):
             instances.class_scores = found.class_scores
         if sequence.boxes is not None:
             scale = sequence.boxes.new_tensor([size[1], size[0], size[1], size[0]])
-            boxes = Boxes(sequence.boxes[image, found.step].detach() * scale)
-            boxes.clip(size)
-            instances.regressed_boxes = boxes
+            shares = sequence.boxes[image, found.step].detach().clamp(0, 1)
+            instances.regressed_boxes = Boxes(shares * scale)
         elif predicted:
             raise UserError(
                 "MODEL.SEQUENTIAL.TEST.BOXES is predicted, but the model predicts masks alone: set "

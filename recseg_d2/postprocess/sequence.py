@@ -65,8 +65,8 @@ class ImagePrediction:
 
 def sequence_length(score_logits: torch.Tensor, threshold: float) -> int:
     """Steps before the first one whose objectness is below the threshold; (T,) logits."""
-    below = (score_logits.sigmoid() < threshold).nonzero()
-    return int(below[0]) if len(below) else len(score_logits)
+    goes_on = ~(score_logits.sigmoid() < threshold)
+    return int(goes_on.cumprod(0).sum())
 
 
 def postprocess(

@@ -24,7 +24,12 @@ SMALLEST_STAMP = 12  # pixels, what is still legible
 SMALLEST_OVERLAY = 256  # smaller images are enlarged, or contours would hide them
 
 
-def draw_masks(image: np.ndarray, instances: Any, colors: np.ndarray | None = None) -> np.ndarray:
+def draw_masks(
+    image: np.ndarray,
+    instances: Any,
+    colors: np.ndarray | None = None,
+    fill_share: float = FILL_SHARE,
+) -> np.ndarray:
     """Fill each mask with its colour, half transparent, and draw its contour.
 
     Later masks are drawn over earlier ones, contours over all fills.
@@ -33,6 +38,7 @@ def draw_masks(image: np.ndarray, instances: Any, colors: np.ndarray | None = No
         image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8; it is not changed.
         instances: masks or a label map of the image's size; K may be 0.
         colors: (K, 3) uint8 RGB; None takes the palette's first K.
+        fill_share: of the colour inside a mask, 0 to 1; the rest is the image in grey.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -53,7 +59,7 @@ def draw_masks(image: np.ndarray, instances: Any, colors: np.ndarray | None = No
             continue
         inside = mask[window]
         grey = canvas[window][inside] @ LUMA[:, None]  # on a green leaf, purple has to stay purple
-        fill = grey * (1 - FILL_SHARE) + color * FILL_SHARE
+        fill = grey * (1 - fill_share) + color * fill_share
         canvas[window][inside] = np.round(fill).astype(np.uint8)
         edges.append((window, _contour(inside, thickness), color))
     for window, edge, color in edges:

@@ -22,10 +22,10 @@ class Reports(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.image_iou = []
+        self.image_iou = torch.zeros(0)
 
     def forward(self, batched_inputs):
-        self.image_iou = [x["iou"] for x in batched_inputs]
+        self.image_iou = torch.tensor([x["iou"] for x in batched_inputs], dtype=torch.float64)
 
 
 def sample(position, image, iou):

@@ -88,3 +88,12 @@ def test_blocks_are_remembered_and_the_limit_ends_them():
     assert torch.equal(limited.keep(boxes), whole[:3])
     assert limited.full
     assert len(limited.keep(boxes)) == 0
+
+
+def test_in_lower_precision_the_decisions_are_the_same():
+    """A sum of 300 ones has no place in bfloat16, and none of the decisions hangs on it."""
+    boxes, scores = random_boxes(400, whole=False), torch.linspace(1, 0, 400)
+    expected = greedy_nms(boxes, scores, 0.3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = greedy_nms(boxes, scores, 0.3)
+    assert torch.equal(found, expected)

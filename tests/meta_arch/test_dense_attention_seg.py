@@ -14,6 +14,7 @@ from recseg_d2.engine.weights import load_pretrained
 from recseg_d2.errors import UserError
 from recseg_d2.layers.efficientnet import EfficientNetLite
 from recseg_d2.layers.intensity import IntensityOptions, unit_intensity
+from recseg_d2.models.dense_attention import losses
 from recseg_d2.structures import LabelMapMasks
 
 SIZE = (70, 90)
@@ -228,3 +229,62 @@ def test_bfloat16_is_close_and_ends_in_float32():
         short = losses["bfloat16"][name]
         assert short.dtype == torch.float32
         torch.testing.assert_close(short, value, rtol=0.15, atol=0.02)
+
+
+@torch.no_grad()
+def test_pointing_at_the_first_look_gives_its_mask(learned):
+    image = example()
+    traced = learned.traced_inference([image])[0]
+    first = traced["trace"].looks[0]
+    pointed = learned.object_at(image, first.place)
+    rows, columns, values = first.drawn.pixels(SIZE)
+    expected = torch.zeros(SIZE, dtype=torch.bool)
+    expected[rows, columns] = values > 0.5
+    assert torch.equal(pointed.pred_masks.tensor[0], expected)
+    assert pointed.scores.tolist() == pytest.approx([first.score])
+    assert pointed.pred_classes[0] == traced["instances"].pred_classes[0]
+
+
+def test_pointing_at_an_object_finds_it_beside_what_is_known(learned):
+    truth = example()
+    masks = truth["instances"].gt_masks.tensor
+    known = masks[0].numpy().astype(np.int64) * 7
+    for place in ((27, 18), (28.5, 20)):  # of the second square, which touches the first
+        mask = learned.object_at(truth, place, known).pred_masks.tensor[0] & ~masks[0]
+        assert (mask & masks[1]).sum() / (mask | masks[1]).sum() > 0.7
+
+
+def test_a_place_is_in_pixels_of_the_size_that_is_asked_for(learned):
+    truth = example(height=2 * SIZE[0], width=2 * SIZE[1])
+    mask = learned.object_at(truth, (2 * 58, 2 * 20)).pred_masks.tensor[0]
+    true = truth["instances"].gt_masks.tensor[2].repeat_interleave(2, 0).repeat_interleave(2, 1)
+    assert (mask & true).sum() / (mask | true).sum() > 0.7
+
+
+def test_of_a_large_image_the_model_sees_a_part_around_the_place(learned):
+    image = example()
+    whole = learned.object_at(image, (58, 20)).pred_masks.tensor[0]
+    cfg = tiny_cfg("MODEL.NUM_CLASSES", 2, "MODEL.DENSE_ATTENTION.TILING.SIDE", 64)
+    cfg.MODEL.DENSE_ATTENTION.TILING.OVERLAP = 32
+    model = build_model(cfg).eval()
+    model.load_state_dict(learned.state_dict())
+    part = model.object_at(image, (58, 20)).pred_masks.tensor[0]
+    assert (part & whole).sum() / (part | whole).sum() > 0.9
+    for corner in ((0, 0), (89.9, 69.9), (500, -3)):
+        assert model.object_at(image, corner).image_size == SIZE
+
+
+def test_how_well_each_image_is_segmented_is_told_after_training(monkeypatch):
+    """The mean over the windows that hold an object; not a number where there is none."""
+    monkeypatch.setattr(losses, "hard_iou", lambda masks, truth: torch.full((len(truth),), 0.25))
+    model = make()
+    torch.manual_seed(0)
+    found = []
+    for _ in range(5):  # a canvas may hold all objects, which leaves none to be found
+        model([example(), {**example(), "instances": example()["instances"][:0]}])
+        assert model.image_iou.shape == (2,)
+        found.append(model.image_iou)
+    of_objects, of_nothing = torch.stack(found, dim=1)
+    assert of_nothing.isnan().all()
+    assert not of_objects.isnan().all()
+    assert set(of_objects[~of_objects.isnan()].tolist()) == {0.25}

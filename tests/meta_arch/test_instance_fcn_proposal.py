@@ -6,6 +6,8 @@ from detectron2.structures import BitMasks, Instances
 from recseg_d2.config import get_recseg_cfg, load_config
 from recseg_d2.engine.solver import build_lr_scheduler, build_optimizer
 from recseg_d2.errors import UserError
+from recseg_d2.layers import nms
+from recseg_d2.models.instance_fcn import proposals, training
 
 
 def tiny_cfg(**options):
@@ -164,3 +166,34 @@ def test_the_schedule_of_the_paper():
     assert (cfg.SOLVER.OPTIMIZER, cfg.SOLVER.MOMENTUM) == ("SGD", 0.9)
     assert (cfg.SOLVER.WEIGHT_DECAY, cfg.SOLVER.IMS_PER_BATCH) == (0.0005, 8)
     assert list(cfg.INPUT.MIN_SIZE_TRAIN) == [118, 178, 267, 400, 600, 900]
+
+
+@pytest.mark.parametrize("options", [HEADS[0], HEADS[3]])
+def test_in_bfloat16_matching_losses_and_suppression_are_float32(options, monkeypatch):
+    seen: dict[str, set[torch.dtype]] = {}
+
+    def spy(module, name):
+        real = getattr(module, name)
+
+        def call(*args, **kwargs):
+            kinds = {a.dtype for a in args if isinstance(a, torch.Tensor) and a.is_floating_point()}
+            seen.setdefault(name, set()).update(kinds)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, call)
+
+    for name in ("label_windows", "objectness_loss", "proposal_mask_loss"):
+        spy(training, name)
+    spy(proposals, "tight_boxes")
+    spy(nms, "box_iou")
+    model = make(MODEL__PRECISION="bfloat16", **options)
+    in_convolution = []
+    model.network.score_branch.register_forward_hook(lambda *x: in_convolution.append(x[2].dtype))
+    losses = model([example()])
+    with torch.no_grad():
+        (output,) = model.eval()([example()])
+    assert set(in_convolution) == {torch.bfloat16}
+    assert seen.keys() >= {"label_windows", "objectness_loss", "tight_boxes", "box_iou"}
+    assert all(kinds == {torch.float32} for kinds in seen.values())
+    assert {loss.dtype for loss in losses.values()} == {torch.float32}
+    assert output["proposals"].objectness_logits.dtype == torch.float32

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 pytest.importorskip("plotly", reason="needs plotly (extra: report)")
 pytest.importorskip("selenium", reason="needs selenium (extra: dev)")
 
+from chromium import becomes, needs_chromium, start_chromium
 from report.pages import BAD, GOOD, HEIGHT, ODD, WIDTH, predict, report
-from selenium import webdriver
-from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER), reason="needs Chromium and its driver (Debian: chromium-driver)"
-    ),
-]
-
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--window-size=1280,900"),
-]
-PATIENCE = 60  # seconds
+pytestmark = [pytest.mark.slow, needs_chromium]
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver = start_chromium(tmp_path_factory.mktemp("chromium"))
     yield driver
     driver.quit()
 
@@ -75,14 +55,6 @@ def texts(page, selector):
 def names(page):
     """Of the images that the filters let through, in the order of their cards."""
     return [name.removesuffix(".png") for name in texts(page, "#gallery .name")]
-
-
-def becomes(page, read, expected):
-    """Wait until what is read is as expected."""
-    try:
-        WebDriverWait(page, PATIENCE, 0.05).until(lambda _: read() == expected)
-    except TimeoutException:
-        assert read() == expected
 
 
 def open_image(page, name):

@@ -128,11 +128,12 @@ class DenseAttention(nn.Module):
         """
         cells, own = self.options.cells, slice(image, image + 1)
         windows = self.windows(boxes)
+        sides = windows[:, 2].tolist()
         parts = [
-            read_windows(encoding.fine[own], windows, cells, FINE_STRIDE),
-            read_windows(encoding.coarse[own], windows, cells, COARSE_STRIDE),
-            read_windows(encoding.images[own], windows, cells),
-            read_windows(canvas, windows, cells),
+            read_windows(encoding.fine[own], windows, cells, FINE_STRIDE, sides),
+            read_windows(encoding.coarse[own], windows, cells, COARSE_STRIDE, sides),
+            read_windows(encoding.images[own], windows, cells, sides=sides),
+            read_windows(canvas, windows, cells, sides=sides),
             place_maps(windows, places, boxes, cells),
         ]
         return torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)

@@ -70,15 +70,19 @@ class SearchResult:
 class _Candidates:
     """Places of a round, K of them, and what was found there; everything on the CPU."""
 
-    rows: list[int]
-    columns: list[int]
+    cells: list[tuple[int, int]]
     heat: list[float]
+    scores: list[float]
     places: list[list[float]]
     boxes: list[list[float]]
     windows: list[list[int]]
     masks: torch.Tensor
-    scores: list[float]
     classes: torch.Tensor | None
+
+    def drawn(self, k: int) -> DrawnObject:
+        """What was found at place k."""
+        classes = None if self.classes is None else self.classes[k]
+        return DrawnObject(self.masks[k], self.windows[k], self.scores[k], classes)
 
 
 class Search:
@@ -135,20 +139,42 @@ class Search:
             return False
         if len(self.result.looks) >= 2 * options.max_objects:
             return False  # a model that sees objects everywhere and keeps none
-        labels = self.drawing.labels[None].to(self.encoding.fine.device)
-        canvas = canvas_channels(labels)
-        heat = self.heat(canvas, self.drawing.pop_changes())
+        canvas, heat = self._state()
         if self.keep_heat:
             self.result.heat.append(heat.cpu().clone())  # it is updated in place
         candidates = self._look(heat * self.open, canvas)
         if candidates is None:
             return False
-        for k in range(len(candidates.rows)):
+        for k in range(len(candidates.cells)):
             self._settle(candidates, k)
             if len(self.drawing.objects) >= options.max_objects:
                 break
         self.rounds += 1
         return True
+
+    @torch.no_grad()
+    def look_at(self, place: tuple[float, float]) -> DrawnObject:
+        """The object at a place that somebody points at, whatever the heat and the score there.
+
+        Nothing is drawn: the search goes on as if nobody had pointed.
+
+        Args:
+            place: x and y in pixels of the image; beyond it counts as its nearest cell.
+        """
+        canvas, heat = self._state()
+        row, column = (
+            min(max(int(at // FINE_STRIDE), 0), cells - 1)
+            for at, cells in zip(place[::-1], heat.shape, strict=True)
+        )
+        rows, columns = (torch.tensor([n], device=heat.device) for n in (row, column))
+        boxes = boxes_at(self.encoding.boxes[0], rows, columns)
+        return self._segment(rows, columns, heat[rows, columns], boxes, canvas).drawn(0)
+
+    def _state(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The channels of the canvas as it is, and the heat map that goes with it."""
+        labels = self.drawing.labels[None].to(self.encoding.fine.device)
+        canvas = canvas_channels(labels)
+        return canvas, self.heat(canvas, self.drawing.pop_changes())
 
     def _look(self, heat: torch.Tensor, canvas: torch.Tensor) -> _Candidates | None:
         """Look at this round's places; None where there is none."""
@@ -162,28 +188,39 @@ class Search:
         boxes = boxes_at(self.encoding.boxes[0], rows, columns)
         apart = boxes_apart(boxes.cpu().numpy(), self.options.looks_per_round)
         chosen = torch.from_numpy(apart).to(rows.device)
-        rows, columns, values, boxes = rows[chosen], columns[chosen], values[chosen], boxes[chosen]
+        return self._segment(rows[chosen], columns[chosen], values[chosen], boxes[chosen], canvas)
+
+    def _segment(
+        self,
+        rows: torch.Tensor,
+        columns: torch.Tensor,
+        values: torch.Tensor,
+        boxes: torch.Tensor,
+        canvas: torch.Tensor,
+    ) -> _Candidates:
+        """What is found at K cells, of heat ``values`` (K,), in the windows of their boxes."""
         places = place_of(rows, columns)
         outputs = self.model.segment(self.model.look(self.encoding, 0, canvas, places, boxes))
         scores = (outputs.scores.sigmoid() * values).sqrt()
         classes = None if outputs.classes is None else outputs.classes.softmax(1).cpu()
+        # whole numbers in float32 are exact far beyond the size of a tile
+        columns_of = [torch.stack([rows, columns], 1), values[:, None], scores[:, None]]
+        columns_of += [places, boxes, self.model.windows(boxes)]
+        numbers = torch.cat([c.float() for c in columns_of], dim=1).tolist()  # one transfer
         return _Candidates(
-            rows.tolist(),
-            columns.tolist(),
-            values.tolist(),
-            places.tolist(),
-            boxes.tolist(),
-            self.model.windows(boxes).long().tolist(),
-            outputs.masks.sigmoid().float().cpu(),
-            scores.tolist(),
-            classes,
+            cells=[(int(n[0]), int(n[1])) for n in numbers],
+            heat=[n[2] for n in numbers],
+            scores=[n[3] for n in numbers],
+            places=[n[4:6] for n in numbers],
+            boxes=[n[6:10] for n in numbers],
+            windows=[[int(x) for x in n[10:]] for n in numbers],
+            masks=outputs.masks.sigmoid().float().cpu(),
+            classes=classes,
         )
 
     def _settle(self, found: _Candidates, k: int) -> None:
         """Keep the object of a look, or close its pixels."""
-        row, column = found.rows[k], found.columns[k]
-        classes = None if found.classes is None else found.classes[k]
-        drawn = DrawnObject(found.masks[k], found.windows[k], found.scores[k], classes)
+        (row, column), drawn = found.cells[k], found.drawn(k)
         number = -1
         if found.scores[k] >= self.options.score_thresh:
             number = self.drawing.add(drawn, self.options.min_area, self.options.duplicate_iou)

@@ -7,7 +7,7 @@ image share one pass of the trunk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,11 +42,12 @@ class StepLosses:
 
     Attributes:
         terms: weighted losses by name.
-        iou: for each image, the mean IoU of the windows that hold an object; NaN without any.
+        iou: (B,) float, for each image the mean IoU of the windows that hold an object; NaN without
+            any.
     """
 
     terms: dict[str, torch.Tensor]
-    iou: list[float] = field(default_factory=list)
+    iou: torch.Tensor
 
 
 @dataclass
@@ -91,7 +92,6 @@ def training_step(
     windows = _windows(model, encoding, batch, heat, first, second, options, rng)
     third = _with_own_masks(rng, batch, windows, second, options.own_masks)
     _, last_heat_term = _heat(model, encoding, batch, third)
-    real = windows.objects != NOTHING
     terms = {
         "loss_foreground": weights.foreground * losses.foreground_loss(auxiliary[:, 0], batch),
         "loss_direction": weights.direction * losses.direction_loss(auxiliary[:, 1:], batch),
@@ -99,13 +99,15 @@ def training_step(
         "loss_heat": weights.heat * (heat_term + last_heat_term) / 2,
         **_window_terms(windows, batch, weights),
     }
-    images_of = torch.tensor(windows.images, device=real.device)
-    means = [_mean(windows.iou[real & (images_of == i)]) for i in range(len(images))]
-    return StepLosses(terms, means)
+    return StepLosses(terms, _iou_of_images(windows, len(images)))
 
 
-def _mean(values: torch.Tensor) -> float:
-    return float(values.mean()) if len(values) else float("nan")
+def _iou_of_images(windows: _Windows, count: int) -> torch.Tensor:
+    """``StepLosses.iou``, which nobody waits for here."""
+    image = torch.tensor(windows.images, device=windows.iou.device)
+    own = torch.arange(count, device=image.device)[:, None] == image
+    own = own & (windows.objects != NOTHING)
+    return torch.where(own, windows.iou, 0).sum(dim=1) / own.sum(dim=1)
 
 
 def _channels(canvases: list[Canvas], device: torch.device) -> torch.Tensor:

@@ -6,6 +6,8 @@ cells along a side of the grid, K a number of windows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
@@ -37,7 +39,11 @@ def cell_centres(windows: torch.Tensor, cells: int) -> tuple[torch.Tensor, torch
 
 
 def read_windows(
-    maps: torch.Tensor, windows: torch.Tensor, cells: int, stride: int = 1
+    maps: torch.Tensor,
+    windows: torch.Tensor,
+    cells: int,
+    stride: int = 1,
+    sides: Sequence[float] | None = None,
 ) -> torch.Tensor:
     """Values of one image's maps at the cells of windows; zeros beyond the image.
 
@@ -49,19 +55,31 @@ def read_windows(
         windows: (K, 3), x, y of the corner and side of each window in pixels.
         cells: G, cells along a side of a window.
         stride: pixels of the image that a value of the map covers along each axis.
+        sides: the windows' sides where the host knows them; to ask for them, it has to wait.
 
     Returns:
         (K, C, G, G).
     """
+    sides = windows[:, 2].tolist() if sides is None else sides
+    octaves = [max(int(side // (cells * stride)), 1).bit_length() - 1 for side in sides]
+    if len(set(octaves)) == 1:
+        return _read_octave(maps, windows, cells, stride, octaves[0])
     result = maps.new_zeros(len(windows), maps.shape[1], cells, cells)
-    octaves = (windows[:, 2] / (cells * stride)).clamp(min=1).log2().floor().long()
-    for octave in octaves.unique().tolist():
-        chosen = torch.nonzero(octaves == octave)[:, 0]
+    for octave in set(octaves):
+        chosen = torch.tensor([k for k, own in enumerate(octaves) if own == octave])
+        chosen = chosen.to(windows.device)
         own = maps if len(maps) == 1 else maps[chosen]
-        pooled = _pool(own, 2**octave)
-        covered = pooled.shape[2] * stride * 2**octave, pooled.shape[3] * stride * 2**octave
-        result[chosen] = _sample(pooled, windows[chosen], cells, covered)
+        result[chosen] = _read_octave(own, windows[chosen], cells, stride, octave)
     return result
+
+
+def _read_octave(
+    maps: torch.Tensor, windows: torch.Tensor, cells: int, stride: int, octave: int
+) -> torch.Tensor:
+    """``read_windows`` of windows whose cells are as large as 2^octave values of the map."""
+    pooled = _pool(maps, 2**octave)
+    covered = pooled.shape[2] * stride * 2**octave, pooled.shape[3] * stride * 2**octave
+    return _sample(pooled, windows, cells, covered)
 
 
 class Pyramid:

@@ -52,7 +52,8 @@ def _equal_patches(
     sides = (windows[:, 2:] - windows[:, :2]).flip(1).ceil().long() + 1
     sides = torch.minimum(sides, sides.new_tensor(size))
     kinds, kind = torch.unique(sides, dim=0, return_inverse=True)
-    return [((kind == k).nonzero()[:, 0], (int(a), int(b))) for k, (a, b) in enumerate(kinds)]
+    patches = [(a, b) for a, b in kinds.tolist()]
+    return [((kind == k).nonzero()[:, 0], patch) for k, patch in enumerate(patches)]
 
 
 def _paste_part(
@@ -66,7 +67,7 @@ def _paste_part(
     rows, across = _axis_weights(windows[:, 1], windows[:, 3], masks.shape[1], patch[0], logits)
     columns, along = _axis_weights(windows[:, 0], windows[:, 2], masks.shape[2], patch[1], logits)
     values = across @ logits @ along.transpose(1, 2)
-    corners = zip(part.tolist(), rows.tolist(), columns.tolist(), strict=True)
+    corners = torch.stack([part, rows, columns], dim=1).tolist()
     for (p, y, x), mask in zip(corners, values > 0, strict=True):
         masks[p, y : y + patch[0], x : x + patch[1]] = mask
 

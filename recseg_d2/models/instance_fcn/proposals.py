@@ -174,8 +174,9 @@ def assemble_windows(
     count, side = len(ranked.objectness), network.mask_side
     logits = ranked.objectness.new_empty(count, side, side)
     windows = ranked.objectness.new_empty(count, 4)
-    for index, level in enumerate(levels):
-        here = (ranked.level == index).nonzero()[:, 0]
+    by_level = torch.argsort(ranked.level, stable=True)
+    sizes = torch.bincount(ranked.level, minlength=len(levels)).tolist()  # the host waits once
+    for level, here in zip(levels, by_level.split(sizes), strict=True):
         logits[here] = network.mask_logits(level.maps, ranked.windows[here]).to(logits)
         zoom = windows.new_tensor([size[1] / level.size[1], size[0] / level.size[0]]).repeat(2)
         windows[here] = network.geometry.boxes(ranked.windows[here]).to(windows) * zoom

@@ -212,8 +212,8 @@ class RecurrentAttention(nn.Module):
             box_logits = torch.stack([s.box_logits for s in taken if s.box_logits is not None], 1)
             height, width = self.windows.image_size
             corners = [window_corners(s.window.centre, s.window.size) for s in taken]
-            scale = scores.new_tensor([width, height, width, height])
-            boxes = torch.stack(corners, dim=1) / scale
+            x, y = torch.stack(corners, dim=1).unflatten(-1, (2, 2)).unbind(-1)
+            boxes = torch.stack([x / width, y / height], dim=-1).flatten(-2)
         if self.class_head is not None:
             classes = self.class_head(torch.stack([s.features for s in taken], dim=1))
         return AttentionSequence(

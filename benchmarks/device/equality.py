@@ -1,0 +1,140 @@
+"""Whether a device computes what the CPU does, and how often it is waited for."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from functools import partial
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.modeling import build_model
+from torch import nn
+
+from benchmarks.device.settings import (
+    FAMILIES,
+    MODES,
+    SEQUENTIAL,
+    Check,
+    Row,
+    Settings,
+    tensor_cores,
+)
+from benchmarks.host_reads import HostReads
+from benchmarks.models import TimedCall, random_batch
+from recseg_d2.meta_arch.dense_attention_seg import DenseAttentionSeg
+from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal
+from recseg_d2.meta_arch.sequential import SequentialModel
+from recseg_d2.models.dense_attention.canvas import CANVAS_CHANNELS
+
+TOLERANCE = 1e-4
+
+
+def equal_checks(settings: Settings) -> dict[str, Check]:
+    """Every model beside its copy on the CPU."""
+    return {file: partial(_compare, settings, file) for file in FAMILIES}
+
+
+def _compare(settings: Settings, file: str, seconds: float) -> Row:
+    """The greatest differences of outputs, losses and gradients, relative to their size."""
+    cfg = settings.config(file, "MODEL.DEVICE", "cpu")
+    torch.manual_seed(0)
+    expected = build_model(cfg)
+    found = copy.deepcopy(expected).to(settings.device)
+    batch = random_batch(cfg, 2)
+    with tensor_cores(False):
+        differences = compare_models(found, expected, batch)
+    wrong = [name for name, value in differences.items() if not value <= TOLERANCE]
+    failed = {"failed": f"{', '.join(wrong)} differ by more than {TOLERANCE}"} if wrong else {}
+    return {**differences, **failed}
+
+
+def compare_models(found: nn.Module, expected: nn.Module, batch: list[Row]) -> dict[str, float]:
+    """Relative differences of two models of the same weights, by what differs."""
+    outputs = [raw_outputs(model.eval(), batch) for model in (found, expected)]
+    steps = [losses_and_gradients(model.train(), batch) for model in (found, expected)]
+    return {
+        "outputs": max(difference(a, b) for a, b in zip(*outputs, strict=True)),
+        "losses": max(difference(a, b) for a, b in zip(*(s[0] for s in steps), strict=True)),
+        "gradients": difference(*(s[1] for s in steps)),
+    }
+
+
+def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The greatest difference, as a share of the greatest value where that is above 1."""
+    expected = expected.detach().double().cpu()
+    apart = (found.detach().double().cpu() - expected).abs().max()
+    return float(apart / expected.abs().max().clamp(min=1))
+
+
+@torch.no_grad()
+def raw_outputs(model: nn.Module, batch: list[Row]) -> list[torch.Tensor]:
+    """What a model computes of images before anything is cut at a threshold."""
+    if isinstance(model, SequentialModel):
+        sequence = model.run_sequence(model.images(batch), model.steps)
+        return [sequence.mask_logits.sigmoid(), sequence.score_logits.sigmoid()]
+    if isinstance(model, InstanceFCNProposal):
+        images = torch.stack([model.normalised(model.unit_image(x)) for x in batch])
+        maps = model.network(images)
+        return [maps.mask_maps, maps.objectness]
+    assert isinstance(model, DenseAttentionSeg)
+    images = torch.stack([model.model_image(x) for x in batch])
+    encoding = model.network.encode(images)
+    canvas = images.new_zeros(len(images), CANVAS_CHANNELS, *images.shape[2:])
+    return [model.network.heat(encoding.heat, canvas).sigmoid(), encoding.boxes]
+
+
+def losses_and_gradients(
+    model: nn.Module, batch: list[Row]
+) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """The losses of a batch, and all gradients in a row, as shares of the greatest."""
+    torch.manual_seed(0)  # models draw windows and canvases on the CPU
+    losses = model(batch)
+    sum(losses.values()).backward()
+    gradients = [p.grad.flatten().cpu() for p in model.parameters() if p.grad is not None]
+    row = torch.cat(gradients)
+    return [losses[name] for name in sorted(losses)], row / row.abs().max()
+
+
+def wait_checks(settings: Settings) -> dict[str, Check]:
+    """How often the host waits."""
+    return {
+        f"{file} {mode}": partial(_waits, settings, file, mode)
+        for file in FAMILIES
+        for mode in MODES
+    }
+
+
+def _waits(settings: Settings, file: str, mode: str, seconds: float) -> Row:
+    """In a step of all models; of sequential ones also for each object more."""
+    steps = settings.config(file).MODEL.SEQUENTIAL.STEPS
+    few = count_waits(settings, settings.config(file), mode)
+    if file not in SEQUENTIAL:
+        return {"waits": few}
+    more = settings.config(file, "MODEL.SEQUENTIAL.STEPS", str(2 * steps))
+    return {"waits": few, "waits_a_step": (count_waits(settings, more, mode) - few) / steps}
+
+
+def count_waits(settings: Settings, cfg: CfgNode, mode: str) -> int:
+    """By CUDA's own count; without CUDA by ``HostReads``, transfers of inputs included."""
+    torch.manual_seed(0)
+    model = build_model(cfg).train(mode == "training")
+    batch = random_batch(cfg, 2)
+    with torch.set_grad_enabled(mode == "training"):
+        model(batch)
+        if settings.device.type != "cuda":
+            with HostReads() as found:
+                model(batch)
+            return found.reads.total() + found.uploads.total()
+        return _cuda_waits(partial(model, batch))
+
+
+def _cuda_waits(step: TimedCall) -> int:
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return sum("synchroniz" in str(w.message) for w in seen)
