@@ -144,7 +144,7 @@ class SplitInputConv(nn.Module):
             return first.norm(x, step)
         scale, shift = affine
         own = F.conv2d(changing, weight * scale[:, None, None, None], shift, padding=1)
-        return torch.addcmul(own, prepared, scale[:, None, None])
+        return torch.addcmul(own, prepared, scale[:, None, None].to(own.dtype))
 
     def _first(self) -> ConvStep:
         layer = self.layers[0]
