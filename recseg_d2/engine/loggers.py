@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from detectron2.config import CfgNode
-from detectron2.utils.events import EventWriter, get_event_storage
+from detectron2.utils.events import EventWriter, TensorboardXWriter, get_event_storage
 from PIL import Image
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import LoggerOptions
 from recseg_d2.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 
 class PictureLog(Protocol):
@@ -94,6 +97,22 @@ class WandbWriter(EventWriter):
         self._run.finish()
 
 
+def has_tensorboard() -> bool:
+    """Whether TensorBoard is installed; it is an extra."""
+    return importlib.util.find_spec("tensorboard") is not None
+
+
+def usable_writers(writers: Sequence[EventWriter]) -> list[EventWriter]:
+    """Detectron2's writers but for TensorBoard's where that is not installed.
+
+    Its writer would fail at the first value, in the midst of a training.
+    """
+    if has_tensorboard():
+        return list(writers)
+    logger.info("Curves are in metrics.json alone: pip install 'recseg_d2[tensorboard]' for more.")
+    return [writer for writer in writers if not isinstance(writer, TensorboardXWriter)]
+
+
 def more_writers(cfg: CfgNode) -> list[EventWriter]:
     """Writers that the config asks for beside Detectron2's; in the main process."""
     options = read_options(cfg, LoggerOptions)
@@ -104,6 +123,6 @@ def picture_logs(cfg: CfgNode, writers: Sequence[EventWriter]) -> list[PictureLo
     """Where the pictures of evaluations go beside OUTPUT_DIR/pictures."""
     logs: list[PictureLog] = [writer for writer in writers if isinstance(writer, WandbWriter)]
     wanted = read_options(cfg, LoggerOptions).tensorboard_pictures
-    if wanted and importlib.util.find_spec("tensorboard") is not None:
+    if wanted and has_tensorboard():
         logs.append(TensorBoardPictures(cfg.OUTPUT_DIR))
     return logs

@@ -41,7 +41,7 @@ from recseg_d2.engine.hooks import (
     unwrap,
 )
 from recseg_d2.engine.launch import without_device_ids
-from recseg_d2.engine.loggers import more_writers, picture_logs
+from recseg_d2.engine.loggers import more_writers, picture_logs, usable_writers
 from recseg_d2.engine.loss_guard import NonfiniteGuard
 from recseg_d2.engine.metrics_log import ContinueMetrics
 from recseg_d2.engine.pictures import SamplePictures
@@ -234,8 +234,8 @@ class Trainer(DefaultTrainer):
         return step * self._trainer.parts + self._trainer.part
 
     def build_writers(self) -> list[EventWriter]:
-        """Detectron2's, and those that LOGGER names."""
-        return [*super().build_writers(), *more_writers(self.cfg)]
+        """Detectron2's that can write here, and those that LOGGER names."""
+        return [*usable_writers(super().build_writers()), *more_writers(self.cfg)]
 
     def _evaluation_hooks(
         self,

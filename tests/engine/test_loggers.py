@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.machinery
+import logging
 import sys
 import types
 from pathlib import Path
@@ -80,3 +81,16 @@ def test_without_the_package_a_run_that_wants_it_does_not_begin(drawn_cfg, monke
     drawn_cfg.LOGGER.WANDB_PROJECT = "leaves"
     with pytest.raises(UserError, match="pip install wandb"):
         Trainer(drawn_cfg)
+
+
+def test_where_tensorboard_is_not_installed_a_run_trains_without_it(drawn_cfg, monkeypatch, caplog):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for name in ("tensorboard", "torch.utils.tensorboard"):
+        monkeypatch.setitem(sys.modules, name, None)  # an import fails
+    caplog.set_level(logging.INFO)
+    Trainer(drawn_cfg).train()
+    folder = Path(drawn_cfg.OUTPUT_DIR)
+    assert (folder / "metrics.json").read_text().count("total_loss") == 2
+    assert list((folder / "pictures").iterdir())
+    assert not list(folder.glob("events*"))
+    assert "Curves are in metrics.json alone: pip install 'recseg_d2[tensorboard]'" in caplog.text
