@@ -26,7 +26,7 @@ ADD, DELETE, PAINT, ERASE = MODES = ("Add", "Delete", "Paint", "Erase")
 
 _SHOWN = (768, 1600)  # longest side of the picture, at least and at most, in pixels
 _FILL = 0.2  # share of an object's colour within its outline; the image has to be seen
-_BY_HAND = 1.0  # score of an object that a person drew
+_BY_HAND = 1.0  # score of an object that a person drew or pointed at
 
 
 class CorrectedImage:
@@ -66,12 +66,17 @@ class CorrectedImage:
         """Add the object at a place, x and y in pixels, that the model sees there.
 
         Raises:
-            UserError: the model cannot be pointed with, or sees nothing new there.
+            UserError: the model cannot be pointed with, an object is there already, or the model
+                sees nothing new there.
         """
         if not finder.can_point:
             raise UserError(
                 "This model cannot be asked for the object at a place; draw it with the brush "
                 "(Paint)."
+            )
+        if self.edits.number_at(*place[::-1]):  # else what the window shows beside it is added
+            raise UserError(
+                "There is an object at this place already; delete it, or mend it with the brush."
             )
         centre = (place[0] + 0.5, place[1] + 0.5)
         found = finder.object_at(self._image, centre, self.edits.labels, scale)
@@ -81,7 +86,7 @@ class CorrectedImage:
             raise UserError(
                 "The model sees no further object at this place; draw it with the brush (Paint)."
             )
-        self._know(number, found, 0)
+        self._known[number] = (_BY_HAND, int(found.pred_classes[0]))
         self._touched = number
 
     def brush(self, mode: str, place: tuple[int, int], radius: float) -> None:

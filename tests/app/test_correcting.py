@@ -50,11 +50,26 @@ def test_pointing_brings_a_deleted_leaf_back(image, finder):
     assert np.array_equal(image.edits.labels * (image.edits.labels != number), others)
 
 
-def test_pointing_where_nothing_is_free_is_said(image, finder):
-    image.brush(PAINT, (48, 48), 100)  # everything
+def test_pointing_at_an_object_that_is_there_adds_none(image, finder):
+    image.find(finder, finder.score, finder.scale)
+    before = image.edits.labels.copy()
+    for number in image.edits.numbers:
+        with pytest.raises(UserError, match="already"):
+            image.point(finder, inside(before == number), finder.scale)
+    assert np.array_equal(image.edits.labels, before)
+
+
+def test_pointing_where_the_model_sees_no_free_pixel_is_said(image, path, finder, monkeypatch):
+    image.find(finder, finder.score, finder.scale)
+    found = finder.find(finder.read(path), 1.0, finder.scale)  # none
+    monkeypatch.setattr(finder, "object_at", lambda *asked: found)
     with pytest.raises(UserError, match="no further object"):
-        image.point(finder, (48, 48), finder.scale)
-    assert image.edits.count == 1
+        image.point(finder, (0, 0), finder.scale)
+
+
+def test_an_object_that_a_person_pointed_at_is_certain(image, finder, truth):
+    image.point(finder, inside(truth == truth.max()), finder.scale)
+    assert image.predicted().instances.scores.tolist() == [1.0]
 
 
 def test_models_without_a_way_to_point_say_so(image, finder, monkeypatch):

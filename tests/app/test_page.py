@@ -186,6 +186,27 @@ def test_what_goes_wrong_is_a_sentence_on_the_page(finder, path, tmp_path, monke
         actions.save(session)
 
 
+def test_visitors_do_not_see_each_others_images(served, path):
+    client = pytest.importorskip("gradio_client")
+    url = served()
+    one, other = (client.Client(url, verbose=False) for _ in range(2))
+    one.predict([client.handle_file(str(path))], api_name="/open")
+    with pytest.raises(Exception, match="not in the list of choices"):
+        other.predict(path.name, api_name="/choose")
+    with pytest.raises(Exception, match="upload one first"):
+        other.predict(api_name="/undo")
+    assert one.predict(api_name="/undo")[1] == "### 0 objects"
+
+
+def test_files_of_other_kinds_are_refused(served, path):
+    client = pytest.importorskip("gradio_client")
+    page = client.Client(served(), verbose=False)
+    drawing = path.with_suffix(".svg")
+    drawing.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    with pytest.raises(Exception, match="Invalid file type"):
+        page.predict([client.handle_file(str(drawing))], api_name="/open")
+
+
 def status(url, data=None, headers=None):
     """The status of an answer, by its number."""
     request = urllib.request.Request(url, data, headers or {})
