@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
+import weakref
 from typing import Any
 
 from recseg_d2.app.finder import Finder
@@ -39,9 +41,12 @@ def launch(finder: Finder, options: AppOptions, wait: bool = True) -> Any:
     """
     options.check()
     os.environ.update(_QUIET)  # Gradio reads it when it is imported
+    uploads = tempfile.TemporaryDirectory(prefix="recseg_app_")  # for this user's eyes alone
+    os.environ["GRADIO_TEMP_DIR"] = uploads.name
     from recseg_d2.app.page import build_page, theme
 
     page = build_page(finder, options)
+    weakref.finalize(page, uploads.cleanup)  # visitors' images go with the page
     try:
         page.launch(
             server_name=options.host,

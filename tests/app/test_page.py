@@ -5,9 +5,11 @@ What the page does with one image is tested without a browser in ``test_correcti
 
 from __future__ import annotations
 
+import os
 import re
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,6 +198,16 @@ def test_visitors_do_not_see_each_others_images(served, path):
     with pytest.raises(Exception, match="upload one first"):
         other.predict(api_name="/undo")
     assert one.predict(api_name="/undo")[1] == "### 0 objects"
+
+
+def test_uploads_are_readable_by_nobody_else(served, path):
+    client = pytest.importorskip("gradio_client")
+    client.Client(served(), verbose=False).predict(
+        [client.handle_file(str(path))], api_name="/open"
+    )
+    folder = Path(os.environ["GRADIO_TEMP_DIR"])
+    assert list(folder.rglob(path.name))
+    assert folder.stat().st_mode & 0o077 == 0
 
 
 def test_files_of_other_kinds_are_refused(served, path):
