@@ -22,7 +22,7 @@ site: $(READY)
 	$(BIN)/python -m mkdocs build --strict
 
 test: lint types
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Ten thousand damaged files, of which `test` reads three hundred.
 fuzz: $(READY)

@@ -30,7 +30,7 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from tabulate import tabulate
 
-from benchmarks.models import interleaved_seconds
+from benchmarks.models import interleaved_seconds, update
 from recseg_d2.cli import make_dataset, run
 from recseg_d2.cli.model_options import add_config_options, parse_arguments
 from recseg_d2.config import load_config
@@ -95,13 +95,8 @@ def loading_row(file: str, args: argparse.Namespace) -> dict[str, Any]:
         nonlocal batch
         batch = next(batches)
 
-    def train() -> None:
-        optimizer.zero_grad()
-        sum(model(batch).values()).backward()
-        optimizer.step()
-
-    device = torch.device(cfg.MODEL.DEVICE)
-    seconds = interleaved_seconds({"load": load, "train": train}, args.repeats, device)
+    steps = {"load": load, "train": lambda: update(model, optimizer, batch)}
+    seconds = interleaved_seconds(steps, args.repeats, torch.device(cfg.MODEL.DEVICE))
     size = cfg.SOLVER.IMS_PER_BATCH
     return {
         "config": Path(file).stem,

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +73,16 @@ def build_step(subject: Subject) -> tuple[torch.nn.Module, TimedCall]:
         model.eval()
         return model, torch.inference_mode()(lambda: model(batch))
     model.train()
-    optimizer = build_optimizer(subject.cfg, model)
+    return model, partial(update, model, build_optimizer(subject.cfg, model), batch)
 
-    def train() -> None:
-        optimizer.zero_grad()
-        sum(model(batch).values()).backward()
-        optimizer.step()
 
-    return model, train
+def update(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, batch: list[dict[str, Any]]
+) -> None:
+    """A step of training on a batch."""
+    optimizer.zero_grad()
+    sum(model(batch).values()).backward()
+    optimizer.step()
 
 
 def random_batch(cfg: CfgNode, batch_size: int) -> list[dict[str, Any]]:

@@ -100,10 +100,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def assembling_model(model: torch.nn.Module) -> InstanceFCNProposal:
-    """The same.
+    """The model that was given, if it is one that assembles masks.
 
     Raises:
-        UserError: the model assembles no masks.
+        UserError: it is not.
     """
     if not isinstance(model, InstanceFCNProposal):
         raise UserError(

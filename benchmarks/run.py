@@ -9,6 +9,9 @@ boxes, suppression and pasting, at one scale and at all of the config's.
 With --recompute, the peak memory of training is measured alone, of a model with steps as its
 config has it and with each step computed anew for its gradient.
 
+With --operations, the time of a call is shared out among kinds of operation (convolutions, norms,
+...), with the floating-point operations and their share of the machine's matrix peak.
+
 With --cityscapes-ap, the benchmark's AP is measured instead, on made images at full size, beside
 the official scripts where cityscapesscripts is installed.
 
@@ -16,6 +19,7 @@ Examples:
     python benchmarks/run.py
     python benchmarks/run.py --config-file rsis_cvppp.yaml ris_cvppp.yaml --batch-size 8
     python benchmarks/run.py --stages --config-file instancefcn_voc.yaml --image-size 375 500
+    python benchmarks/run.py --operations --config-file ris_synthetic.yaml --threads 1
     python benchmarks/run.py --recompute --batch-size 1 MODEL.SEQUENTIAL.STEPS 30
     python benchmarks/run.py --cityscapes-ap 10
 """
@@ -49,6 +53,7 @@ from benchmarks.models import (
     interleaved_seconds,
     peak_bytes,
 )
+from benchmarks.operations import operation_rows
 from benchmarks.stages import StageSettings, stage_rows
 from recseg_d2.cli import run
 from recseg_d2.cli.model_options import add_config_options, parse_arguments
@@ -86,6 +91,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-memory", action="store_true", help="leave the memory out")
     parser.add_argument(
         "--recompute", action="store_true", help="compare memory with and without RECOMPUTE_STEPS"
+    )
+    parser.add_argument(
+        "--operations", action="store_true", help="share the time out among kinds of operation"
     )
     _add_stage_arguments(parser)
     parser.add_argument(
@@ -132,7 +140,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = args.config_file or (DEFAULT_STAGE_CONFIGS if args.stages else DEFAULT_CONFIGS)
     configs = {Path(file).stem: benchmark_config(file, args.opts) for file in files}
     print(machine(args.threads, next(iter(configs.values())).MODEL.DEVICE))
-    table = stage_table if args.stages else memory_table if args.recompute else speed_table
+    tables = {
+        stage_table: args.stages,
+        memory_table: args.recompute,
+        operation_table: args.operations,
+        speed_table: True,
+    }
+    table = next(table for table, wanted in tables.items() if wanted)
     return report(table(configs, args), args.output)
 
 
@@ -152,6 +166,16 @@ def speed_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[d
             print(f"{name}: {cfg.MODEL.META_ARCHITECTURE} has no paper-literal version; left out.")
         rows += [row for mode in args.mode for row in measure(name, cfg, mode, args)]
     return rows
+
+
+def operation_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of all configs, modes and kinds of operation."""
+    return [
+        row
+        for name, cfg in configs.items()
+        for mode in args.mode
+        for row in operation_rows(name, cfg, mode, args.batch_size, args.threads)
+    ]
 
 
 def stage_table(configs: dict[str, CfgNode], args: argparse.Namespace) -> list[dict[str, Any]]:

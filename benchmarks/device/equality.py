@@ -13,11 +13,11 @@ from torch import nn
 
 from benchmarks.device.settings import (
     FAMILIES,
-    MODES,
     SEQUENTIAL,
     Check,
     Row,
     Settings,
+    each_model_and_mode,
     tensor_cores,
 )
 from benchmarks.host_reads import HostReads
@@ -98,11 +98,7 @@ def losses_and_gradients(
 
 def wait_checks(settings: Settings) -> dict[str, Check]:
     """How often the host waits."""
-    return {
-        f"{file} {mode}": partial(_waits, settings, file, mode)
-        for file in FAMILIES
-        for mode in MODES
-    }
+    return each_model_and_mode(_waits, settings)
 
 
 def _waits(settings: Settings, file: str, mode: str, seconds: float) -> Row:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from detectron2.config import CfgNode
 
+from benchmarks.models import MODES
 from benchmarks.run import benchmark_config
 
 Row = dict[str, Any]
@@ -17,7 +19,6 @@ Check = Callable[[float], Row]  # is told the seconds that are left
 
 SEQUENTIAL = ("rsis_synthetic.yaml", "ris_synthetic.yaml")
 FAMILIES = (*SEQUENTIAL, "instancefcn_synthetic.yaml", "dense_synthetic.yaml")
-MODES = ("inference", "training")
 _TINY = {  # smallest sizes by the beginning of a config's name
     "": ("MODEL.SEQUENTIAL.IMAGE_SIZE", "(32, 32)", "MODEL.SEQUENTIAL.STEPS", "3"),
     "rsis": ("MODEL.SMALL_ENCODER.WIDTHS", "(4, 6)", "MODEL.RSIS.HIDDEN_WIDTHS", "(6, 4)"),
@@ -81,6 +82,15 @@ class Part:
 
     share: float
     checks: Callable[[Settings], dict[str, Check]]
+
+
+def each_model_and_mode(check: Callable[..., Row], settings: Settings) -> dict[str, Check]:
+    """A check of (settings, config, mode, seconds left) for every family in both modes."""
+    return {
+        f"{file} {mode}": partial(check, settings, file, mode)
+        for file in FAMILIES
+        for mode in MODES
+    }
 
 
 @contextmanager

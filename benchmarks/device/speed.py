@@ -10,18 +10,22 @@ from detectron2.modeling import build_model
 
 from benchmarks.device.equality import difference
 from benchmarks.device.settings import (
-    FAMILIES,
-    MODES,
     SEQUENTIAL,
     Check,
     Row,
     Settings,
+    each_model_and_mode,
     tensor_cores,
 )
-from benchmarks.models import TimedCall, interleaved_seconds, random_batch
+from benchmarks.models import (
+    Subject,
+    TimedCall,
+    build_step,
+    interleaved_seconds,
+    random_batch,
+)
 from recseg_d2.config import load_config
 from recseg_d2.engine.phases import phase_configs
-from recseg_d2.engine.solver import build_optimizer
 from recseg_d2.layers.compiled import missing_compiler
 from recseg_d2.meta_arch.sequential import SequentialModel
 
@@ -30,11 +34,7 @@ SCHEDULE = "ris_cvppp.yaml"
 
 def speed_checks(settings: Settings) -> dict[str, Check]:
     """Images a second in each precision."""
-    return {
-        f"{file} {mode}": partial(_speed, settings, file, mode)
-        for file in FAMILIES
-        for mode in MODES
-    }
+    return each_model_and_mode(_speed, settings)
 
 
 def _speed(settings: Settings, file: str, mode: str, seconds: float) -> Row:
@@ -81,19 +81,8 @@ def has_bfloat16(device: torch.device) -> bool:
 
 def timed_step(cfg: CfgNode, mode: str, batch_size: int, tf32: bool = False) -> TimedCall:
     """A function that infers, or trains on, one random batch with a new model."""
-    torch.manual_seed(0)
-    model = build_model(cfg)
-    batch = random_batch(cfg, batch_size)
-    if mode == "inference":
-        return _with_tensor_cores(torch.inference_mode()(partial(model.eval(), batch)), tf32)
-    optimizer = build_optimizer(cfg, model.train())
-
-    def train() -> None:
-        optimizer.zero_grad()
-        sum(model(batch).values()).backward()
-        optimizer.step()
-
-    return _with_tensor_cores(train, tf32)
+    subject = Subject(cfg, mode, batch_size, False, torch.get_num_threads())
+    return _with_tensor_cores(build_step(subject)[1], tf32)
 
 
 def _with_tensor_cores(step: TimedCall, wanted: bool) -> TimedCall:

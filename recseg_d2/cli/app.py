@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from recseg_d2.app.finder import Finder
@@ -20,6 +21,8 @@ from recseg_d2.cli.model_options import (
     log_to_terminal,
     parse_arguments,
 )
+from recseg_d2.engine.stopping import listening
+from recseg_d2.errors import Stopped
 
 PASSWORD = "RECSEG_APP_PASSWORD"  # of the environment, which other users of a machine do not see
 
@@ -79,5 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     password = os.environ.get(PASSWORD, "") if args.password is None else args.password
     options = AppOptions(args.host, args.port, password, args.max_megabytes, Path(args.corrections))
     options.check()
-    launch(Finder(load_model_config(args)), options)
+    finder = Finder(load_model_config(args))
+    with listening(), suppress(Stopped):  # a signal is how a server ends; what it stored goes, too
+        launch(finder, options)
     return 0

@@ -1,0 +1,87 @@
+"""Where a model's time goes, by kinds of operation, and how much of the machine's peak it uses."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from detectron2.config import CfgNode
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.models import Subject, TimedCall, build_step
+
+# The first of these whose words are part of an operation's name is its kind.
+KINDS = {
+    "convolutions": ("conv",),
+    "norms": ("norm",),
+    "ReLU": ("relu", "threshold_backward"),
+    "pooling": ("pool",),
+    "matrix products": ("mm", "matmul"),
+}
+REST = "everything else"
+MILLISECONDS, GIGA = 1000.0, 1e9
+_SIDE = 2048  # of the matrices whose product is the peak
+
+
+def operation_rows(name: str, cfg: CfgNode, mode: str, batch_size: int, threads: int) -> list[Any]:
+    """A row for each kind of operation of one call, and one for all of it.
+
+    Args:
+        name: of the config, in the rows.
+        cfg: see ``Subject``.
+        mode: see ``Subject``.
+        batch_size: images of the call.
+        threads: of the CPU.
+    """
+    _, step = build_step(Subject(cfg, mode, batch_size, False, threads))
+    step()
+    spent = milliseconds_by_kind(step, torch.device(cfg.MODEL.DEVICE))
+    total = sum(spent.values())
+    rows = [
+        {"config": name, "mode": mode, "operations": kind, "ms": ms, "share %": 100 * ms / total}
+        for kind, ms in spent.items()
+    ]
+    with FlopCounterMode(display=False) as counter:
+        step()
+    gflop = counter.get_total_flops() / GIGA
+    peak = matrix_gflops(torch.device(cfg.MODEL.DEVICE))
+    of_peak = 100 * gflop / (total / MILLISECONDS) / peak
+    return [*rows, {**rows[0], "operations": "all", "ms": total, "share %": 100.0, "GFLOP": gflop,
+                    "% of matrix peak": of_peak}]  # fmt: skip
+
+
+def milliseconds_by_kind(step: TimedCall, device: torch.device, calls: int = 3) -> dict[str, float]:
+    """Milliseconds of a call by kind of operation, the mean of some calls.
+
+    On a CPU the time of the threads that call operations; on a GPU that of its kernels.
+    """
+    on_gpu = device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    with profile(activities=activities) as profiler:
+        for _ in range(calls):
+            step()
+    spent = dict.fromkeys([*KINDS, REST], 0.0)
+    for event in profiler.key_averages():
+        micros = event.self_device_time_total if on_gpu else event.self_cpu_time_total
+        spent[kind_of(event.key)] += micros / calls / MILLISECONDS
+    return spent
+
+
+def kind_of(operation: str) -> str:
+    """The kind of an operation, by its name in a profile."""
+    name = operation.lower()
+    fits = (kind for kind, words in KINDS.items() if any(word in name for word in words))
+    return next(fits, REST)
+
+
+def matrix_gflops(device: torch.device, repeats: int = 3) -> float:
+    """Billions of operations a second of a large product of matrices, the best of some."""
+    a, b = (torch.randn(_SIDE, _SIDE, device=device) for _ in range(2))
+    best = float("inf")
+    for _ in range(repeats):
+        started = time.perf_counter()
+        float((a @ b)[0, 0])  # waits for it
+        best = min(best, time.perf_counter() - started)
+    return 2 * _SIDE**3 / best / GIGA
