@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,12 +50,22 @@ def make_place(path: str | Path) -> Path:
     return path
 
 
+def part_of(path: Path) -> Path:
+    """The hidden name under which this process writes what gets its own name when it is complete.
+
+    Each process of a distributed job has its own, the same at the next attempt.
+    """
+    group = sys.modules.get("torch.distributed")  # who has not imported it is in no group
+    rank = group.get_rank() if group and group.is_available() and group.is_initialized() else 0
+    return path.with_name(f".{path.name}.{rank}.part" if rank else f".{path.name}.part")
+
+
 @contextmanager
 def write_whole(path: str | Path, mode: str = "w", durable: bool = True) -> Iterator[IO[Any]]:
     """A file to write to that has its name, and replaces what had it, only when it is complete.
 
-    Whoever is killed while writing leaves what was there before; a hidden ``.<name>.part`` may lie
-    beside it, which the next attempt overwrites.
+    Whoever is killed while writing leaves what was there before; a hidden part may lie beside it,
+    which the next attempt overwrites. Processes of one job may write the same file at once.
 
     Args:
         path: of the file; its folder is made where it is missing.
@@ -66,7 +77,7 @@ def write_whole(path: str | Path, mode: str = "w", durable: bool = True) -> Iter
         UserError: the file cannot be written, as on a full disk; what was there is unchanged.
     """
     path = make_place(path)
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
         with open(part, mode, **text) as file:

@@ -13,6 +13,7 @@ from recseg_d2.files import (
     make_folder,
     make_place,
     moved_when_whole,
+    part_of,
     read_json,
     save_image,
     save_scores,
@@ -104,3 +105,22 @@ def test_the_files_of_others_are_moved_when_all_are_there(tmp_path):
         write_half()
     assert names(tmp_path) == ["a.json", "b.json", "kept"]
     assert (tmp_path / "a.json").read_text() == "after"
+
+
+def test_processes_of_a_job_write_the_same_file_at_once(tmp_path, monkeypatch):
+    """Each under a name of its own until it is complete; the last one stays."""
+    path, ranks = tmp_path / "a.txt", iter([0, 1])
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: next(ranks))
+    with write_whole(path) as first, write_whole(path) as second:
+        first.write("first")
+        second.write("second")
+    assert names(tmp_path) == ["a.txt"]
+    assert path.read_text() == "first"  # whose context ends last
+
+
+def test_the_next_attempt_overwrites_what_a_killed_one_left(tmp_path):
+    part_of(tmp_path / "a.txt").write_text("half")
+    with write_whole(tmp_path / "a.txt") as file:
+        file.write("whole")
+    assert names(tmp_path) == ["a.txt"]

@@ -15,7 +15,7 @@ from recseg_d2 import rle
 from recseg_d2.data.formats.base import FileFormat, ImageObjects
 from recseg_d2.data.io.label_maps import LARGEST_LABEL, write_label_map
 from recseg_d2.errors import UserError
-from recseg_d2.files import make_folder, save_image, write_whole
+from recseg_d2.files import make_folder, part_of, save_image, write_whole
 
 BITS = (8, 16, 32)  # of a label map's pixels
 
@@ -89,7 +89,7 @@ def _write_cellpose(found: ImageObjects, path: Path) -> None:
 
 
 def _write_masks(found: ImageObjects, path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     for folder in (part, path):  # no mask of an earlier prediction stays
         shutil.rmtree(folder, ignore_errors=True)
     make_folder(part)
