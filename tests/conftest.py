@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -19,6 +20,12 @@ ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)  # tests run side by side
 settings.register_profile("any_machine", deadline=None)  # however busy it is
 settings.load_profile("any_machine")
+
+
+def pytest_collection_finish() -> None:
+    """All modules and tests stay to the end: the garbage collector need not look through them."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
