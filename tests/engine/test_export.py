@@ -24,6 +24,8 @@ MORE = {  # than the models that tests of training have
     "ris full": [
         *MODELS["ris"],
         *("MODEL.RIS.PREPROCESSOR.ENABLED", True, "MODEL.NUM_CLASSES", 3),
+        *("MODEL.RIS.PREPROCESSOR.WIDTHS", ((4, 4), (4, 6))),
+        *("MODEL.RIS.PREPROCESSOR.SKIPS", (1, 1)),
     ],
     "dense": [
         *("MODEL.META_ARCHITECTURE", "DenseAttentionSeg", "MODEL.NUM_CLASSES", 2),
