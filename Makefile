@@ -21,9 +21,6 @@ docs: $(READY)
 site: $(READY)
 	$(BIN)/python -m mkdocs build --strict
 
-# Compiled modules are kept, whatever the environment says: tests start many processes.
-unexport PYTHONDONTWRITEBYTECODE
-
 test: lint types
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=20 --durations-min=5
 
