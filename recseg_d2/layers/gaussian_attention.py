@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import torch
 
-# Below this exponent a density is 0: no sum that it is part of would change in float32, and numbers
-# too small to be normalised, as they and their products would be, take processors ten times as long.
+# Below this exponent a density is 0: no sum that it is part of would change in float32, and with
+# numbers too small to be normalised, as it and products of it may be, processors are slow.
 LEAST_EXPONENT = -40.0
 
 
