@@ -3,6 +3,10 @@
 A paper-literal version is made by a function of ``tests/reference``, which lets a built model
 compute its sequence as the paper's equations stand, every step from its inputs. The weights,
 losses, data and optimiser are the same; what differs is how the sequence is computed.
+
+Random weights would end sequences anywhere. So every step runs, with as many objects in each image
+as training needs for that; or images have different numbers of objects, and scores are dictated
+that end each image where those of a trained model would: one step after its last object.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +35,11 @@ LITERAL: dict[str, Callable[[torch.nn.Module], None]] = {  # architecture -> wha
     "ConvLSTMSemInstSeg": rsis_literal.make_literal,
     "RecurrentAttentionSeg": ris_literal.make_literal,
 }
+SCORE_HEADS = {  # architecture -> what gives the logits of its steps' scores
+    "ConvLSTMSemInstSeg": "decoder.stop_head",
+    "RecurrentAttentionSeg": "network.score_head",
+}
+CERTAIN = 10.0  # a logit
 PROCESS_STATUS = Path("/proc/self/status")
 
 TimedCall = Callable[[], object]
@@ -46,6 +55,8 @@ class Subject:
         batch_size: number of images in a step.
         literal: whether the model is made paper-literal; its architecture is in ``LITERAL``.
         threads: number of CPU threads that PyTorch may use.
+        objects: the fewest and the most objects of an image, drawn anew for each; None is as many
+            in all as there are steps for.
     """
 
     cfg: CfgNode
@@ -53,6 +64,7 @@ class Subject:
     batch_size: int
     literal: bool
     threads: int
+    objects: tuple[int, int] | None = None
 
 
 def build_step(subject: Subject) -> tuple[torch.nn.Module, TimedCall]:
@@ -68,9 +80,11 @@ def build_step(subject: Subject) -> tuple[torch.nn.Module, TimedCall]:
     model = build_model(subject.cfg)
     if subject.literal:
         LITERAL[subject.cfg.MODEL.META_ARCHITECTURE](model)
-    batch = random_batch(subject.cfg, subject.batch_size)
+    batch = random_batch(subject.cfg, subject.batch_size, subject.objects)
     if subject.mode == "inference":
         model.eval()
+        if subject.objects and subject.cfg.MODEL.META_ARCHITECTURE in SCORE_HEADS:
+            dictate_scores(model, SCORE_HEADS[subject.cfg.MODEL.META_ARCHITECTURE], batch)
         return model, torch.inference_mode()(lambda: model(batch))
     model.train()
     return model, partial(update, model, build_optimizer(subject.cfg, model), batch)
@@ -85,16 +99,77 @@ def update(
     optimizer.step()
 
 
-def random_batch(cfg: CfgNode, batch_size: int) -> list[dict[str, Any]]:
+class DictatedScores(torch.nn.Module):
+    """A score head that runs, and whose scores then say that each image has its objects.
+
+    Args:
+        head: the model's own.
+        counts: (B,) int64, objects of each image of the batch that the model will be given.
+    """
+
+    def __init__(self, head: torch.nn.Module, counts: torch.Tensor) -> None:
+        super().__init__()
+        self.head = head
+        self.counts = counts
+        self.step = 0
+
+    def begin(self, *_: Any) -> None:
+        """A new sequence."""
+        self.step = 0
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(b, F) of the next step, or (B, T, F) of all, to logits (b, 1) or (B, T, 1).
+
+        A model that leaves out images which have ended has fewer of them, in their order.
+        """
+        logits = self.head(features)
+        if features.dim() == 3:
+            steps = torch.arange(features.shape[1], device=features.device)
+            goes_on = steps < self.counts[:, None]
+        else:
+            left_out = len(features) < len(self.counts)
+            counts = self.counts[self.counts >= self.step] if left_out else self.counts
+            goes_on = self.step < counts
+            self.step += 1
+        return torch.where(goes_on[..., None], CERTAIN, -CERTAIN).to(logits)
+
+
+def dictate_scores(model: torch.nn.Module, head: str, batch: list[dict[str, Any]]) -> None:
+    """Let a model end each image of a batch one step after its last object, at 0.5.
+
+    Args:
+        model: a ``SequentialModel``, changed in place.
+        head: name of the module that gives its scores.
+        batch: what it will be given.
+    """
+    counts = torch.tensor([len(x["instances"]) for x in batch], device=model.device)
+    dictated = DictatedScores(model.get_submodule(head), counts)
+    owner, _, name = head.rpartition(".")
+    setattr(model.get_submodule(owner), name, dictated)
+    model.register_forward_pre_hook(dictated.begin)
+    model.test_options = replace(model.test_options, score_thresh=0.5)
+
+
+def random_batch(
+    cfg: CfgNode, batch_size: int, objects: tuple[int, int] | None = None
+) -> list[dict[str, Any]]:
     """Noise with one object fewer than the model has steps, so that training runs them all.
 
     Images have the model's working resolution; objects are rectangles anywhere in it.
+
+    Args:
+        cfg: a config of a model.
+        batch_size: number of images.
+        objects: see ``Subject``.
     """
     height, width = cfg.MODEL.SEQUENTIAL.IMAGE_SIZE
-    count = max(1, cfg.MODEL.SEQUENTIAL.STEPS - 1)
+    most = max(1, cfg.MODEL.SEQUENTIAL.STEPS - 1)
+    low, high = objects or (most, most)
     generator = torch.Generator().manual_seed(0)
+    counts = torch.randint(low, high + 1, (batch_size,), generator=generator) if objects else None
     batch = []
-    for _ in range(batch_size):
+    for i in range(batch_size):
+        count = most if counts is None else int(counts[i])
         image = torch.randint(0, 256, (3, height, width), generator=generator, dtype=torch.uint8)
         corner = torch.rand(count, 2, generator=generator) * 0.75
         y = torch.arange(height) / height

@@ -1,7 +1,8 @@
 """Measure images a second and peak memory of the models, for training and inference.
 
 Each config's model is measured as it is and beside a paper-literal version of it, in the same run
-and in turn. Weights are random, and every step of the sequence runs.
+and in turn. Weights are random, and every step of the sequence runs; with --objects, images have
+different numbers of objects, and each ends one step after its last one.
 
 With --stages, InstanceFCN's inference is taken apart instead: backbone, heads, assembling, tight
 boxes, suppression and pasting, at one scale and at all of the config's.
@@ -18,6 +19,7 @@ the official scripts where cityscapesscripts is installed.
 Examples:
     python benchmarks/run.py
     python benchmarks/run.py --config-file rsis_cvppp.yaml ris_cvppp.yaml --batch-size 8
+    python benchmarks/run.py --config-file ris_synthetic.yaml --objects 2 8
     python benchmarks/run.py --stages --config-file instancefcn_voc.yaml --image-size 375 500
     python benchmarks/run.py --operations --config-file ris_synthetic.yaml --threads 1
     python benchmarks/run.py --recompute --batch-size 1 MODEL.SEQUENTIAL.STEPS 30
@@ -88,6 +90,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--threads", type=int, default=torch.get_num_threads(), metavar="N", help="of the CPU"
     )
+    parser.add_argument(
+        "--objects",
+        nargs=2,
+        type=int,
+        metavar=("MIN", "MAX"),
+        help="range that each image's number of objects is drawn from (default as many as there "
+        "are steps for)",
+    )
     parser.add_argument("--no-memory", action="store_true", help="leave the memory out")
     parser.add_argument(
         "--recompute", action="store_true", help="compare memory with and without RECOMPUTE_STEPS"
@@ -135,6 +145,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--image-size is {args.image_size} and --literal-windows {args.literal_windows}; "
             "expected sides of 1 or more, and 0 or more windows."
         )
+    if args.objects and not 0 <= args.objects[0] <= args.objects[1]:
+        raise UserError(f"--objects is {args.objects}; expected 0 or more, the smaller one first.")
     if args.cityscapes_ap is not None:
         return report(metric_rows(args.cityscapes_ap, args.repeats), args.output)
     files = args.config_file or (DEFAULT_STAGE_CONFIGS if args.stages else DEFAULT_CONFIGS)
@@ -232,11 +244,12 @@ def measure(
     name: str, cfg: CfgNode, mode: str, args: argparse.Namespace
 ) -> list[dict[str, str | float | None]]:
     """A row of the table for each version of the model."""
+    objects = None if args.objects is None else tuple(args.objects)
     versions = {"this package": False}
     if cfg.MODEL.META_ARCHITECTURE in LITERAL:
         versions["paper-literal"] = True
     subjects = {
-        version: Subject(cfg, mode, args.batch_size, literal, args.threads)
+        version: Subject(cfg, mode, args.batch_size, literal, args.threads, objects)
         for version, literal in versions.items()
     }
     steps = {version: build_step(subject)[1] for version, subject in subjects.items()}

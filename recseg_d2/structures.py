@@ -66,8 +66,8 @@ class InstanceTargets:
     boxes: torch.Tensor
     valid: torch.Tensor
 
-    def take(self, order: torch.Tensor) -> InstanceTargets:
-        """The images in another order, (B,) int64."""
+    def take(self, order: torch.Tensor | slice) -> InstanceTargets:
+        """Some of the images, or all in another order, (B,) int64."""
         return InstanceTargets(
             self.masks[order], self.classes[order], self.boxes[order], self.valid[order]
         )

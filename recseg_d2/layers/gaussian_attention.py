@@ -15,6 +15,10 @@ from dataclasses import dataclass
 
 import torch
 
+# Below this exponent a density is 0: no sum that it is part of would change in float32, and with
+# numbers too small to be normalised, as it and products of it may be, processors are slow.
+LEAST_EXPONENT = -40.0
+
 
 @dataclass
 class GaussianFilters:
@@ -60,7 +64,9 @@ def axis_filters(means: torch.Tensor, log_variance: torch.Tensor, length: int) -
     position = torch.arange(length, device=means.device, dtype=means.dtype)
     distance = (position - means[..., None]).square()
     precision = torch.exp(-log_variance)[:, None, None]
-    return torch.sqrt(precision / (2 * math.pi)) * torch.exp(-0.5 * distance * precision)
+    exponent = -0.5 * distance * precision
+    density = torch.exp(exponent.clamp(min=LEAST_EXPONENT)) * (exponent >= LEAST_EXPONENT)
+    return torch.sqrt(precision / (2 * math.pi)) * density
 
 
 def gaussian_filters(
@@ -103,12 +109,13 @@ def read_patch(image: torch.Tensor, filters: GaussianFilters) -> torch.Tensor:
         filters: the filters of one window for each image.
 
     Returns:
-        (B, C, P, Q).
+        (B, C, P, Q), channels last in memory, as convolutions take them fastest.
     """
     batch, _, channels, width = image.shape
     rows = filters.y @ image.flatten(2)  # (B, P, C W)
     patch = rows.view(batch, -1, width) @ filters.x.transpose(1, 2)  # (B, P C, Q)
-    return patch.view(batch, -1, channels, patch.shape[2]).transpose(1, 2)
+    patch = patch.view(batch, -1, channels, patch.shape[2])
+    return patch.transpose(2, 3).contiguous().permute(0, 3, 1, 2)
 
 
 def write_patch(patch: torch.Tensor, filters: GaussianFilters) -> torch.Tensor:

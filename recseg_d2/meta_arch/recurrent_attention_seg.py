@@ -73,7 +73,11 @@ class RecurrentAttentionSeg(SequentialModel):
             self.network = self._build_network()
             segments = options.stage == "full"
             self.criterion = AttentionCriterion(
-                options.loss_weights, self.box_iou, segments, self.order != "any"
+                options.loss_weights,
+                self.box_iou,
+                segments,
+                in_order=self.order != "any",
+                all_steps=options.full_sequences,
             )
         self.semantic_folder = self._semantic_folder() if options.class_source == "folder" else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -96,6 +100,7 @@ class RecurrentAttentionSeg(SequentialModel):
         )
         network.recompute_steps = self.recompute_steps
         self.compile_steps(network)
+        network.packs_inference = self._compiled is None  # each size of batch is compiled anew
         scores = dict.fromkeys(("score_head", "box_score_head"), weights.score)
         freeze_heads_without_loss(network, {**scores, "class_head": weights.cls})
         return network
@@ -122,15 +127,17 @@ class RecurrentAttentionSeg(SequentialModel):
         stop_threshold: float | None = None,
         feeder: Feeder | None = None,
         with_trace: bool = False,
+        lengths: list[int] | None = None,
     ) -> AttentionSequence:
         """(B, 3, H, W) normalised images -> a sequence of at most ``steps`` steps.
 
         Args:
             images: (B, channels, H, W) normalised images at the working resolution.
             steps: T, number of steps to run.
-            stop_threshold: stop once every image has had a step scored below it.
+            stop_threshold: each image ends with its first step scored below it.
             feeder: gives ground truth in place of what was predicted, in training; None gives none.
             with_trace: fill the sequence's trace, the pre-processor's maps included.
+            lengths: steps that each image needs, the longest first; None is all.
         """
         images = images.contiguous(memory_format=torch.channels_last)
         maps = None if self.preprocessor is None else self.preprocessor(images)
@@ -139,7 +146,8 @@ class RecurrentAttentionSeg(SequentialModel):
             sequence = AttentionSequence(masks, masks[:, :, 0, 0])
         else:
             seen = None if maps is None else maps.channels()
-            sequence = self.network(images, seen, steps, stop_threshold, feeder, with_trace)
+            options = (stop_threshold, feeder, with_trace, lengths)
+            sequence = self.network(images, seen, steps, *options)
         sequence.maps = maps
         if with_trace and maps is not None:
             sequence.trace["foreground"] = maps.foreground()
@@ -158,7 +166,7 @@ class RecurrentAttentionSeg(SequentialModel):
                 self.feeding, self.box_iou, targets, self.iteration, lengths[0], self.order != "any"
             )
             self._log_feeding()
-        return self.run_sequence(images, lengths[0], feeder=feeder)
+        return self.run_sequence(images, lengths[0], feeder=feeder, lengths=lengths)
 
     def _log_feeding(self) -> None:
         """The first step's probabilities of ground truth, into metrics.json beside the losses."""

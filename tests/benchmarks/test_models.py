@@ -14,6 +14,7 @@ from benchmarks.models import LITERAL, Subject, build_step, interleaved_seconds,
 from benchmarks.run import benchmark_config, main
 from recseg_d2.cli import run
 from recseg_d2.errors import UserError
+from recseg_d2.postprocess.sequence import sequence_length
 
 TINY = [
     *("MODEL.SEQUENTIAL.IMAGE_SIZE", "(32, 32)", "MODEL.SEQUENTIAL.STEPS", "3"),
@@ -98,6 +99,30 @@ def test_a_batch_fills_all_steps_and_inference_never_stops_early():
     batch = random_batch(cfg, 2)
     assert [len(x["instances"]) for x in batch] == [2, 2]
     assert (batch[0]["instances"].gt_masks.tensor.flatten(1).sum(1) > 0).all()
+
+
+@pytest.mark.parametrize("literal", [False, True])
+@pytest.mark.parametrize("config", [CONFIG, "ris_synthetic.yaml"])
+def test_images_of_different_length_end_after_their_objects(config, literal, monkeypatch):
+    cfg = benchmark_config(config, [*TINY, *TINY_ATTENTION, "MODEL.SEQUENTIAL.STEPS", "7"])
+    counts = [len(x["instances"]) for x in random_batch(cfg, 6, (0, 5))]
+    assert len(set(counts)) > 2
+    assert set(counts) <= set(range(6))
+    model, step = build_step(Subject(cfg, "inference", 6, literal, 1, (0, 5)))
+    found = []
+    monkeypatch.setattr(model, "_outputs", lambda batch, sequence: found.append(sequence))
+    step()
+    step()  # which begins anew
+    for sequence in found:
+        assert [sequence_length(row, 0.5) for row in sequence.score_logits] == counts
+
+
+def test_numbers_of_objects_are_those_asked_for(tmp_path, capsys):
+    out = tmp_path / "numbers.json"
+    assert run_tool("--no-memory", "--objects", "0", "2", "--output", str(out)) == 0
+    assert len(json.loads(out.read_text())) == 4
+    assert run_tool("--objects", "2", "1") == 2
+    assert "--objects is [2, 1]" in capsys.readouterr().err
 
 
 def test_steps_take_turns_and_the_median_counts(monkeypatch):

@@ -35,7 +35,7 @@ TINY = {
 SEQUENTIAL = ["rsis_synthetic.yaml", "ris_synthetic.yaml"]
 STOPS = {  # where a step loop asks whether to go on
     "rsis_synthetic.yaml": "models.convlstm.decoder.forward",
-    "ris_synthetic.yaml": "models.recurrent_attention.model.forward",
+    "ris_synthetic.yaml": "models.recurrent_attention.model._without_ended",
 }
 
 

@@ -38,9 +38,9 @@ def lstm(cell, x, hidden, memory):
 def positions(size, like):
     """y, x and radius of every pixel, as ``layers.coordinates`` has them."""
     height, width = size
-    y = torch.tensor([(i + 0.5) / height * 2 - 1 for i in range(height)]).to(like)
-    x = torch.tensor([(j + 0.5) / width * 2 - 1 for j in range(width)]).to(like)
-    maps = torch.stack([y[:, None].expand(size), x[None].expand(size)])
+    y = torch.tensor([(i + 0.5) / height * 2 - 1 for i in range(height)], dtype=torch.float64)
+    x = torch.tensor([(j + 0.5) / width * 2 - 1 for j in range(width)], dtype=torch.float64)
+    maps = torch.stack([y[:, None].expand(size), x[None].expand(size)]).to(like)
     return torch.cat([maps, maps.square().sum(0, keepdim=True).sqrt() - 1])[None]
 
 
@@ -129,8 +129,12 @@ def segment(net, patch, t):
     return levels[-1], y[:, 0]
 
 
-def literal_run(network: nn.Module, x0, maps, steps, stop_threshold=None):
-    """The sequence of ``RecurrentAttention.forward``, without ground truth and trace."""
+def literal_run(network: nn.Module, x0, maps, steps, stop_threshold=None, lengths=None):
+    """The sequence of ``RecurrentAttention.forward``, without ground truth and trace.
+
+    With ``lengths``, the longest first, an image takes no part in the steps after its last one,
+    which are zeros in the result; otherwise all images take all steps.
+    """
     windows, beta = network.windows, network.windows.options.beta
     height, width = windows.image_size
     x = torch.cat([x0, maps], dim=1) if maps is not None else x0
@@ -139,6 +143,10 @@ def literal_run(network: nn.Module, x0, maps, steps, stop_threshold=None):
     emitted = {name: [] for name in ("masks", "scores", "boxes", "box_logits", "features")}
     alive = torch.ones(len(x0), dtype=torch.bool, device=x0.device)
     for t in range(steps):
+        if lengths is not None:
+            n = sum(length > t for length in lengths)
+            x0, x, seen, canvas = x0[:n], x[:n], seen[:n], canvas[:n]
+            state = None if state is None else (state[0][:n], state[1][:n])
         z = []
         if network.box_network is None:
             shape = x0.new_tensor([height, width]).expand(len(x0), 2)
@@ -187,6 +195,11 @@ def literal_run(network: nn.Module, x0, maps, steps, stop_threshold=None):
             alive = alive & (score.sigmoid() >= stop_threshold)
             if not alive.any():
                 break
+    batch = len(alive)
+    emitted = {
+        name: [torch.cat([v, v.new_zeros(batch - len(v), *v.shape[1:])]) for v in values]
+        for name, values in emitted.items()
+    }
     stacked = {name: torch.stack(v, dim=1) if v else None for name, v in emitted.items()}
     head = network.class_head
     return AttentionSequence(
@@ -202,7 +215,9 @@ def make_literal(model: nn.Module) -> None:
     """Make a ``RecurrentAttentionSeg`` compute its sequences literally, ground truth never fed."""
     network = model.network
 
-    def forward(image, maps, steps, stop_threshold=None, feeder=None, with_trace=False):
+    def forward(
+        image, maps, steps, stop_threshold=None, feeder=None, with_trace=False, lengths=None
+    ):
         return literal_run(network, image, maps, steps, stop_threshold)
 
     network.forward = forward

@@ -83,7 +83,7 @@ class GlimpseLSTM(nn.Module):
                 logits = logits + (self.query(state[0])[:, None] @ flat)[:, 0]
             weights = logits.softmax(dim=1)
             attention.append(weights)
-            state = self.cell((flat @ weights[:, :, None])[:, :, 0], state)
+            state = self.cell((flat * weights[:, None]).sum(dim=2), state)
         return state, torch.stack(attention, dim=1).unflatten(2, self.map_size)
 
 

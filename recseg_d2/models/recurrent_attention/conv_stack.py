@@ -140,11 +140,16 @@ class SplitInputConv(nn.Module):
         weight = first.conv.weight[:, self.static_width :]
         affine = fixed_affine(first.norm, step)
         if changing is None or affine is None:
-            x = prepared if changing is None else prepared + F.conv2d(changing, weight, padding=1)
+            # in place, here and below: new memory for the largest maps costs more than the sums
+            x = (
+                prepared
+                if changing is None
+                else F.conv2d(changing, weight, padding=1).add_(prepared)
+            )
             return first.norm(x, step)
         scale, shift = affine
         own = F.conv2d(changing, weight * scale[:, None, None, None], shift, padding=1)
-        return torch.addcmul(own, prepared, scale[:, None, None].to(own.dtype))
+        return own.addcmul_(prepared, scale[:, None, None].to(own.dtype))
 
     def _first(self) -> ConvStep:
         layer = self.layers[0]

@@ -26,13 +26,21 @@ class AttentionCriterion(nn.Module):
         masks: whether the model segments. Where boxes stand for masks there is no mask term, and
             scores follow the boxes' matching.
         in_order: step t answers for object t, instead of a matching.
+        all_steps: whether scores of all steps count, as in the paper; otherwise those of one step
+            more than the image has objects, whatever the other images of the batch need.
     """
 
     def __init__(
-        self, weights: LossWeights, box_iou: BoxIoU, masks: bool = True, in_order: bool = False
+        self,
+        weights: LossWeights,
+        box_iou: BoxIoU,
+        masks: bool = True,
+        in_order: bool = False,
+        all_steps: bool = True,
     ) -> None:
         super().__init__()
         self.in_order = in_order
+        self.all_steps = all_steps
         self.weights = weights
         self.box_iou = box_iou
         self.masks = masks
@@ -61,7 +69,8 @@ class AttentionCriterion(nn.Module):
             matched = boxes if matched is None else matched
         assert matched is not None
         if self.weights.score:
-            score = monotonic_score_loss(sequence.score_logits, matched >= 0)
+            lengths = None if self.all_steps else targets.counts + 1
+            score = monotonic_score_loss(sequence.score_logits, matched >= 0, lengths)
             losses["loss_score"] = self.weights.score * score
         if sequence.class_logits is not None and self.weights.cls:
             classes = gather_objects(targets.classes, matched)

@@ -6,6 +6,7 @@ public code's ("knob"). Letters as in ``recseg_d2.structures``.
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Literal
 
@@ -13,7 +14,7 @@ import torch
 
 from recseg_d2.layers.boxes import corners_window, window_corners
 from recseg_d2.layers.matching import soft_iou_matrix
-from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
+from recseg_d2.models.recurrent_attention.box_iou import BoxIoU, PaddedBoxes
 from recseg_d2.models.recurrent_attention.options import FeedingOptions
 from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder
 from recseg_d2.structures import InstanceTargets
@@ -78,6 +79,17 @@ class Feeder:
     def feeds_masks(self) -> bool:
         """Whether any step of the batch may get a mask."""
         return self._mask_lots is not None
+
+    def take(self, images: torch.Tensor | slice) -> Feeder:
+        """The feeder of some of the images, with their lots and what they have been fed."""
+        own = copy.copy(self)
+        own.targets, own.corners = self.targets.take(images), self.corners[images]
+        own.padded = PaddedBoxes(self.padded.corners[images], self.padded.maps[images])
+        own.used = self.used[images]
+        own._mask_lots, own._box_lots = (
+            None if lots is None else lots[images] for lots in (self._mask_lots, self._box_lots)
+        )
+        return own
 
     def window(
         self, decoder: WindowDecoder, window: Window, box_logits: torch.Tensor, step: int

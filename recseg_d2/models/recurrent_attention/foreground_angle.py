@@ -146,7 +146,15 @@ class UpBlock(nn.Module):
         self, x: torch.Tensor, feature: torch.Tensor | None, size: tuple[int, int]
     ) -> torch.Tensor:
         """(B, in_width, h/2, w/2) and the skip's (B, skip, h, w), if any -> (B, width, h, w)."""
-        x = F.relu(self.grow_norm(self.grow(x, output_size=list(size))), inplace=True)
+        affine = fixed_affine(self.grow_norm)
+        if affine is None:
+            x = self.grow_norm(self.grow(x, output_size=list(size)))
+        else:  # as in a layer
+            scale, shift = affine
+            more = [s - 2 * have + 1 for s, have in zip(size, x.shape[2:], strict=True)]
+            weight = self.grow.weight * scale[:, None, None]
+            x = F.conv_transpose2d(x, weight, shift, 2, 1, more)
+        x = F.relu(x, inplace=True)
         return self.join(x if feature is None else torch.cat([x, feature], dim=1))
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from recseg_d2.losses.ignored import NEVER
+
 
 def matching_iou_loss(
     iou: torch.Tensor, assignment: torch.Tensor, counts: torch.Tensor
@@ -27,7 +29,9 @@ def matching_iou_loss(
     return ((counts - total) / counts.clamp(min=1)).mean()
 
 
-def monotonic_score_loss(score_logits: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+def monotonic_score_loss(
+    score_logits: torch.Tensor, found: torch.Tensor, lengths: torch.Tensor | None = None
+) -> torch.Tensor:
     """Eq. 27: scores are to fall along the sequence.
 
     A step that found an object pays the cross entropy, to 1, of the lowest score up to it; a step
@@ -37,10 +41,19 @@ def monotonic_score_loss(score_logits: torch.Tensor, found: torch.Tensor) -> tor
     Args:
         score_logits: (B, T), logit of the score of each step.
         found: (B, T) bool, s* of the paper: whether the step is assigned to an object.
+        lengths: (B,) int64, 1 or more: how many of its first steps count for an image; None is
+            all, as in the paper.
 
     Returns:
-        The mean over steps and images.
+        The mean over images of the mean over the steps that count.
     """
+    steps = score_logits.shape[1]
+    if lengths is None:
+        lengths = torch.full_like(score_logits[:, 0], steps, dtype=torch.int64)
+    lengths = lengths.clamp(max=steps)
+    counts = torch.arange(steps, device=lengths.device) < lengths[:, None]
+    score_logits = score_logits.masked_fill(~counts, NEVER)
     lowest = score_logits.cummin(dim=1).values
     highest = score_logits.flip(1).cummax(dim=1).values.flip(1)
-    return torch.where(found, F.softplus(-lowest), F.softplus(highest)).mean()
+    entropy = torch.where(found, F.softplus(-lowest), F.softplus(highest))
+    return ((entropy * counts).sum(dim=1) / lengths).mean()

@@ -20,6 +20,7 @@ from recseg_d2.layers.gaussian_attention import (
 )
 from recseg_d2.layers.recompute import recomputed
 from recseg_d2.layers.step_norm import norm_maker
+from recseg_d2.losses.ignored import NEVER
 from recseg_d2.models.recurrent_attention.box_network import BoxNetwork, LSTMState
 from recseg_d2.models.recurrent_attention.conv_stack import draw_weights
 from recseg_d2.models.recurrent_attention.feeding import Feeder
@@ -27,8 +28,10 @@ from recseg_d2.models.recurrent_attention.options import RecurrentAttentionOptio
 from recseg_d2.models.recurrent_attention.segmentation_network import SegmentationNetwork
 from recseg_d2.models.recurrent_attention.steps import (
     AttentionSequence,
+    Running,
     SharedInput,
     Step,
+    spread,
     trace_of,
 )
 from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder
@@ -50,9 +53,11 @@ class RecurrentAttention(nn.Module):
 
     Attributes:
         recompute_steps: compute each step anew for its gradient, which saves memory.
+        packs_inference: leave images that have ended out of the later steps of inference too.
     """
 
     recompute_steps = False
+    packs_inference = True
     score_head: nn.Linear
     box_score_head: nn.Linear
 
@@ -105,38 +110,63 @@ class RecurrentAttention(nn.Module):
         stop_threshold: float | None = None,
         feeder: Feeder | None = None,
         with_trace: bool = False,
+        lengths: Sequence[int] | None = None,
     ) -> AttentionSequence:
         """Emit one object a step.
+
+        A batch takes as many steps as its longest sequence. Each step is run for those images only
+        that have not ended, as packed sequences of any recurrent network are. So in training the
+        batch norms of a step learn from the images that still take it, which are those that take it
+        in inference; the paper, whose images all take all steps, has no such case. What an image
+        gives without batch norms of training does not depend on the others.
 
         Args:
             image: (B, image_width, H, W).
             maps: (B, map_width, H, W), or None where that is 0.
             steps: T, how many to run.
-            stop_threshold: where given, stop as soon as every image of the batch has had a step
-                whose score lies under it. That step is in the result.
+            stop_threshold: where given, an image ends with the first step whose score lies under
+                it. That step is in the result; in later ones the image has score and masks of
+                probability 0, unless ``packs_inference`` is off.
             feeder: gives ground truth in place of what was predicted, in training; None gives none.
             with_trace: whether to keep what figures show in the sequence's ``trace``.
+            lengths: steps that each image needs, the longest first; later ones are filled as those
+                after the end.
         """
-        shared = self._prepare(image, maps)
+        batch, device = len(image), image.device
+        alive = torch.ones(batch, dtype=torch.bool, device=device)
         canvas = torch.zeros_like(image[:, 0]) if self.canvas else None
-        state: LSTMState | None = None
+        shared = self._prepare(image, maps)
+        running = Running(torch.arange(batch, device=device), alive, shared, canvas, None, feeder)
         taken: list[Step] = []
         scores: list[torch.Tensor] = []
-        head = self.box_score_head if self.segmentation is None else self.score_head
-        alive = torch.ones(len(image), dtype=torch.bool, device=image.device)
         for t in range(steps):
-            step = recomputed(self.recompute_steps, self._step, shared, canvas, t, state, feeder)
-            taken.append(step)
-            scores.append(head(step.features)[:, 0])
-            if self.carry_state and step.glance is not None:
-                state = step.glance.state
-            if canvas is not None:
-                canvas = self._paint(canvas, step, t, feeder)
+            if lengths is not None:
+                running = running.take(slice(sum(length > t for length in lengths)))
+            step, score = self._advance(running, t)
+            taken.append(step.spread(running.numbers, batch))
+            scores.append(spread(score, running.numbers, batch, NEVER))
             if stop_threshold is not None:
-                alive &= scores[-1].sigmoid() >= stop_threshold
-                if not alive.any():
+                running = self._without_ended(running, score, stop_threshold)
+                if not len(running):
                     break
         return self._emit(taken, torch.stack(scores, dim=1), with_trace)
+
+    def _advance(self, running: Running, t: int) -> tuple[Step, torch.Tensor]:
+        """Run step t, note what it found; the step, and the logits of its score (b,)."""
+        parts = (running.shared, running.canvas, t, running.state, running.feeder)
+        step = recomputed(self.recompute_steps, self._step, *parts)
+        if self.carry_state and step.glance is not None:
+            running.state = step.glance.state
+        if running.canvas is not None:
+            running.canvas = self._paint(running.canvas, step, t, running.feeder)
+        head = self.box_score_head if self.segmentation is None else self.score_head
+        return step, head(step.features)[:, 0]
+
+    def _without_ended(self, running: Running, score: torch.Tensor, threshold: float) -> Running:
+        """Those that go on after a step; none where all have ended, whatever is kept otherwise."""
+        running.alive = running.alive & ~(score.sigmoid() < threshold)
+        left = running.alive.nonzero()[:, 0]  # the one time that a step waits for the device
+        return running.take(left) if self.packs_inference or not len(left) else running
 
     def _prepare(self, image: torch.Tensor, maps: torch.Tensor | None) -> SharedInput:
         everything = image if maps is None else torch.cat([image, maps], dim=1)

@@ -6,14 +6,19 @@ Source and letters as in ``model``; G glimpses, P Q the patch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 
-from recseg_d2.models.recurrent_attention.box_network import Glance
+from recseg_d2.losses.ignored import NEVER
+from recseg_d2.models.recurrent_attention.box_network import Glance, LSTMState
+from recseg_d2.models.recurrent_attention.feeding import Feeder
 from recseg_d2.models.recurrent_attention.foreground_angle import ForegroundAngleMaps
 from recseg_d2.models.recurrent_attention.windows import Window, WindowDecoder
 from recseg_d2.structures import InstanceSequence
+
+Images = torch.Tensor | slice  # some images of a batch: (b,) int64, or the first ones
 
 
 @dataclass
@@ -41,6 +46,49 @@ class SharedInput:
     rows: torch.Tensor
     prepared: torch.Tensor | None
 
+    def take(self, images: Images) -> SharedInput:
+        """That of some of the images."""
+        prepared = None if self.prepared is None else self.prepared[images]
+        return SharedInput(self.rows[images], prepared)
+
+
+@dataclass
+class Running:
+    """Images whose sequence has not ended, b of a batch's B, and what they bring into a step.
+
+    Attributes:
+        numbers: (b,) int64, their numbers in the batch.
+        alive: (b,) bool; False where an image has ended, and is kept all the same.
+        shared: what all their steps share.
+        canvas: (b, H, W), what has been found; None without canvas.
+        state: of the LSTM, where a step goes on with that of the step before.
+        feeder: gives ground truth in place of what was predicted; None gives none.
+    """
+
+    numbers: torch.Tensor
+    alive: torch.Tensor
+    shared: SharedInput
+    canvas: torch.Tensor | None
+    state: LSTMState | None = None
+    feeder: Feeder | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, images: Images) -> Running:
+        """Some of them; the same object where these are all."""
+        numbers = self.numbers[images]
+        if len(numbers) == len(self):
+            return self
+        return Running(
+            numbers,
+            self.alive[images],
+            self.shared.take(images),
+            None if self.canvas is None else self.canvas[images],
+            None if self.state is None else (self.state[0][images], self.state[1][images]),
+            None if self.feeder is None else self.feeder.take(images),
+        )
+
 
 @dataclass
 class Step:
@@ -61,6 +109,42 @@ class Step:
     box_logits: torch.Tensor | None = None
     glance: Glance | None = None
     heat: torch.Tensor | None = None
+
+    def spread(self, numbers: torch.Tensor, batch: int) -> Step:
+        """The step as one of a whole batch, in which the images that were left out found nothing.
+
+        Args:
+            numbers: (b,) int64, which images of the batch the step's are.
+            batch: B, number of images. Those left out get masks and boxes of probability 0, and
+                zeros for the rest.
+        """
+        if len(numbers) == batch:
+            return self
+        full: Step = _spread(self, numbers, batch)
+        masks = spread(self.mask_logits, numbers, batch, NEVER)
+        boxes = self.box_logits
+        boxes = None if boxes is None else spread(boxes, numbers, batch, NEVER)
+        return replace(full, mask_logits=masks, box_logits=boxes)
+
+
+def spread(values: torch.Tensor, numbers: torch.Tensor, batch: int, fill: float) -> torch.Tensor:
+    """(b, ...) values of the images (b,) to (batch, ...), ``fill`` for the others."""
+    if len(values) == batch:
+        return values
+    full = values.new_full((batch, *values.shape[1:]), fill)
+    return full.index_copy(0, numbers, values)
+
+
+def _spread(part: Any, numbers: torch.Tensor, batch: int) -> Any:
+    """Every tensor in a dataclass or tuple of them, with zeros."""
+    if part is None:
+        return None
+    if isinstance(part, torch.Tensor):
+        return spread(part, numbers, batch, 0.0)
+    if isinstance(part, tuple):
+        return tuple(_spread(x, numbers, batch) for x in part)
+    parts = {f.name: _spread(getattr(part, f.name), numbers, batch) for f in fields(part)}
+    return replace(part, **parts)
 
 
 def trace_of(taken: Sequence[Step], windows: WindowDecoder) -> dict[str, torch.Tensor]:

@@ -55,6 +55,22 @@ def test_score_loss_by_hand():
     assert monotonic_score_loss(logits, found).item() == pytest.approx(expected)
 
 
+def test_each_image_counts_its_own_steps_as_if_it_were_alone():
+    torch.manual_seed(0)
+    logits = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
+    found = torch.arange(5)[None] < torch.tensor([[0], [2], [5]])
+    lengths = torch.tensor([1, 3, 6])  # of the last, more than there are steps
+    loss = monotonic_score_loss(logits, found, lengths)
+    alone = [
+        literal_score_loss(logits[i : i + 1, :n].sigmoid(), found[i : i + 1, :n])
+        for i, n in enumerate((1, 3, 5))
+    ]
+    assert loss.item() == pytest.approx(sum(alone) / 3)
+    loss.backward()
+    assert logits.grad[0, 1:].abs().max() == 0
+    assert logits.grad[1, 3:].abs().max() == 0
+
+
 def test_score_loss_of_saturated_scores_is_finite():
     logits = torch.tensor([[-200.0, 200.0]], requires_grad=True)
     loss = monotonic_score_loss(logits, torch.tensor([[True, False]]))

@@ -96,6 +96,107 @@ def test_equals_the_literal_model_in_outputs_and_gradients(name, training):
             torch.testing.assert_close(a, b)
 
 
+def taken(sequence, lengths):
+    """What each image's own steps hold, image by image."""
+    fields = ("mask_logits", "score_logits", "box_logits", "boxes", "class_logits")
+    values = [getattr(sequence, name) for name in fields]
+    return [[v[i, :n] for v in values if v is not None] for i, n in enumerate(lengths)]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", CASES)
+def test_images_that_have_ended_take_no_part_as_in_the_literal_model(name, training):
+    lengths = [4, 3, 1]
+    options = {**CASES[name], "steps": 4}
+    network = make(**options).train(training)
+    image, maps = inputs(options.get("map_width", 0), batch=3)
+    grads, outputs, states = [], [], []
+    for run in (lambda n: n(image, maps, 4, lengths=lengths),
+                lambda n: literal_run(n, image, maps, 4, lengths=lengths)):  # fmt: skip
+        own = copy.deepcopy(network)
+        found = [x for values in taken(run(own), lengths) for x in values]
+        total = sum((x.sin() * (i + 1)).mean() for i, x in enumerate(found))
+        grads.append(torch.autograd.grad(total, [*own.parameters(), image], allow_unused=True))
+        outputs.append(found)
+        states.append(own.state_dict())
+    torch.testing.assert_close(*outputs)
+    torch.testing.assert_close(*states)
+    for a, b in zip(*grads, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize(("norm", "training"), [("group", True), ("per_step", False)])
+@pytest.mark.parametrize("carry_state", [False, True])
+def test_an_image_of_a_batch_gives_what_it_gives_alone(norm, training, carry_state):
+    lengths = [4, 4, 2, 1]
+    network = make(norm=norm, steps=4, box={"carry_state": carry_state}, num_classes=3)
+    network.train(training)
+    image, _ = inputs(batch=4)
+    together = network(image, None, 4, lengths=lengths)
+    alone = [network(image[i : i + 1], None, n) for i, n in enumerate(lengths)]
+    for i, (a, b) in enumerate(zip(taken(together, lengths), alone, strict=True)):
+        torch.testing.assert_close(a, taken(b, lengths[i : i + 1])[0])
+    later = torch.arange(4) >= torch.tensor(lengths)[:, None]
+    assert later.any()
+    for logits in (together.score_logits, together.mask_logits, together.box_logits):
+        assert logits[later].sigmoid().abs().max() == 0
+
+
+def seen_batches(network):
+    """How many images each call of the segmentation network gets."""
+    sizes = []
+    network.segmentation.register_forward_hook(lambda m, args, out: sizes.append(len(args[0])))
+    return sizes
+
+
+def test_each_step_runs_on_the_images_that_need_it():
+    network = make(steps=4)
+    sizes = seen_batches(network)
+    network(inputs(batch=3)[0], None, 4, lengths=[4, 2, 2])
+    assert sizes == [3, 3, 1, 1]
+
+
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_packed_steps_are_recomputed(recomputed):
+    network = make(norm="group")
+    network.recompute_steps = recomputed
+    sequence = network(inputs(batch=2)[0], None, 3, lengths=[3, 1])
+    sequence.mask_logits[:, 0].sum().backward()
+    found = [p.grad for p in network.parameters()]
+    network.zero_grad()
+    network.recompute_steps = False
+    network(inputs(batch=2)[0], None, 3, lengths=[3, 1]).mask_logits[:, 0].sum().backward()
+    for a, p in zip(found, network.parameters(), strict=True):
+        torch.testing.assert_close(a, p.grad)
+
+
+@pytest.mark.parametrize("packs", [True, False])
+def test_what_ends_an_image_does_not_depend_on_its_batch(packs):
+    """Thresholds between any two scores, so that images end in every order."""
+    network, (image, _) = make(steps=5).eval(), inputs(batch=4)
+    network.packs_inference = packs
+    sizes = seen_batches(network)
+    scores = network(image, None, 5).score_logits.sigmoid()
+    ordered = scores.flatten().sort().values
+    for threshold in ((ordered[1:] + ordered[:-1]) / 2)[::3].tolist():
+        ends = [int((row < threshold).nonzero().min()) + 1 if (row < threshold).any() else 5
+                for row in scores]  # fmt: skip
+        sizes.clear()
+        with torch.no_grad():
+            together = network(image, None, 5, stop_threshold=threshold, with_trace=True)
+        assert together.steps == max(ends) == len(sizes)
+        assert sizes == [sum(e > t for e in ends) if packs else 4 for t in range(max(ends))]
+        for i, n in enumerate(ends):
+            with torch.no_grad():
+                alone = network(image[i : i + 1], None, 5, stop_threshold=threshold,
+                                with_trace=True)  # fmt: skip
+            torch.testing.assert_close(taken(together, ends)[i], taken(alone, [n])[0])
+            for name, values in alone.trace.items():
+                torch.testing.assert_close(together.trace[name][i, :n], values[0])
+
+
 def test_the_canvas_holds_what_was_found_before():
     network = make().eval()
     image, _ = inputs()
