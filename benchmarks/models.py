@@ -1,9 +1,4 @@
-"""Speed and memory of a model, and of the same model made paper-literal.
-
-A paper-literal version is made by a function of ``tests/reference``, which lets a built model
-compute its sequence as the paper's equations stand, every step from its inputs. The weights,
-losses, data and optimiser are the same; what differs is how the sequence is computed.
-"""
+"""Speed and memory of a model, and of the same model made paper-literal; see ``literal``."""
 
 from __future__ import annotations
 
@@ -15,25 +10,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
-from reference import ris_literal, rsis_literal
 
+from benchmarks.literal import LITERAL, MODES
 from recseg_d2.engine.solver import build_optimizer
 from recseg_d2.errors import UserError
 
-MODES = ("inference", "training")
-LITERAL: dict[str, Callable[[torch.nn.Module], None]] = {  # architecture -> what makes it literal
-    "ConvLSTMSemInstSeg": rsis_literal.make_literal,
-    "RecurrentAttentionSeg": ris_literal.make_literal,
-}
+PATIENCE = 10.0  # seconds; what takes longer is timed once, and nothing else of it is measured
 PROCESS_STATUS = Path("/proc/self/status")
 
 TimedCall = Callable[[], object]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,7 @@ class Subject:
         cfg: a frozen config; its SOLVER.PHASES are not looked at.
         mode: what is timed, one of ``MODES``.
         batch_size: number of images in a step.
-        literal: whether the model is made paper-literal; its architecture is in ``LITERAL``.
+        literal: whether the model is made paper-literal; ``LITERAL`` has its architecture and mode.
         threads: number of CPU threads that PyTorch may use.
     """
 
@@ -67,30 +59,37 @@ def build_step(subject: Subject) -> tuple[torch.nn.Module, TimedCall]:
     torch.manual_seed(0)
     model = build_model(subject.cfg)
     if subject.literal:
-        LITERAL[subject.cfg.MODEL.META_ARCHITECTURE](model)
+        LITERAL[subject.cfg.MODEL.META_ARCHITECTURE].make(model)
     batch = random_batch(subject.cfg, subject.batch_size)
     if subject.mode == "inference":
         model.eval()
         return model, torch.inference_mode()(lambda: model(batch))
     model.train()
-    return model, partial(update, model, build_optimizer(subject.cfg, model), batch)
+    return model, Update(model, build_optimizer(subject.cfg, model), batch)
 
 
-def update(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer, batch: list[dict[str, Any]]
-) -> None:
+@dataclass
+class Update:
     """A step of training on a batch."""
-    optimizer.zero_grad()
-    sum(model(batch).values()).backward()
-    optimizer.step()
+
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    batch: list[dict[str, Any]]
+
+    def __call__(self) -> None:
+        """Losses, gradients, and the optimiser's update."""
+        self.optimizer.zero_grad()
+        sum(self.model(self.batch).values()).backward()
+        self.optimizer.step()
 
 
 def random_batch(cfg: CfgNode, batch_size: int) -> list[dict[str, Any]]:
     """Noise with one object fewer than the model has steps, so that training runs them all.
 
-    Images have the model's working resolution; objects are rectangles anywhere in it.
+    Images have the model's working resolution, or the size of the crops that it is trained on;
+    objects are rectangles anywhere in it.
     """
-    height, width = cfg.MODEL.SEQUENTIAL.IMAGE_SIZE
+    height, width = batch_image_size(cfg)
     count = max(1, cfg.MODEL.SEQUENTIAL.STEPS - 1)
     generator = torch.Generator().manual_seed(0)
     batch = []
@@ -108,20 +107,55 @@ def random_batch(cfg: CfgNode, batch_size: int) -> list[dict[str, Any]]:
     return batch
 
 
+def batch_image_size(cfg: CfgNode) -> tuple[int, int]:
+    """Height and width of the images of batches."""
+    if "similarity_crop" in cfg.INPUT.AUGS:
+        return cfg.INPUT.SIMILARITY_CROP.SIZE, cfg.INPUT.SIMILARITY_CROP.SIZE
+    height, width = cfg.MODEL.SEQUENTIAL.IMAGE_SIZE
+    return height, width
+
+
 def interleaved_seconds(
     steps: Mapping[str, TimedCall], repeats: int, device: torch.device, warm_ups: int = 1
 ) -> dict[str, float]:
-    """Median seconds of each step, all in turn, so that noise of the machine meets all alike."""
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    """Median seconds of each step, all in turn."""
+
+    def seconds(step: TimedCall) -> float:
+        synchronize(device)
+        started = time.perf_counter()
+        step()
+        synchronize(device)
+        return time.perf_counter() - started
+
+    calls = {name: partial(seconds, step) for name, step in steps.items()}
+    found = in_turn(calls, repeats, float, warm_ups)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def in_turn(
+    calls: Mapping[str, Callable[[], Result]],
+    repeats: int,
+    seconds: Callable[[Result], float],
+    warm_ups: int = 1,
+) -> dict[str, list[Result]]:
+    """What calls return, all in turn, so that noise of the machine meets all alike.
+
+    Args:
+        calls: the calls by name.
+        repeats: results of each; of one that takes longer than ``PATIENCE`` only the first.
+        seconds: how long a call took, from its result.
+        warm_ups: calls whose results are left out before.
+    """
+    results: dict[str, list[Result]] = {name: [] for name in calls}
+    slow = set()
     for repeat in range(warm_ups + repeats):
-        for name, step in steps.items():
-            _synchronize(device)
-            started = time.perf_counter()
-            step()
-            _synchronize(device)
-            if repeat >= warm_ups:
-                seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+        for name in [n for n in calls if n not in slow]:
+            result = calls[name]()
+            if not repeat and seconds(result) > PATIENCE:
+                slow.add(name)
+            if repeat >= warm_ups or name in slow:
+                results[name].append(result)
+    return results
 
 
 def peak_bytes(subject: Subject) -> int | None:
@@ -160,7 +194,8 @@ def _peak_resident_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

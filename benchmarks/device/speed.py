@@ -17,6 +17,7 @@ from benchmarks.device.settings import (
     each_model_and_mode,
     tensor_cores,
 )
+from benchmarks.machine import has_bfloat16
 from benchmarks.models import (
     Subject,
     TimedCall,
@@ -70,13 +71,6 @@ def _compiled(settings: Settings, file: str, seconds: float) -> Row:
 def _images_a_second(settings: Settings, steps: dict[str, TimedCall]) -> Row:
     seconds = interleaved_seconds(steps, settings.repeats, settings.device, warm_ups=2)
     return {f"{name}_images_a_second": settings.batch_size / s for name, s in seconds.items()}
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is more than emulated."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
 def timed_step(cfg: CfgNode, mode: str, batch_size: int, tf32: bool = False) -> TimedCall:
