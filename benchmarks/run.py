@@ -54,6 +54,7 @@ from benchmarks.metrics import metric_rows
 from benchmarks.operations import operation_rows
 from benchmarks.speed import memory_rows, speed_rows
 from benchmarks.stage_plot import save_stage_plot
+from benchmarks.stage_shares import share_rows
 from benchmarks.stages import stage_rows
 from recseg_d2.cli import run
 from recseg_d2.cli.model_options import add_config_options, parse_arguments
@@ -131,7 +132,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_arguments(build_parser(), argv)
     check_arguments(args)
     if args.cityscapes_ap is not None:
-        return report(metric_rows(args.cityscapes_ap, args.repeats), args.output)
+        report(metric_rows(args.cityscapes_ap, args.repeats), args.output)
+        return 0
     files = args.config_file or (DEFAULT_RECOMPUTED if args.recompute else DEFAULT_CONFIGS)
     size = args.image_size or (None if args.config_file else DEFAULT_SIZE)
     sizes = image_size_options(*size) if size else []
@@ -139,9 +141,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for device in {cfg.MODEL.DEVICE: None for _, cfg in configs}:
         print(machine(args.threads, device))
     rows = table(configs, args)
+    report(rows, args.output)
+    if args.stages:
+        print("\n" + tabulate(share_rows(rows), headers="keys", floatfmt=".1f", missingval=""))
     if args.plot:
         save_stage_plot(args.plot, rows)
-    return report(rows, args.output)
+    return 0
 
 
 def check_arguments(args: argparse.Namespace) -> None:
@@ -181,12 +186,11 @@ def table(configs: Sequence[NamedConfig], args: argparse.Namespace) -> list[dict
     ]
 
 
-def report(rows: list[dict[str, Any]], output: str | None) -> int:
+def report(rows: list[dict[str, Any]], output: str | None) -> None:
     """Print a table, and write it as JSON if asked to."""
     print(tabulate(rows, headers="keys", floatfmt=".2f", missingval="-"))
     if output:
         save_scores(output, rows)
-    return 0
 
 
 if __name__ == "__main__":

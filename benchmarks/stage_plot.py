@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.measuring import OURS
 from benchmarks.stage_places import REST, STAGES
-from benchmarks.stages import WHOLE
+from benchmarks.stage_shares import share_rows
 from recseg_d2.visualization.plots import save_plot
 
 if TYPE_CHECKING:
@@ -29,44 +28,32 @@ def save_stage_plot(path: str | Path, rows: Sequence[dict[str, Any]]) -> Path:
     Raises:
         UserError: see ``save_plot``.
     """
-    bars: dict[str, dict[str, float]] = {}
-    wholes: dict[str, float] = {}
-    for row in rows:
-        if row["version"] != OURS:
-            continue
-        label = f"{row['config']}\n{row['mode']}"
-        if row["precision"] != "float32":
-            label += f", {row['precision']}"
-        if row["stage"] == WHOLE:
-            wholes[label] = row["ms an image"]
-        else:
-            bars.setdefault(label, {})[row["stage"]] = row["share %"]
-    return save_plot(path, lambda figure: _draw(figure, bars, wholes))
+    table = {row.pop("share %"): row for row in share_rows(rows)}
+    wholes = table["ms an image"]
+    shares = {stage: numbers for stage, numbers in table.items() if stage in STAGES}
+    return save_plot(path, lambda figure: _draw(figure, shares, wholes))
 
 
-def _draw(figure: Figure, bars: dict[str, dict[str, float]], wholes: dict[str, float]) -> None:
+def _draw(figure: Figure, shares: dict[str, dict[str, float]], wholes: dict[str, float]) -> None:
+    """A bar for each key of ``wholes``: stage by stage, percent of it."""
     from matplotlib import colormaps
 
-    figure.set_size_inches(WIDTH, LEGEND_HEIGHT + BAR_HEIGHT * len(bars))
+    figure.set_size_inches(WIDTH, LEGEND_HEIGHT + BAR_HEIGHT * len(wholes))
     axes = figure.subplots()
-    used = [stage for stage in STAGES if any(stage in shares for shares in bars.values())]
     shades = [colormaps[name](n) for name in ("tab20", "tab20b") for n in range(20)]
     colours = dict(zip(STAGES, shades, strict=False))
     colours[REST] = (0.85, 0.85, 0.85, 1.0)
-    left = dict.fromkeys(bars, 0.0)
-    for stage in used:
-        labels = [label for label, shares in bars.items() if stage in shares]
-        widths = [bars[label][stage] for label in labels]
+    left = dict.fromkeys(wholes, 0.0)
+    for stage, of_bars in shares.items():
+        widths = [of_bars.get(bar, 0.0) for bar in wholes]
         drawn = axes.barh(
-            labels, widths, left=[left[x] for x in labels], color=colours[stage], label=stage
+            list(wholes), widths, left=list(left.values()), color=colours[stage], label=stage
         )
-        axes.bar_label(
-            drawn, [f"{w:.0f}" if w >= NAMED_FROM else "" for w in widths], label_type="center"
-        )
-        for label, width in zip(labels, widths, strict=True):
-            left[label] += width
-    for row, label in enumerate(bars):
-        axes.text(101, row, f"{wholes[label]:.1f} ms", va="center")
-    axes.set(xlim=(0, 100), ylim=(len(bars) - 0.5, -0.5), xlabel="share of the time of an image, %")
+        inside = [f"{w:.0f}" if w >= NAMED_FROM else "" for w in widths]
+        axes.bar_label(drawn, inside, label_type="center")
+        left = {bar: left[bar] + width for bar, width in zip(wholes, widths, strict=True)}
+    for place, value in enumerate(wholes.values()):
+        axes.text(101, place, f"{value:.1f} ms", va="center")
+    axes.set(xlim=(0, 100), ylim=(len(wholes) - 0.5, -0.5), xlabel="share of an image's time, %")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=LEGEND_COLUMNS, frameon=False)

@@ -13,6 +13,7 @@ from benchmarks.configs import image_size_options
 from benchmarks.device.settings import Settings
 from benchmarks.measuring import OURS, THEIRS, MeasureOptions
 from benchmarks.run import main
+from benchmarks.stage_shares import share_rows
 from benchmarks.stages import WHOLE, medians, stage_rows, stage_table
 from recseg_d2.cli import run
 
@@ -98,6 +99,28 @@ def test_shares_and_ratios():
     assert [row["times literal"] for row in stage_table(seconds, {})] == [None] * 4
 
 
+def test_models_and_modes_side_by_side():
+    def row(mode, version, stage, share, **more):
+        labels = {"config": "a", "precision": "float32", "mode": mode, "version": version}
+        return {**labels, "stage": stage, "share %": share, **more}
+
+    rows = [
+        row("inference", OURS, "data", 40.0),
+        row("inference", OURS, "rest", 60.0),
+        row("inference", OURS, WHOLE, 100.0, **{"ms an image": 7.0, "times literal": 2.0}),
+        row("inference", THEIRS, "data", 99.0),
+        {**row("training", OURS, "backward", 100.0), "precision": "bfloat16"},
+    ]
+    inference, training = "a\ninference", "a\ntraining, bfloat16"
+    assert share_rows(rows) == [
+        {"share %": "data", inference: 40.0},
+        {"share %": "backward", training: 100.0},
+        {"share %": "rest", inference: 60.0},
+        {"share %": "ms an image", inference: 7.0},
+        {"share %": "times literal", inference: 2.0},
+    ]
+
+
 def test_the_tool_writes_table_and_plot(tmp_path, capsys):
     out, plot = tmp_path / "numbers.json", tmp_path / "stages.webp"
     options = ["--stages", "--config-file", "rsis_synthetic.yaml", "--threads", "1"]
@@ -110,4 +133,4 @@ def test_the_tool_writes_table_and_plot(tmp_path, capsys):
     assert plot.read_bytes()[8:12] == b"WEBP"
     printed = capsys.readouterr().out
     assert printed.startswith("PyTorch ")
-    assert "post-processing" in printed
+    assert printed.count("post-processing") == 3  # of both versions, and side by side
