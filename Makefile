@@ -10,7 +10,7 @@ demo: $(READY)
 	$(BIN)/recseg demo --output output/demo
 
 benchmark: $(READY)
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py --stages
 
 docs: $(READY)
 	$(BIN)/python -m recseg_d2.config.reference > docs/configs.md

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,21 +29,18 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from tabulate import tabulate
 
-from benchmarks.models import interleaved_seconds, update
-from recseg_d2.cli import make_dataset, run
+from benchmarks.configs import image_size_options
+from benchmarks.data import made_images, reading
+from benchmarks.models import Update, interleaved_seconds
+from recseg_d2.cli import run
 from recseg_d2.cli.model_options import add_config_options, parse_arguments
 from recseg_d2.config import load_config
-from recseg_d2.data.catalog import unregister
-from recseg_d2.data.loader import build_train_loader
-from recseg_d2.data.sources.own_data import open_own_data
 from recseg_d2.engine.phases import phase_configs
 from recseg_d2.engine.solver import build_optimizer
 from recseg_d2.errors import UserError
 from recseg_d2.files import save_scores
 
 DEFAULT_CONFIGS = ("rsis_small.yaml", "ris_small.yaml", "dense_small.yaml")
-DATA = "benchmark_loading"
-IMAGES = 24
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,15 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_arguments(build_parser(), argv)
     if args.repeats < 1:
         raise UserError(f"--repeats is {args.repeats}; expected 1 or more.")
-    with tempfile.TemporaryDirectory() as folder:
-        out = str(Path(folder) / "data")
-        make_dataset.main(["label_maps", out, "--images", str(IMAGES), "--size", str(args.size)])
-        source = open_own_data(DATA, Path(out) / "train")
-        source.register()
-        try:
-            rows = [loading_row(file, args) for file in args.config_file]
-        finally:
-            unregister(DATA)
+    with made_images(args.size):
+        rows = [loading_row(file, args) for file in args.config_file]
     print(tabulate(rows, headers="keys", floatfmt=".2f"))
     if args.output:
         save_scores(args.output, rows)
@@ -85,19 +74,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def loading_row(file: str, args: argparse.Namespace) -> dict[str, Any]:
     """Images a second of a config's loading and of its training step."""
     cfg = training_config(file, args.size, args.opts)
-    batches = iter(build_train_loader(cfg))
+    size = cfg.SOLVER.IMS_PER_BATCH
+    read = reading(cfg, "training", size)
     torch.manual_seed(0)
     model = build_model(cfg).train()
-    optimizer = build_optimizer(cfg, model)
-    batch = next(batches)
+    step = Update(model, build_optimizer(cfg, model), read())
 
     def load() -> None:
-        nonlocal batch
-        batch = next(batches)
+        step.batch = read()
 
-    steps = {"load": load, "train": lambda: update(model, optimizer, batch)}
-    seconds = interleaved_seconds(steps, args.repeats, torch.device(cfg.MODEL.DEVICE))
-    size = cfg.SOLVER.IMS_PER_BATCH
+    seconds = interleaved_seconds(
+        {"load": load, "train": step}, args.repeats, torch.device(cfg.MODEL.DEVICE)
+    )
     return {
         "config": Path(file).stem,
         "batch": size,
@@ -108,13 +96,10 @@ def loading_row(file: str, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def training_config(file: str, size: int, opts: Sequence[str]) -> CfgNode:
-    """A config's last phase on the images that were written, with random weights."""
-    sizes = ["MODEL.SEQUENTIAL.IMAGE_SIZE", f"({size}, {size})"]
-    sizes += ["INPUT.SIMILARITY_CROP.SIZE", str(size)]  # of models for images of any size
-    *_, cfg = phase_configs(load_config(file, [*sizes, *opts])).values()
+    """A config's last phase for images of a size, with random weights."""
+    options = [*image_size_options(size, size), *opts]
+    *_, cfg = phase_configs(load_config(file, options)).values()
     cfg.MODEL.WEIGHTS = ""
-    cfg.DATASETS.TRAIN = (DATA,)
-    cfg.DATALOADER.NUM_WORKERS = 0  # the work is the same, and can be timed
     return cfg
 
 

@@ -1,13 +1,4 @@
-"""Speed and memory of a model, and of the same model made paper-literal.
-
-A paper-literal version is made by a function of ``tests/reference``, which lets a built model
-compute its sequence as the paper's equations stand, every step from its inputs. The weights,
-losses, data and optimiser are the same; what differs is how the sequence is computed.
-
-Random weights would end sequences anywhere. So every step runs, with as many objects in each image
-as training needs for that; or images have different numbers of objects, and scores are dictated
-that end each image where those of a trained model would: one step after its last object.
-"""
+"""Speed and memory of a model, and of the same model made paper-literal; see ``literal``."""
 
 from __future__ import annotations
 
@@ -16,33 +7,25 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
-from detectron2.structures import BitMasks, Instances
-from reference import ris_literal, rsis_literal
 
+from benchmarks.batches import dictate_scores, random_batch
+from benchmarks.literal import LITERAL, MODES
 from recseg_d2.engine.solver import build_optimizer
 from recseg_d2.errors import UserError
 
-MODES = ("inference", "training")
-LITERAL: dict[str, Callable[[torch.nn.Module], None]] = {  # architecture -> what makes it literal
-    "ConvLSTMSemInstSeg": rsis_literal.make_literal,
-    "RecurrentAttentionSeg": ris_literal.make_literal,
-}
-SCORE_HEADS = {  # architecture -> what gives the logits of its steps' scores
-    "ConvLSTMSemInstSeg": "decoder.stop_head",
-    "RecurrentAttentionSeg": "network.score_head",
-}
-CERTAIN = 10.0  # a logit
+PATIENCE = 10.0  # seconds; what takes longer is timed once, and nothing else of it is measured
 PROCESS_STATUS = Path("/proc/self/status")
 
 TimedCall = Callable[[], object]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -53,10 +36,9 @@ class Subject:
         cfg: a frozen config; its SOLVER.PHASES are not looked at.
         mode: what is timed, one of ``MODES``.
         batch_size: number of images in a step.
-        literal: whether the model is made paper-literal; its architecture is in ``LITERAL``.
+        literal: whether the model is made paper-literal; ``LITERAL`` has its architecture and mode.
         threads: number of CPU threads that PyTorch may use.
-        objects: the fewest and the most objects of an image, drawn anew for each; None is as many
-            in all as there are steps for.
+        objects: see ``random_batch``.
     """
 
     cfg: CfgNode
@@ -79,124 +61,73 @@ def build_step(subject: Subject) -> tuple[torch.nn.Module, TimedCall]:
     torch.manual_seed(0)
     model = build_model(subject.cfg)
     if subject.literal:
-        LITERAL[subject.cfg.MODEL.META_ARCHITECTURE](model)
+        LITERAL[subject.cfg.MODEL.META_ARCHITECTURE].make(model)
     batch = random_batch(subject.cfg, subject.batch_size, subject.objects)
     if subject.mode == "inference":
         model.eval()
-        if subject.objects and subject.cfg.MODEL.META_ARCHITECTURE in SCORE_HEADS:
-            dictate_scores(model, SCORE_HEADS[subject.cfg.MODEL.META_ARCHITECTURE], batch)
+        if subject.objects:
+            dictate_scores(model, batch)
         return model, torch.inference_mode()(lambda: model(batch))
     model.train()
-    return model, partial(update, model, build_optimizer(subject.cfg, model), batch)
+    return model, Update(model, build_optimizer(subject.cfg, model), batch)
 
 
-def update(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer, batch: list[dict[str, Any]]
-) -> None:
+@dataclass
+class Update:
     """A step of training on a batch."""
-    optimizer.zero_grad()
-    sum(model(batch).values()).backward()
-    optimizer.step()
 
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    batch: list[dict[str, Any]]
 
-class DictatedScores(torch.nn.Module):
-    """A score head that runs, and whose scores then say that each image has its objects.
-
-    Args:
-        head: the model's own.
-        counts: (B,) int64, objects of each image of the batch that the model will be given.
-    """
-
-    def __init__(self, head: torch.nn.Module, counts: torch.Tensor) -> None:
-        super().__init__()
-        self.head = head
-        self.counts = counts
-        self.step = 0
-
-    def begin(self, *_: Any) -> None:
-        """A new sequence."""
-        self.step = 0
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(b, F) of the next step, or (B, T, F) of all, to logits (b, 1) or (B, T, 1).
-
-        A model that leaves out images which have ended has fewer of them, in their order.
-        """
-        logits = self.head(features)
-        if features.dim() == 3:
-            steps = torch.arange(features.shape[1], device=features.device)
-            goes_on = steps < self.counts[:, None]
-        else:
-            left_out = len(features) < len(self.counts)
-            counts = self.counts[self.counts >= self.step] if left_out else self.counts
-            goes_on = self.step < counts
-            self.step += 1
-        return torch.where(goes_on[..., None], CERTAIN, -CERTAIN).to(logits)
-
-
-def dictate_scores(model: torch.nn.Module, head: str, batch: list[dict[str, Any]]) -> None:
-    """Let a model end each image of a batch one step after its last object, at 0.5.
-
-    Args:
-        model: a ``SequentialModel``, changed in place.
-        head: name of the module that gives its scores.
-        batch: what it will be given.
-    """
-    counts = torch.tensor([len(x["instances"]) for x in batch], device=model.device)
-    dictated = DictatedScores(model.get_submodule(head), counts)
-    owner, _, name = head.rpartition(".")
-    setattr(model.get_submodule(owner), name, dictated)
-    model.register_forward_pre_hook(dictated.begin)
-    model.test_options = replace(model.test_options, score_thresh=0.5)
-
-
-def random_batch(
-    cfg: CfgNode, batch_size: int, objects: tuple[int, int] | None = None
-) -> list[dict[str, Any]]:
-    """Noise with one object fewer than the model has steps, so that training runs them all.
-
-    Images have the model's working resolution; objects are rectangles anywhere in it.
-
-    Args:
-        cfg: a config of a model.
-        batch_size: number of images.
-        objects: see ``Subject``.
-    """
-    height, width = cfg.MODEL.SEQUENTIAL.IMAGE_SIZE
-    most = max(1, cfg.MODEL.SEQUENTIAL.STEPS - 1)
-    low, high = objects or (most, most)
-    generator = torch.Generator().manual_seed(0)
-    counts = torch.randint(low, high + 1, (batch_size,), generator=generator) if objects else None
-    batch = []
-    for i in range(batch_size):
-        count = most if counts is None else int(counts[i])
-        image = torch.randint(0, 256, (3, height, width), generator=generator, dtype=torch.uint8)
-        corner = torch.rand(count, 2, generator=generator) * 0.75
-        y = torch.arange(height) / height
-        x = torch.arange(width) / width
-        inside_y = (y >= corner[:, :1]) & (y < corner[:, :1] + 0.25)
-        inside_x = (x >= corner[:, 1:]) & (x < corner[:, 1:] + 0.25)
-        masks = inside_y[:, :, None] & inside_x[:, None, :]
-        instances = Instances((height, width), gt_masks=BitMasks(masks))
-        instances.gt_classes = torch.zeros(count, dtype=torch.int64)
-        batch.append({"image": image, "instances": instances, "height": height, "width": width})
-    return batch
+    def __call__(self) -> None:
+        """Losses, gradients, and the optimiser's update."""
+        self.optimizer.zero_grad()
+        sum(self.model(self.batch).values()).backward()
+        self.optimizer.step()
 
 
 def interleaved_seconds(
     steps: Mapping[str, TimedCall], repeats: int, device: torch.device, warm_ups: int = 1
 ) -> dict[str, float]:
-    """Median seconds of each step, all in turn, so that noise of the machine meets all alike."""
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    """Median seconds of each step, all in turn."""
+
+    def seconds(step: TimedCall) -> float:
+        synchronize(device)
+        started = time.perf_counter()
+        step()
+        synchronize(device)
+        return time.perf_counter() - started
+
+    calls = {name: partial(seconds, step) for name, step in steps.items()}
+    found = in_turn(calls, repeats, float, warm_ups)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def in_turn(
+    calls: Mapping[str, Callable[[], Result]],
+    repeats: int,
+    seconds: Callable[[Result], float],
+    warm_ups: int = 1,
+) -> dict[str, list[Result]]:
+    """What calls return, all in turn, so that noise of the machine meets all alike.
+
+    Args:
+        calls: the calls by name.
+        repeats: results of each; of one that takes longer than ``PATIENCE`` only the first.
+        seconds: how long a call took, from its result.
+        warm_ups: calls whose results are left out before.
+    """
+    results: dict[str, list[Result]] = {name: [] for name in calls}
+    slow = set()
     for repeat in range(warm_ups + repeats):
-        for name, step in steps.items():
-            _synchronize(device)
-            started = time.perf_counter()
-            step()
-            _synchronize(device)
-            if repeat >= warm_ups:
-                seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+        for name in [n for n in calls if n not in slow]:
+            result = calls[name]()
+            if not repeat and seconds(result) > PATIENCE:
+                slow.add(name)
+            if repeat >= warm_ups or name in slow:
+                results[name].append(result)
+    return results
 
 
 def peak_bytes(subject: Subject) -> int | None:
@@ -235,7 +166,8 @@ def _peak_resident_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

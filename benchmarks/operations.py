@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import torch
@@ -10,7 +9,9 @@ from detectron2.config import CfgNode
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.models import Subject, TimedCall, build_step
+from benchmarks.machine import GIGA, matrix_gflops
+from benchmarks.measuring import MeasureOptions
+from benchmarks.models import TimedCall, build_step
 
 # The first of these whose words are part of an operation's name is its kind.
 KINDS = {
@@ -21,21 +22,19 @@ KINDS = {
     "matrix products": ("mm", "matmul"),
 }
 REST = "everything else"
-MILLISECONDS, GIGA = 1000.0, 1e9
-_SIDE = 2048  # of the matrices whose product is the peak
+MILLISECONDS = 1000.0
 
 
-def operation_rows(name: str, cfg: CfgNode, mode: str, batch_size: int, threads: int) -> list[Any]:
+def operation_rows(name: str, cfg: CfgNode, mode: str, options: MeasureOptions) -> list[Any]:
     """A row for each kind of operation of one call, and one for all of it.
 
     Args:
         name: of the config, in the rows.
         cfg: see ``Subject``.
         mode: see ``Subject``.
-        batch_size: images of the call.
-        threads: of the CPU.
+        options: images of the call, and threads of the CPU.
     """
-    _, step = build_step(Subject(cfg, mode, batch_size, False, threads))
+    _, step = build_step(options.subject(cfg, mode))
     step()
     spent = milliseconds_by_kind(step, torch.device(cfg.MODEL.DEVICE))
     total = sum(spent.values())
@@ -46,7 +45,7 @@ def operation_rows(name: str, cfg: CfgNode, mode: str, batch_size: int, threads:
     with FlopCounterMode(display=False) as counter:
         step()
     gflop = counter.get_total_flops() / GIGA
-    peak = matrix_gflops(torch.device(cfg.MODEL.DEVICE))
+    peak = matrix_gflops(torch.device(cfg.MODEL.DEVICE), options.threads, cfg.MODEL.PRECISION)
     of_peak = 100 * gflop / (total / MILLISECONDS) / peak
     return [*rows, {**rows[0], "operations": "all", "ms": total, "share %": 100.0, "GFLOP": gflop,
                     "% of matrix peak": of_peak}]  # fmt: skip
@@ -74,14 +73,3 @@ def kind_of(operation: str) -> str:
     name = operation.lower()
     fits = (kind for kind, words in KINDS.items() if any(word in name for word in words))
     return next(fits, REST)
-
-
-def matrix_gflops(device: torch.device, repeats: int = 3) -> float:
-    """Billions of operations a second of a large product of matrices, the best of some."""
-    a, b = (torch.randn(_SIDE, _SIDE, device=device) for _ in range(2))
-    best = float("inf")
-    for _ in range(repeats):
-        started = time.perf_counter()
-        float((a @ b)[0, 0])  # waits for it
-        best = min(best, time.perf_counter() - started)
-    return 2 * _SIDE**3 / best / GIGA

@@ -1,143 +1,158 @@
-"""Seconds of the stages of InstanceFCN's inference, beside a literal reference.
-
-The literal loops of ``tests/reference`` do the last four stages one window and one pixel at a time;
-they are timed on some of the best windows, and ours on the same ones beside them.
-"""
+"""Where a model's time goes, stage by stage, beside its paper-literal version."""
 
 from __future__ import annotations
 
+import statistics
 import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from detectron2.config import CfgNode
-from detectron2.modeling import build_model
-from reference.instance_fcn_literal import assemble
-from reference.proposals_literal import greedy_nms, paste_mask, tight_box
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.models import interleaved_seconds
-from benchmarks.proposal_stages import StageInputs, Work, build_stage_inputs, few_windows, stages
-from recseg_d2.errors import UserError
-from recseg_d2.layers.assembling import OUTSIDE_LOGIT
-from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal
+from benchmarks.batches import batch_image_size
+from benchmarks.data import made_images, reading
+from benchmarks.machine import GIGA, matrix_gflops
+from benchmarks.measuring import THEIRS, MeasureOptions, peak_mebibytes, versions_of
+from benchmarks.models import (
+    PATIENCE,
+    Subject,
+    TimedCall,
+    build_step,
+    in_turn,
+    synchronize,
+)
+from benchmarks.stage_clock import StageClock
+from benchmarks.stage_places import DATA, REST, STAGES, places
 
-LITERAL_STAGES = {  # how many times as many windows as pasted go through the reference
-    "assembling": 10,
-    "boxes": 1,
-    "NMS": 20,
-    "pasting": 1,
-}
-PIXELS_MAY_DIFFER = 1e-4  # share of pasted pixels: values at the threshold but for rounding
+WHOLE = "all"
+SHARED = {DATA, REST}  # what is not compared: the literal versions' are the same, or anything
+MILLISECONDS = 1000.0
+Row = dict[str, Any]
+Spent = Mapping[str, float]  # by stage
 
 
-@dataclass(frozen=True)
-class StageSettings:
-    """What is measured.
+@dataclass
+class Version:
+    """A version of a model with what one call of it needs.
 
     Attributes:
-        size: height and width of the image in pixels.
-        repeats: number of timed runs, of which the median is reported.
-        literal_windows: windows that the literal reference pastes, see ``LITERAL_STAGES``; 0
-            leaves it out.
+        subject: what it is a version of.
+        model: the model.
+        step: a function that does one step of the mode.
+        load: a function that reads a batch.
     """
 
-    size: tuple[int, int] = (375, 500)
-    repeats: int = 3
-    literal_windows: int = 50
+    subject: Subject
+    model: nn.Module
+    step: TimedCall
+    load: TimedCall
+
+    def seconds(self) -> Counter[str]:
+        """Of one call, by stage."""
+        device = torch.device(self.subject.cfg.MODEL.DEVICE)
+
+        def now() -> float:
+            synchronize(device)
+            return time.perf_counter()
+
+        return self._spent(now)
+
+    def operations(self) -> Counter[str]:
+        """Floating-point operations of one call, in billions, by stage."""
+        with FlopCounterMode(display=False) as counter:
+            return self._spent(lambda: counter.get_total_flops() / GIGA)
+
+    def _spent(self, read: Callable[[], float]) -> Counter[str]:
+        """What one call adds to a reading."""
+        clock, cfg = StageClock(read), self.subject.cfg
+        where = places(cfg.MODEL.META_ARCHITECTURE, self.subject.mode)
+        with clock.at(where, model=self.model, step=self.step), clock.of(REST):
+            with clock.of(DATA):
+                self.load()
+            self.step()
+        return clock.spent
 
 
-def stage_rows(cfg: CfgNode, settings: StageSettings) -> list[dict[str, Any]]:
-    """A row of a table for each stage, at the middle scale alone and at all scales.
+def stage_rows(name: str, cfg: CfgNode, mode: str, options: MeasureOptions) -> list[Row]:
+    """A row for each stage of each version, and one for the whole.
 
-    Raises:
-        UserError: the config's model is no InstanceFCNProposal.
+    Args:
+        name: of the config, in the rows.
+        cfg: see ``Subject``; its data is not looked at, made images are read in its place.
+        mode: see ``Subject``.
+        options: how it is measured.
     """
-    torch.manual_seed(0)
-    model = build_model(cfg).eval()
-    if not isinstance(model, InstanceFCNProposal):
-        raise UserError(
-            f"--stages needs a config of InstanceFCNProposal, found "
-            f"{cfg.MODEL.META_ARCHITECTURE}; name one with --config-file."
-        )
-    scales = model.options.test.scales
+    subjects = versions_of(cfg, mode, options)
+    with made_images(max(batch_image_size(cfg))):
+        versions = {
+            version: Version(subject, *build_step(subject), reading(cfg, mode, subject.batch_size))
+            for version, subject in subjects.items()
+        }
+        calls = {version: v.seconds for version, v in versions.items()}
+        found = in_turn(calls, options.repeats, lambda spent: sum(spent.values()))
+        seconds = {version: medians(results) for version, results in found.items()}
+        quick = {version for version, spent in seconds.items() if sum(spent.values()) <= PATIENCE}
+        operations = {version: versions[version].operations() for version in quick}
+    versions.clear()  # their models' memory is not to be counted
+    calls.clear()
+    each = {version: _an_image(spent, subjects[version]) for version, spent in seconds.items()}
+    labels = {"config": name, "precision": cfg.MODEL.PRECISION, "mode": mode}
     rows = []
-    for chosen in ((scales[len(scales) // 2],), scales):
-        with torch.inference_mode():
-            rows += _rows(build_stage_inputs(model, chosen, settings.size), settings)
+    for version, subject in subjects.items():
+        table = stage_table(each[version], each.get(THEIRS, {}))
+        if version in operations:
+            add_operations(table, _an_image(operations[version], subject), subject)
+        table[-1]["peak MiB"] = peak_mebibytes(subject, sum(seconds[version].values()), options)
+        rows += [{**labels, "version": version, **row} for row in table]
     return rows
 
 
-def literal_stages(inputs: StageInputs) -> dict[str, Work]:
-    """The same stages by the references, where they have them."""
-    network, threshold = inputs.model.network, inputs.options.mask_thresh
-    found = inputs.proposals
-    masks, windows = found.mask_logits.double().cpu().numpy(), found.windows.cpu().numpy()
-    boxes, scores = found.boxes.tolist(), found.objectness.tolist()
-    maps = [level.maps.mask_maps.cpu() for level in inputs.levels]
-    jobs = list(zip(inputs.ranked.level.tolist(), inputs.ranked.windows.cpu(), strict=True))
-    pairs = list(zip(masks, windows, strict=True))
-    works: dict[str, Work] = {
-        "boxes": lambda: [tight_box(m, w, inputs.size, threshold) for m, w in pairs],
-        "NMS": lambda: greedy_nms(boxes, scores, inputs.options.nms_thresh),
-        "pasting": lambda: [paste_mask(m, w, inputs.size, threshold) for m, w in pairs],
+def medians(results: Sequence[Spent]) -> Spent:
+    """The median of each stage that any of the results has, in the order of ``STAGES``."""
+    seen = {stage for spent in results for stage in spent}
+    return {
+        stage: statistics.median(spent.get(stage, 0.0) for spent in results)
+        for stage in STAGES
+        if stage in seen
     }
-    if network.options.mask_head == "assembling":
-        works["assembling"] = lambda: [
-            assemble(maps[k], window[None], network.window, OUTSIDE_LOGIT)[0].numpy()
-            for k, window in jobs
-        ]
-    return works
 
 
-def same_output(stage: str, ours: Any, literal: Any) -> bool:
-    """Whether both made the same: bit for bit, but for rounding where numbers are computed."""
-    if stage == "NMS":
-        return ours.tolist() == literal[: len(ours)]
-    array = ours.cpu().numpy()
-    if stage == "boxes":
-        boxes = [[0.0] * 4 if box is None else box for box in literal]
-        return bool(np.allclose(array, boxes, atol=1e-2))
-    if stage == "pasting":
-        return bool((array != np.stack(literal)).mean() <= PIXELS_MAY_DIFFER)
-    return bool((array == np.stack(literal)).all())
+def _an_image(spent: Spent, subject: Subject) -> Spent:
+    """The same of one image instead of a batch; and all of it."""
+    each = {stage: value / subject.batch_size for stage, value in spent.items()}
+    return {**each, WHOLE: sum(each.values())}
 
 
-def _rows(inputs: StageInputs, settings: StageSettings) -> list[dict[str, Any]]:
-    """The table's rows at some scales."""
-    device = inputs.model.device
-    seconds = interleaved_seconds(stages(inputs), settings.repeats, device)
-    beside = _beside_literal(inputs, settings) if settings.literal_windows else {}
-    return [
+def stage_table(seconds: Spent, literal: Spent) -> list[Row]:
+    """A row for each stage, the last for all of it.
+
+    Args:
+        seconds: of an image.
+        literal: of an image in the paper-literal version; empty without one.
+    """
+    rows: list[Row] = [
         {
-            "scales": len(inputs.levels),
             "stage": stage,
-            "windows": len(inputs.proposals),
-            "ms": 1000 * value,
-            **beside.get(stage, {}),
+            "ms an image": MILLISECONDS * value,
+            "share %": 100 * value / seconds[WHOLE],
+            "times literal": literal[stage] / value if stage in literal.keys() - SHARED else None,
         }
         for stage, value in seconds.items()
     ]
+    rows[-1]["images/s"] = 1 / seconds[WHOLE]
+    return rows
 
 
-def _beside_literal(inputs: StageInputs, settings: StageSettings) -> dict[str, dict[str, Any]]:
-    """By stage: how often ours is faster on the same windows, and whether the output is equal."""
-    found = {}
-    for stage, times in LITERAL_STAGES.items():
-        few = few_windows(inputs, settings.literal_windows * times)
-        work = literal_stages(few).get(stage)
-        if work is None:
-            continue
-        ours = stages(few)[stage]
-        seconds = interleaved_seconds({stage: ours}, settings.repeats, inputs.model.device)[stage]
-        started = time.perf_counter()
-        expected = work()  # once: it takes long enough to be timed well
-        literal_seconds = time.perf_counter() - started
-        found[stage] = {
-            "compared": len(few.proposals),
-            "literal ms": 1000 * literal_seconds,
-            "times faster": literal_seconds / seconds,
-            "equal": same_output(stage, ours(), expected),
-        }
-    return found
+def add_operations(table: list[Row], operations: Spent, subject: Subject) -> None:
+    """Put the billions of operations of an image, and the share of the peak, into its rows."""
+    cfg = subject.cfg
+    peak = matrix_gflops(torch.device(cfg.MODEL.DEVICE), subject.threads, cfg.MODEL.PRECISION)
+    for row in table:
+        row["GFLOP an image"] = operations[row["stage"]]
+        rate = operations[row["stage"]] / row["ms an image"] * MILLISECONDS
+        row["% of matrix peak"] = 100 * rate / peak

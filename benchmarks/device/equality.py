@@ -11,6 +11,7 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from torch import nn
 
+from benchmarks.batches import random_batch
 from benchmarks.device.settings import (
     FAMILIES,
     SEQUENTIAL,
@@ -21,7 +22,7 @@ from benchmarks.device.settings import (
     tensor_cores,
 )
 from benchmarks.host_reads import HostReads
-from benchmarks.models import TimedCall, random_batch
+from benchmarks.models import TimedCall
 from recseg_d2.meta_arch.dense_attention_seg import DenseAttentionSeg
 from recseg_d2.meta_arch.instance_fcn_proposal import InstanceFCNProposal
 from recseg_d2.meta_arch.sequential import SequentialModel

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from detectron2.config import CfgNode
 
-from benchmarks.models import MODES
-from benchmarks.run import benchmark_config
+from benchmarks.configs import benchmark_config
+from benchmarks.literal import MODES
 
 Row = dict[str, Any]
 Check = Callable[[float], Row]  # is told the seconds that are left

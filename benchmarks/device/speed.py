@@ -8,6 +8,7 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 
+from benchmarks.batches import random_batch
 from benchmarks.device.equality import difference
 from benchmarks.device.settings import (
     SEQUENTIAL,
@@ -17,12 +18,12 @@ from benchmarks.device.settings import (
     each_model_and_mode,
     tensor_cores,
 )
+from benchmarks.machine import has_bfloat16
 from benchmarks.models import (
     Subject,
     TimedCall,
     build_step,
     interleaved_seconds,
-    random_batch,
 )
 from recseg_d2.config import load_config
 from recseg_d2.engine.phases import phase_configs
@@ -70,13 +71,6 @@ def _compiled(settings: Settings, file: str, seconds: float) -> Row:
 def _images_a_second(settings: Settings, steps: dict[str, TimedCall]) -> Row:
     seconds = interleaved_seconds(steps, settings.repeats, settings.device, warm_ups=2)
     return {f"{name}_images_a_second": settings.batch_size / s for name, s in seconds.items()}
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is more than emulated."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
 def timed_step(cfg: CfgNode, mode: str, batch_size: int, tf32: bool = False) -> TimedCall:

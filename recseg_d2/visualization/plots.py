@@ -43,27 +43,31 @@ def check_matplotlib() -> None:
 
 
 def save_plot(path: str | Path, draw: Draw) -> Path:
-    """Write a plot as PNG.
+    """Write a plot.
 
     Args:
-        path: the file to write; its folder is made where it is missing.
+        path: the file to write, whose ending says its format: .png, .webp, .svg, .pdf, ...; its
+            folder is made where it is missing.
         draw: function that draws into an empty figure.
 
     Returns:
         the path.
 
     Raises:
-        UserError: matplotlib is missing, or the file cannot be written there.
+        UserError: matplotlib is missing, it knows no such format, or the file cannot be written.
     """
     check_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(layout="constrained")  # not pyplot's: no window, no global state
-    FigureCanvasAgg(figure)
+    known = FigureCanvasAgg(figure).get_supported_filetypes()
+    kind = Path(path).suffix.lower().removeprefix(".")
+    if kind not in known:
+        raise UserError(f"{path}: expected a plot's ending, one of .{', .'.join(sorted(known))}.")
     draw(figure)
     with write_whole(path, "wb") as file:
-        figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+        figure.savefig(file, format=kind, dpi=DOTS_PER_INCH)
     return Path(path)
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from detectron2.modeling import build_model
 
+from benchmarks.batches import random_batch
 from benchmarks.device.equality import TOLERANCE, compare_models
 from benchmarks.device.settings import FAMILIES, Part, Settings
 from benchmarks.device_check import PARTS, main, outcome
-from benchmarks.models import random_batch
 from recseg_d2.cli import run
 from recseg_d2.layers import compiled
 

@@ -10,8 +10,12 @@ import torch
 from warm_python import run_python
 
 from benchmarks import models
-from benchmarks.models import LITERAL, Subject, build_step, interleaved_seconds, random_batch
-from benchmarks.run import benchmark_config, main
+from benchmarks.batches import random_batch
+from benchmarks.configs import benchmark_config
+from benchmarks.literal import LITERAL
+from benchmarks.measuring import MeasureOptions, versions_of
+from benchmarks.models import Subject, build_step, interleaved_seconds
+from benchmarks.run import main
 from recseg_d2.cli import run
 from recseg_d2.errors import UserError
 from recseg_d2.postprocess.sequence import sequence_length
@@ -81,6 +85,27 @@ def test_without_literal_version_the_package_is_measured_alone(tmp_path, monkeyp
     assert "ConvLSTMSemInstSeg has no paper-literal version" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("head", ["assembling", "deepmask"])
+def test_instance_fcn_proposes_the_same_literally(head):
+    opts = [
+        *("MODEL.INSTANCE_FCN.HEAD.MASK_HEAD", head, "MODEL.INSTANCE_FCN.HEAD.WINDOW", "10"),
+        *("MODEL.INSTANCE_FCN.HEAD.MASK_SIDE", "20", "MODEL.INSTANCE_FCN.HEAD.BRANCH_WIDTH", "8"),
+        *("MODEL.INSTANCE_FCN.TEST.SCALES", "(24, 28)", "MODEL.INSTANCE_FCN.TEST.TOPK", "40"),
+        # windows are on a grid: many overlaps equal a round threshold but for rounding
+        *("MODEL.INSTANCE_FCN.TEST.NMS_THRESH", "0.9007"),
+    ]
+    cfg = benchmark_config("instancefcn_synthetic.yaml", [*TINY, *opts])
+    found = []
+    for literal in (False, True):
+        _, step = build_step(Subject(cfg, "inference", 1, literal, 1))
+        (output,) = step()
+        found.append(output["proposals"])
+    assert len(found[0]) == len(found[1]) > 3
+    assert torch.equal(found[0].objectness_logits, found[1].objectness_logits)
+    assert (found[0].pred_masks != found[1].pred_masks).float().mean() < 1e-3
+    assert found[0].pred_masks.any()
+
+
 @pytest.mark.parametrize("config", [CONFIG, "ris_synthetic.yaml"])
 def test_the_literal_version_computes_the_same(config):
     cfg = benchmark_config(config, [*TINY, *TINY_ATTENTION])
@@ -127,7 +152,7 @@ def test_numbers_of_objects_are_those_asked_for(tmp_path, capsys):
 
 def test_steps_take_turns_and_the_median_counts(monkeypatch):
     order = []
-    warm_ups, timed = [0, 0], [0, 1, 0, 4, 0, 2, 0, 5, 0, 8, 0, 6]
+    warm_ups, timed = [0, 0, 0, 0], [0, 1, 0, 4, 0, 2, 0, 5, 0, 8, 0, 6]
     clock = iter(warm_ups + timed)
     monkeypatch.setattr(models, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     steps = {name: (lambda name=name: order.append(name)) for name in "ab"}
@@ -136,9 +161,47 @@ def test_steps_take_turns_and_the_median_counts(monkeypatch):
     assert found == {"a": 2, "b": 5}
 
 
-def test_wrong_options_are_named(capsys):
-    assert run_tool("--batch-size", "0") == 2
-    assert "--batch-size is 0" in capsys.readouterr().err
+def test_what_takes_long_is_done_once(monkeypatch):
+    monkeypatch.setattr(models, "PATIENCE", 3.0)
+    order = []
+    steps = {
+        name: (lambda name=name, seconds=seconds: order.append(name) or seconds)
+        for name, seconds in {"quick": 3.0, "slow": 3.1}.items()
+    }
+    assert models.in_turn(steps, 2, float) == {"quick": [3.0, 3.0], "slow": [3.1]}
+    assert order == ["quick", "slow", "quick", "quick"]
+
+
+def test_literal_versions_may_be_left_out(tmp_path):
+    out = tmp_path / "numbers.json"
+    options = ("--no-literal", "--no-memory", "--mode", "inference")
+    assert run_tool(*options, "--output", str(out)) == 0
+    (row,) = json.loads(out.read_text())
+    assert (row["version"], row["times literal"]) == ("this package", None)
+
+
+def test_loops_have_fewer_images_at_a_time():
+    cfg = benchmark_config("instancefcn_synthetic.yaml", TINY)
+    options = MeasureOptions(batch_size=3)
+    found = {name: s.batch_size for name, s in versions_of(cfg, "inference", options).items()}
+    assert found == {"this package": 3, "paper-literal": 1}
+    assert list(versions_of(cfg, "training", options)) == ["this package"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch-size", "0"], "--batch-size is 0"),
+        (["--image-size", "0", "5"], "--image-size is [0, 5]"),
+        (["--plot", "a.png"], "--plot draws the shares of stages: give --stages too"),
+    ],
+)
+def test_wrong_options_are_named(options, message, capsys):
+    assert run_tool(*options) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_unknown_mode_is_named():
     cfg = benchmark_config(CONFIG, TINY)
     with pytest.raises(UserError, match="mode is 'sleep'"):
         build_step(Subject(cfg, "sleep", 1, False, 1))

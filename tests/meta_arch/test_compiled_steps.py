@@ -9,8 +9,8 @@ import pytest
 import torch
 from detectron2.modeling import build_model
 
-from benchmarks.models import random_batch
-from benchmarks.run import benchmark_config
+from benchmarks.batches import random_batch
+from benchmarks.configs import benchmark_config
 from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 from recseg_d2.layers import compiled

@@ -11,9 +11,9 @@ import pytest
 import torch
 from detectron2.modeling import build_model
 
+from benchmarks.batches import random_batch
+from benchmarks.configs import benchmark_config
 from benchmarks.host_reads import HostReads
-from benchmarks.models import random_batch
-from benchmarks.run import benchmark_config
 
 TINY = {
     "rsis_synthetic.yaml": [

@@ -111,6 +111,16 @@ def filter_table(centre, size, log_variance, count, length):
     return density / (math.sqrt(2 * math.pi) * sigma)
 
 
+def read(f_y, image, f_x):
+    """Eq. 16: (B, C, H, W) to patches."""
+    return torch.einsum("bhp,bchw,bwq->bcpq", f_y, image, f_x)
+
+
+def write(f_y, patch, f_x):
+    """Eq. 19, and 25 of ones: patches to (B, H, W)."""
+    return torch.einsum("bhp,bpq,bwq->bhw", f_y, patch, f_x)
+
+
 def segment(net, patch, t):
     """Eq. 17 and 18 with the skips of table 9."""
     levels = [patch]
@@ -171,7 +181,7 @@ def literal_run(network: nn.Module, x0, maps, steps, stop_threshold=None, length
         )
         if network.box_network is not None:
             ones = x0.new_ones(len(x0), *windows.patch_size)
-            box = gains[2][:, None, None] * torch.einsum("bhp,bpq,bwq->bhw", f_y, ones, f_x) - beta
+            box = gains[2][:, None, None] * write(f_y, ones, f_x) - beta
             emitted["box_logits"].append(box)
             low, high = centre + 0.5 - (size + 1) / 2, centre + 0.5 + (size + 1) / 2
             sides = [low[:, 1] / width, low[:, 0] / height, high[:, 1] / width, high[:, 0] / height]
@@ -181,9 +191,9 @@ def literal_run(network: nn.Module, x0, maps, steps, stop_threshold=None, length
             score = network.box_score_head(features)[:, 0]
         else:
             whole = torch.cat([x, canvas[:, None]], dim=1) if network.canvas else x
-            patch = torch.einsum("bhp,bchw,bwq->bcpq", f_y, whole, f_x)
+            patch = read(f_y, whole, f_x)
             v, heat = segment(network.segmentation, gains[0][:, None, None, None] * patch, t)
-            mask = gains[1][:, None, None] * torch.einsum("bhp,bpq,bwq->bhw", f_y, heat, f_x) - beta
+            mask = gains[1][:, None, None] * write(f_y, heat, f_x) - beta
             features = torch.cat([*z, v.flatten(1)], dim=1)
             score = network.score_head(features)[:, 0]
         emitted["masks"].append(mask)

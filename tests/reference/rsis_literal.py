@@ -18,13 +18,12 @@ def upsample(x, size):
 
 
 def coordinates(size, like):
+    """y, x and radius of every pixel, (3, *size)."""
     height, width = size
-    maps = like.new_zeros(3, height, width)
-    for i in range(height):
-        for j in range(width):
-            y, x = (i + 0.5) / height * 2 - 1, (j + 0.5) / width * 2 - 1
-            maps[:, i, j] = like.new_tensor([y, x, (y * y + x * x) ** 0.5 - 1])
-    return maps
+    y = torch.tensor([(i + 0.5) / height * 2 - 1 for i in range(height)], dtype=torch.float64)
+    x = torch.tensor([(j + 0.5) / width * 2 - 1 for j in range(width)], dtype=torch.float64)
+    y, x = y[:, None].expand(size), x[None].expand(size)
+    return torch.stack([y, x, (y * y + x * x).sqrt() - 1]).to(like)
 
 
 def level_input(decoder, level, features, below):

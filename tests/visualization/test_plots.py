@@ -46,6 +46,21 @@ def test_matplotlib_is_asked_for_by_name(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("ending", ["png", "webp", "svg"])
+def test_a_file_has_the_format_of_its_ending(ending, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = save_plot(tmp_path / f"plot.{ending}", lambda figure: None)
+    start = path.read_bytes()[:12]
+    assert {"png": b"PNG", "webp": b"WEBP", "svg": b"<?xml"}[ending] in start
+
+
+def test_an_unknown_format_is_refused(tmp_path):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(UserError, match=r"plot\.txt: expected a plot's ending, one of .*\.png"):
+        save_plot(tmp_path / "plot.txt", lambda figure: None)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_bars_stand_side_by_side():
     figure = pytest.importorskip("matplotlib.figure", reason="needs matplotlib").Figure()
     axes = figure.subplots()

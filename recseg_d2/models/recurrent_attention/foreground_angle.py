@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from recseg_d2.layers.conv_blocks import ConvNorm
+from recseg_d2.layers.step_norm import fixed_affine
 from recseg_d2.models.recurrent_attention.options import PreprocessorOptions
 
 ANGLE_CLASSES = 8
