@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from official import few_drawn
 
 from recseg_d2.cli import demo
 
@@ -14,7 +15,8 @@ SHORT = [
 @pytest.mark.slow
 def test_demo_trains_compares_and_draws(tmp_path, capsys):
     pytest.importorskip("skimage")
-    assert demo.main(["--output", str(tmp_path), *SHORT]) == 0
+    with few_drawn(4):
+        assert demo.main(["--output", str(tmp_path), *SHORT]) == 0
     out = capsys.readouterr().out
     last = json.loads((tmp_path / "metrics.json").read_text().splitlines()[-1])
     rows = json.loads((tmp_path / "demo.json").read_text())

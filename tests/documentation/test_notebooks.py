@@ -12,7 +12,9 @@ pytestmark = pytest.mark.slow
 # What takes the place of the cell of parameters.
 SHORT = {
     "own_images": f"DATA, WEIGHTS, ITERATIONS, OPTIONS = None, None, None, {SHORT_DENSE!r}",
-    "three_papers": "LENGTH_SCALE, DATASET, SEED = 0.001, 'synthetic_rosettes_dev', 5012",
+    "three_papers": "from recseg_d2.data.sources.synthetic import Rosettes\n"
+    "Rosettes('few_rosettes', num_images=8, first_seed=0).register()\n"
+    "LENGTH_SCALE, DATASET, SEED = 0.001, 'few_rosettes', 5012",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from official import TRAIN_SEEDS, VAL_SEEDS, missing_library, official_names
+from official import TRAIN_SEEDS, ZEBRA_VAL_SEEDS, missing_library, official_names
 
 from recseg_d2.config import get_recseg_cfg
 from recseg_d2.data.mapper import InstanceMapper
@@ -28,7 +28,7 @@ def test_dicts_pass_the_validator(name):
     dicts = DatasetCatalog.get(name)
     report = validate_dicts(dicts, MetadataCatalog.get(name).thing_classes)
     assert report.problems == []
-    assert 0 < report.summary.images <= len(TRAIN_SEEDS) + len(VAL_SEEDS)
+    assert 0 < report.summary.images <= len(TRAIN_SEEDS) + len(ZEBRA_VAL_SEEDS)
     assert (report.summary.unannotated > 0) == (name in WITHOUT_TRUTH)
     assert (report.summary.objects > 0) == (name not in WITHOUT_TRUTH)
 
