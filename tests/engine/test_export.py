@@ -24,6 +24,8 @@ MORE = {  # than the models that tests of training have
     "ris full": [
         *MODELS["ris"],
         *("MODEL.RIS.PREPROCESSOR.ENABLED", True, "MODEL.NUM_CLASSES", 3),
+        *("MODEL.RIS.PREPROCESSOR.WIDTHS", ((4, 4), (4, 6))),
+        *("MODEL.RIS.PREPROCESSOR.SKIPS", (1, 1)),
     ],
     "dense": [
         *("MODEL.META_ARCHITECTURE", "DenseAttentionSeg", "MODEL.NUM_CLASSES", 2),
@@ -34,7 +36,6 @@ MORE = {  # than the models that tests of training have
         *("MODEL.DENSE_ATTENTION.NETWORK.WINDOW_WIDTHS", (8, 8, 8)),
         *("MODEL.DENSE_ATTENTION.NETWORK.CELLS", 12),
         *("MODEL.DENSE_ATTENTION.TEST.LOOKS_PER_ROUND", 1),
-        *("MODEL.DENSE_ATTENTION.TEST.MAX_OBJECTS", COUNT // 2),
         *("MODEL.PIXEL_MEAN", [0.5] * 3, "MODEL.PIXEL_STD", [0.5] * 3),
         *("INPUT.RESIZE", "scale", "INPUT.INTENSITY.KIND", "percentiles"),
     ],
@@ -47,10 +48,16 @@ MORE = {  # than the models that tests of training have
 NAMES = [*sorted(MODELS), *MORE]
 
 
-def exported_model(name):
+def exported_model(name, count=COUNT):
+    """The model with ``count`` steps, windows or looks; DenseAttentionSeg has half as many objects.
+
+    What is exported grows with their number, and so does the time that it takes.
+    """
     cfg = tiny_model_cfg(next(iter(MODELS)))
     cfg.merge_from_list(["MODEL.SEQUENTIAL.TEST.SCORE_THRESH", 0.0])  # all steps
     cfg.merge_from_list(MORE.get(name) or MODELS[name])
+    cfg.merge_from_list(["MODEL.SEQUENTIAL.STEPS", count])
+    cfg.merge_from_list(["MODEL.DENSE_ATTENTION.TEST.MAX_OBJECTS", count // 2])
     torch.manual_seed(1)
     model = build_model(cfg).eval()
     for parameter in model.parameters():  # far from the initial weights, where all is alike
@@ -58,7 +65,7 @@ def exported_model(name):
     if name == "dense":
         model.network.heat.out[-1].bias.data += 2.0  # objects are everywhere ...
         model.network.box[-1].bias.data -= 1.0  # ... and small
-    return exportable(model, SIZE, 0 if "ris" in name or name == "rsis" else COUNT)
+    return exportable(model, SIZE, 0 if "ris" in name or name == "rsis" else count)
 
 
 def inputs_of(module):
@@ -103,7 +110,7 @@ def test_what_is_exported_is_what_the_model_computes(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_torch_export_equals_the_model(name, tmp_path):
-    module = exported_model(name)
+    module = exported_model(name, count=2)
     path = export(module, tmp_path / "model.pt2")
     again = torch.export.load(path).module()
     inputs = inputs_of(module)

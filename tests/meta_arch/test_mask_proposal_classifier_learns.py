@@ -28,7 +28,7 @@ def scenes():
 @pytest.fixture
 def files(scenes, tmp_path):
     """Proposals: objects' own masks among random boxes, and the random boxes alone."""
-    random_proposals.main(["--dataset", NAME, "--output", str(tmp_path), "--number", "20"])
+    random_proposals.main(["--dataset", NAME, "--output", str(tmp_path), "--number", "10"])
     boxes = tmp_path / f"proposals_{NAME}.json"
     results = [entry for entries in load_results(boxes).entries.values() for entry in entries]
     for record in scenes:
@@ -53,8 +53,8 @@ def trained(files, folder):
         ),
         *("DATASETS.PROPOSAL_FILES_TRAIN", files, "DATASETS.PROPOSAL_FILES_TEST", files),
         *("INPUT.AUGS", [], "INPUT.MIN_SIZE_TRAIN", (SIZE,), "TEST.NUM_PICTURES", 0),
-        *("SOLVER.MAX_ITER", 60, "SOLVER.IMS_PER_BATCH", IMAGES, "SOLVER.WARMUP_ITERS", 0),
-        *("SOLVER.BASE_LR", 0.002, "SOLVER.EMA_DECAY", 0.0, "TEST.VAL_LOSS", False),
+        *("SOLVER.MAX_ITER", 30, "SOLVER.IMS_PER_BATCH", IMAGES, "SOLVER.WARMUP_ITERS", 0),
+        *("SOLVER.BASE_LR", 0.004, "SOLVER.EMA_DECAY", 0.0, "TEST.VAL_LOSS", False),
         *("MODEL.PROPOSAL_CLASSIFIER.FC_WIDTH", 64, "OUTPUT_DIR", str(folder)),
         *("SOLVER.PLATEAU.METRIC", ""),
     ]
