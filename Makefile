@@ -22,7 +22,7 @@ site: $(READY)
 	$(BIN)/python -m mkdocs build --strict
 
 test: lint types
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=20 --durations-min=5
 
 # Ten thousand damaged files, of which `test` reads three hundred.
 fuzz: $(READY)

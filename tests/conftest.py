@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +19,18 @@ import recseg_d2  # noqa: F401  (before any detectron2 import)
 ROOT = Path(__file__).parent.parent
 
 torch.set_num_threads(1)  # tests run side by side
+# What is compiled is kept, whatever the environment says: each worker collects all tests, and
+# processes that tests start import the package again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 settings.register_profile("any_machine", deadline=None)  # however busy it is
 settings.load_profile("any_machine")
+
+
+def pytest_collection_finish() -> None:
+    """All modules and tests stay to the end: the garbage collector need not look through them."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

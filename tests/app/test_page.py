@@ -5,6 +5,7 @@ What the page does with one image is tested without a browser in ``test_correcti
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import urllib.error
@@ -14,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("gradio", reason="needs gradio (extra: app)")
 pytest.importorskip("selenium", reason="needs selenium (extra: dev)")
 
 from chromium import becomes, needs_chromium, start_chromium
@@ -28,7 +28,12 @@ from recseg_d2.app.server import launch
 from recseg_d2.cli import train
 from recseg_d2.data.io.label_maps import read_label_map
 
-pytestmark = pytest.mark.slow
+# Imported where it is used: that takes seconds, and every worker collects all tests.
+NO_GRADIO = importlib.util.find_spec("gradio") is None
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(NO_GRADIO, reason="needs gradio (extra: app)"),
+]
 
 
 @pytest.fixture

@@ -21,6 +21,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:for .*num_batches_tracked.*no-op
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("projects/*/configs/*.yaml")])
+# The first config of each kind of model and encoder that names ImageNet weights.
+ENCODERS = [
+    "configs/dense_cityscapes.yaml",
+    "configs/instancefcn_classifier_voc.yaml",
+    "configs/instancefcn_coco.yaml",
+    "configs/rsis_cityscapes.yaml",
+    "projects/instance_fcn/configs/voc_deepmask.yaml",
+    "projects/instance_fcn/configs/voc_r50.yaml",
+    "projects/rsis/configs/voc_r50.yaml",
+    "projects/rsis/configs/voc_vgg16.yaml",
+]
 VGG_CONVS = [2, 2, 3, 3, 3]
 VGG_WIDTHS = [64, 128, 256, 512, 512]
 RESNET_BLOCKS = {50: [3, 4, 6, 3], 101: [3, 4, 23, 3]}
@@ -120,17 +131,6 @@ def files_for(cfg):
     }
 
 
-def distinct_encoders():
-    """For each kind of model and encoder the first of the configs that name ImageNet weights."""
-    first = {}
-    for path in CONFIGS:
-        cfg = load_config(str(path), ["MODEL.DEVICE", "cpu"])
-        if "://" in cfg.MODEL.WEIGHTS:
-            backbone = (cfg.MODEL.BACKBONE.NAME, cfg.MODEL.VGG16.STRIDE, cfg.MODEL.RESNETS.DEPTH)
-            first.setdefault((cfg.MODEL.META_ARCHITECTURE, *backbone, cfg.MODEL.WEIGHTS), path)
-    return list(first.values())
-
-
 def build(cfg):
     """The model of a config with parameters that have no values and take no memory."""
     with torch.device("meta"):
@@ -143,9 +143,19 @@ def unfilled(model, state):
     return [n for n in missing if n.startswith(prefix) and "num_batches_tracked" not in n]
 
 
-@pytest.mark.parametrize("path", distinct_encoders(), ids=lambda path: path.stem)
+def test_no_kind_of_model_and_encoder_is_left_out():
+    first = {}
+    for path in CONFIGS:
+        cfg = load_config(str(path), ["MODEL.DEVICE", "cpu"])
+        if "://" in cfg.MODEL.WEIGHTS:
+            backbone = (cfg.MODEL.BACKBONE.NAME, cfg.MODEL.VGG16.STRIDE, cfg.MODEL.RESNETS.DEPTH)
+            first.setdefault((cfg.MODEL.META_ARCHITECTURE, *backbone, cfg.MODEL.WEIGHTS), path)
+    assert [path.relative_to(ROOT).as_posix() for path in first.values()] == ENCODERS
+
+
+@pytest.mark.parametrize("path", ENCODERS)
 def test_every_source_of_weights_fills_the_encoder(path):
-    cfg = load_config(str(path), ["MODEL.DEVICE", "cpu"])
+    cfg = load_config(str(ROOT / path), ["MODEL.DEVICE", "cpu"])
     model = build(cfg)
     prefix = encoder_prefix(model)
     own = {n: v for n, v in model.state_dict().items() if n.startswith(prefix)}
