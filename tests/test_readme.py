@@ -6,13 +6,12 @@ import importlib
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pages import blocks, lines_of, shortened
 from PIL import Image
+from warm_python import run_python
 
 from recseg_d2.cli.__main__ import TOOLS
 
@@ -51,11 +50,9 @@ def test_commands_and_python_run_in_the_order_of_the_page(place, tool_env):
     for language, text in blocks(README):
         work += of_block(language, text)
     assert len(work) > 10
-    result = subprocess.run(
-        [sys.executable, str(Path(__file__).parent / "run_blocks.py")],
-        input=json.dumps(work), cwd=place, capture_output=True, text=True, check=False,
-        env={**tool_env, "DETECTRON2_DATASETS": str(place / "datasets")},
-    )  # fmt: skip
+    (place / "blocks.json").write_text(json.dumps(work))
+    env = {**tool_env, "DETECTRON2_DATASETS": str(place / "datasets")}
+    result = run_python([ROOT / "tests" / "run_blocks.py", "blocks.json"], env, place)
     assert result.returncode == 0, f"{result.stdout[-5000:]}\n{result.stderr[-5000:]}"
     assert (place / "output/leaves/found/counts.csv").exists()
     assert (place / "output/leaves/scores.json").exists()

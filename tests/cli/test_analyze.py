@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+from warm_python import run_python
 
 from recseg_d2.analysis.catalog import ANALYSES
 from recseg_d2.cli import predict, run
@@ -38,17 +38,12 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run_folder(data, tmp_path_factory, request):
-    """The output folder of a training of two iterations, as a user runs it."""
+def run_folder(data, tmp_path_factory, tool_env):
+    """The output folder of a training of two iterations."""
     folder = tmp_path_factory.mktemp("run")
-    root = request.config.rootpath
-    command = [sys.executable, str(root / "tools/train_net.py"), "--config-file", "rsis_small.yaml"]
-    command += ["--train-data", str(data), "--val-data", str(data), *TINY]
-    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "OUTPUT_DIR", str(folder)], capture_output=True, text=True, env=env, cwd=folder
-    )
+    words = ["-m", "recseg_d2.cli", "train", "--config-file", "rsis_small.yaml"]
+    words += ["--train-data", data, "--val-data", data, *TINY, "OUTPUT_DIR", folder]
+    done = run_python(words, tool_env, folder)
     assert done.returncode == 0, done.stderr
     return folder
 

@@ -16,6 +16,7 @@ import torch
 from cli.predicting import counts, predict
 from PIL import Image
 from pycocotools import mask as mask_util
+from warm_python import run_torchrun
 
 from recseg_d2.cli import run
 from recseg_d2.cli.predict import main
@@ -172,11 +173,8 @@ def test_processes_share_the_images_and_make_one_result(tiny_run, images, tmp_pa
     one, two = tmp_path / "one", tmp_path / "two"
     arguments = ["--weights", str(tiny_run), "--input", str(images), "--score-thresh", "0"]
     assert run(main, [*arguments, "--output", str(one)]) == 0
-    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [sys.executable, *start, "-m", "recseg_d2.cli", "predict", *arguments, "--output", two],
-        env=tool_env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    words = ["-m", "recseg_d2.cli", "predict", *arguments, "--output", two]
+    done = run_torchrun(2, words, tool_env)
     assert done.returncode == 0, done.stderr[-2000:]
     assert sorted(path.name for path in two.glob("*.jsonl")) == [
         "predicted.jsonl",

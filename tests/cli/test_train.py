@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from warm_python import run_torchrun
 
 from recseg_d2 import cli
 from recseg_d2.cli import make_dataset, train
@@ -248,12 +249,8 @@ def test_another_model_is_not_resumed_or_evaluated_and_the_run_stays_as_it_was(
 def test_any_number_of_processes_evaluates(data, tmp_path, tool_env, root):
     output = tmp_path / "out"
     assert cli.run(train.main, arguments(data, output)) == 0
-    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "3"]
-    tool = [str(root / "tools" / "train_net.py"), "--eval-only", "--resume"]
-    result = subprocess.run(
-        [sys.executable, *start, *tool, *arguments(data, output)],
-        env=tool_env, capture_output=True, text=True, check=False, cwd=tmp_path,
-    )  # fmt: skip
+    tool = [root / "tools" / "train_net.py", "--eval-only", "--resume"]
+    result = run_torchrun(3, [*tool, *arguments(data, output)], tool_env, tmp_path)
     assert result.returncode == 0, result.stderr[-3000:]
     last = json.loads((output / "metrics.json").read_text().splitlines()[-1])
     assert f"{last['label_map/SBD']:.4f}," in result.stdout  # of training, in one process

@@ -15,12 +15,13 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torch._dynamo  # what a training imports late: once here, not in every child
-import torch.utils.tensorboard
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from in_fork import in_fork
 
 import recseg_d2  # noqa: F401  (before any detectron2 import)
 from recseg_d2 import cli, files
@@ -35,20 +36,6 @@ CONFIG = [
     "[{'NAME':'a','SOLVER':{'MAX_ITER':2}},{'NAME':'b','SOLVER':{'MAX_ITER':1}},"
     "{'NAME':'c','SOLVER':{'MAX_ITER':2}}]",
 ]
-
-
-def in_child(work: Callable[[], None]) -> int:
-    """Run in a process of its own; its wait status."""
-    pid = os.fork()
-    if pid:
-        return os.waitpid(pid, 0)[1]
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        work()
-    except BaseException as error:
-        print(repr(error), file=sys.stderr, flush=True)
-        os._exit(1)
-    os._exit(0)
 
 
 def run(folder: Path, resume: bool, kill_at: int = -1, journal: Path | None = None) -> None:
@@ -91,14 +78,14 @@ def main(root: Path) -> None:
     data = ["label_maps", str(root / "data"), "--images", "2", "--size", "32"]
     assert make_dataset.main(data) == 0
     journal = root / "journal"
-    assert in_child(lambda: run(root / "whole", False, journal=journal)) == 0
+    assert in_fork(lambda: run(root / "whole", False, journal=journal)) == 0
     writes = [str(Path(p).relative_to(root / "whole")) for p in journal.read_text().splitlines()]
     resumed = []
     for number in range(len(writes)):
         folder = root / f"killed_{number}"
-        status = in_child(lambda f=folder, n=number: run(f, False, kill_at=n))
-        assert os.WTERMSIG(status) == signal.SIGKILL, (number, status)
-        assert in_child(lambda f=folder: run(f, True)) == 0, number
+        status = in_fork(lambda f=folder, n=number: run(f, False, kill_at=n))
+        assert status == -signal.SIGKILL, (number, status)
+        assert in_fork(lambda f=folder: run(f, True)) == 0, number
         resumed.append(weights(folder))
     print()
     print(json.dumps({"writes": writes, "whole": weights(root / "whole"), "resumed": resumed}))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from warm_python import run_python
 
 APPENDED = ("log.txt", "metrics.json", "events.out.tfevents", ".lock")  # not written as a whole
 
@@ -15,10 +14,7 @@ APPENDED = ("log.txt", "metrics.json", "events.out.tfevents", ".lock")  # not wr
 @pytest.mark.slow
 def test_a_run_killed_at_any_write_is_resumed_to_the_same_bits(tmp_path, tool_env):
     script = Path(__file__).parent / "kill_at_every_write.py"
-    result = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)],
-        env=tool_env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    result = run_python([script, tmp_path], tool_env)
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads(result.stdout.splitlines()[-1])
     assert len(found["writes"]) >= 15

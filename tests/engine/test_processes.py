@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from engine.tiny_models import MODELS
 from torch import nn
+from warm_python import run_torchrun
 
 from recseg_d2.layers.step_norm import StepBatchNorm2d
 from recseg_d2.layers.synced_norm import (
@@ -26,10 +25,8 @@ def runs(tmp_path_factory, tool_env):
     folders = []
     for processes in (1, 2):
         folder = tmp_path_factory.mktemp("trained") / str(processes)
-        script = str(Path(__file__).parent / "train_models.py")
-        start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        command = [sys.executable, *(start if processes == 2 else []), script, str(folder)]
-        result = subprocess.run(command, env=tool_env, capture_output=True, text=True, check=False)
+        words = [Path(__file__).parent / "train_models.py", folder]
+        result = run_torchrun(processes, words, tool_env)
         assert result.returncode == 0, result.stderr[-3000:]
         folders.append(folder)
     return folders

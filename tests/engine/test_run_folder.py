@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import signal
 
 import pytest
+from warm_python import run_python
 
 from recseg_d2.config import load_config
 from recseg_d2.engine.run_folder import check_resumable, check_unused, clear, owned, write_config
@@ -96,17 +96,18 @@ def test_a_folder_with_results_is_refused_or_cleared(cfg, tmp_path):
 
 
 def test_a_dead_process_owns_nothing(tmp_path, tool_env):
-    own = "from recseg_d2.engine.run_folder import owned; import os, signal, sys\n"
-    own += f"with owned({str(tmp_path)!r}):\n    print('mine', flush=True); sys.stdin.read()\n"
-    command = [sys.executable, "-c", f"import recseg_d2\n{own}"]
-    with subprocess.Popen(
-        command, env=tool_env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "mine\n"
-        with pytest.raises(UserError, match="another process"), owned(tmp_path, patience=0):
-            pass
-        process.kill()
-        process.wait()
-    with owned(tmp_path, patience=0):
+    script, folder = tmp_path / "own.py", tmp_path / "run"
+    script.write_text(
+        "import os, signal, recseg_d2\n"
+        "from recseg_d2.engine.run_folder import owned\n"
+        f"with owned({str(folder)!r}, patience=0):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    folder.mkdir()
+    with owned(folder):
+        refused = run_python([script], tool_env)
+    assert refused.returncode == 1
+    assert "another process" in refused.stderr
+    assert run_python([script], tool_env).returncode == -signal.SIGKILL
+    with owned(folder, patience=0):
         pass

@@ -81,7 +81,9 @@ def test_another_process_does_not_take_the_request_as_its_own():
 def test_a_tool_that_is_stopped_prints_a_line_and_leaves_no_process(tmp_path, tool_env):
     command = [sys.executable, "-m", "recseg_d2.cli", "train", "--config-file"]
     command += ["rsis_synthetic.yaml", "MODEL.DEVICE", "cpu", "OUTPUT_DIR", str(tmp_path / "out")]
-    command += ["DATALOADER.NUM_WORKERS", "1", "SOLVER.LOG_PERIOD", "1"]
+    command += ["DATALOADER.NUM_WORKERS", "1", "SOLVER.LOG_PERIOD", "1", "DATASETS.TEST", "()"]
+    command += ["DATASETS.TRAIN", "('synthetic_rosettes_dev',)", "SOLVER.IMS_PER_BATCH", "2"]
+    command += ["MODEL.SEQUENTIAL.IMAGE_SIZE", "(32,32)"]
     with subprocess.Popen(
         command, env=tool_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,

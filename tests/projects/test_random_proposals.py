@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from pycocotools import mask as coco_mask
+from warm_python import run_python
 
 from projects.instance_fcn.random_proposals import BoxRange, box_masks, main, random_boxes
 from recseg_d2.data.coco_results import load_results
@@ -119,8 +117,8 @@ def test_impossible_ranges_are_refused(bad):
 
 
 def test_it_runs_as_a_script(root, tool_env, tmp_path):
-    script = str(root / "projects" / "instance_fcn" / "random_proposals.py")
-    command = [sys.executable, script, "--dataset", "unknown", "--output", str(tmp_path)]
-    result = subprocess.run(command, env=tool_env, capture_output=True, text=True, check=False)
+    script = root / "projects" / "instance_fcn" / "random_proposals.py"
+    words = [script, "--dataset", "unknown", "--output", tmp_path]
+    result = run_python(words, tool_env)
     assert result.returncode == 2
     assert "\nerror: --dataset: found 'unknown'" in f"\n{result.stderr}"  # after warnings of torch
