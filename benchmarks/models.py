@@ -29,6 +29,7 @@ from reference import ris_literal, rsis_literal
 
 from recseg_d2.engine.solver import build_optimizer
 from recseg_d2.errors import UserError
+from recseg_d2.meta_arch.sequential import SequentialModel
 
 MODES = ("inference", "training")
 LITERAL: dict[str, Callable[[torch.nn.Module], None]] = {  # architecture -> what makes it literal
@@ -84,6 +85,7 @@ def build_step(subject: Subject) -> tuple[torch.nn.Module, TimedCall]:
     if subject.mode == "inference":
         model.eval()
         if subject.objects and subject.cfg.MODEL.META_ARCHITECTURE in SCORE_HEADS:
+            assert isinstance(model, SequentialModel)
             dictate_scores(model, SCORE_HEADS[subject.cfg.MODEL.META_ARCHITECTURE], batch)
         return model, torch.inference_mode()(lambda: model(batch))
     model.train()
@@ -134,11 +136,11 @@ class DictatedScores(torch.nn.Module):
         return torch.where(goes_on[..., None], CERTAIN, -CERTAIN).to(logits)
 
 
-def dictate_scores(model: torch.nn.Module, head: str, batch: list[dict[str, Any]]) -> None:
+def dictate_scores(model: SequentialModel, head: str, batch: list[dict[str, Any]]) -> None:
     """Let a model end each image of a batch one step after its last object, at 0.5.
 
     Args:
-        model: a ``SequentialModel``, changed in place.
+        model: changed in place.
         head: name of the module that gives its scores.
         batch: what it will be given.
     """
