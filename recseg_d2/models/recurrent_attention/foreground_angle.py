@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from recseg_d2.layers.conv_blocks import ConvNorm
+from recseg_d2.layers.step_norm import fixed_affine
 from recseg_d2.models.recurrent_attention.options import PreprocessorOptions
 
 ANGLE_CLASSES = 8
@@ -149,7 +150,7 @@ class UpBlock(nn.Module):
         affine = fixed_affine(self.grow_norm)
         if affine is None:
             x = self.grow_norm(self.grow(x, output_size=list(size)))
-        else:  # as in a layer
+        else:  # in evaluation the norm is in the convolution, as in ``ConvNorm``
             scale, shift = affine
             more = [s - 2 * have + 1 for s, have in zip(size, x.shape[2:], strict=True)]
             weight = self.grow.weight * scale[:, None, None]
