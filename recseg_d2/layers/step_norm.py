@@ -121,12 +121,8 @@ class StepBatchNorm2d(nn.BatchNorm2d):
         momentum: float,
         eps: float,
     ) -> torch.Tensor:
-        """Normalise by the batch's own statistics, which the running ones move towards.
-
-        One value a channel has none: it is normalised by the running ones.
-        """
-        several = x.numel() > x.shape[1]
-        return F.batch_norm(x, running_mean, running_var, weight, bias, several, momentum, eps)
+        """Normalise by the batch's own statistics, which the running ones move towards."""
+        return F.batch_norm(x, running_mean, running_var, weight, bias, True, momentum, eps)
 
     def extra_repr(self) -> str:
         """Number of channels and of steps, as ``print(model)`` shows them."""

@@ -77,7 +77,7 @@ class RecurrentAttentionSeg(SequentialModel):
                 self.box_iou,
                 segments,
                 in_order=self.order != "any",
-                all_steps=options.full_sequences,
+                all_steps=not self._packs_training,
             )
         self.semantic_folder = self._semantic_folder() if options.class_source == "folder" else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -115,10 +115,20 @@ class RecurrentAttentionSeg(SequentialModel):
         return SemanticFolder(Path(given.path), given.label_ids, given.image_suffix, given.suffix)
 
     def training_lengths(self, targets: InstanceTargets) -> list[int]:
-        """All steps, or one more than objects."""
+        """All steps, or one more than objects: as many as any image needs, where norms see all.
+
+        A batch norm's statistics are of the whole batch at every step, as the paper's, and few
+        images take the last steps.
+        """
         if self.options.full_sequences:
             return [self.step_limit] * len(targets.counts)
-        return super().training_lengths(targets)
+        lengths = super().training_lengths(targets)
+        return lengths if self._packs_training else [max(lengths)] * len(lengths)
+
+    @property
+    def _packs_training(self) -> bool:
+        """Whether an image leaves its batch with its last step in training."""
+        return not self.options.full_sequences and self.options.norm == "group"
 
     def run_sequence(
         self,

@@ -146,7 +146,29 @@ def test_parameters_pass_from_stage_to_stage_by_name():
 def test_all_steps_are_trained_or_only_those_with_objects():
     assert make().training_lengths(make().targets([example(1)])) == [4]
     short = make(MODEL__RIS__FULL_SEQUENCES=False)
-    assert short.training_lengths(short.targets([example(1), example(2)])) == [2, 3]
+    assert short.training_lengths(short.targets([example(1), example(2)])) == [3, 3]
+    packed = make(MODEL__RIS__FULL_SEQUENCES=False, MODEL__RIS__NORM="group")
+    assert packed.training_lengths(packed.targets([example(1), example(2)])) == [2, 3]
+
+
+@pytest.mark.parametrize("stage", ["box", "full"])
+def test_without_batch_norms_the_loss_of_a_batch_is_the_mean_of_its_images(stage):
+    model = make(
+        MODEL__RIS__STAGE=stage,
+        MODEL__RIS__FULL_SEQUENCES=False,
+        MODEL__RIS__NORM="group",
+        MODEL__RIS__SAMPLING__BOXES="never",
+        MODEL__RIS__SAMPLING__MASKS="always",
+        MODEL__RIS__SAMPLING__MASK_NOISE=0.0,
+    )
+    batch = [example(1), example(3), example(0)]
+    names = {"loss_mask", "loss_box", "loss_score"} & set(LOSSES[stage])
+    model.preprocessor.eval()
+    with torch.no_grad():
+        together = model.losses(batch)
+        alone = [model.losses([x]) for x in batch]
+    for name in names:
+        torch.testing.assert_close(together[name], sum(x[name] for x in alone) / len(batch))
 
 
 def feeders(model, batch):

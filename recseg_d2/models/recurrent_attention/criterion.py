@@ -26,8 +26,8 @@ class AttentionCriterion(nn.Module):
         masks: whether the model segments. Where boxes stand for masks there is no mask term, and
             scores follow the boxes' matching.
         in_order: step t answers for object t, instead of a matching.
-        all_steps: whether scores of all steps count, as in the paper; otherwise those of one step
-            more than the image has objects, whatever the other images of the batch need.
+        all_steps: whether scores of all steps of the batch count, as in the paper; otherwise those
+            of one step more than the image has objects, whatever the others need.
     """
 
     def __init__(

@@ -150,7 +150,7 @@ class UpBlock(nn.Module):
         affine = fixed_affine(self.grow_norm)
         if affine is None:
             x = self.grow_norm(self.grow(x, output_size=list(size)))
-        else:  # as in a layer
+        else:  # in evaluation the norm is in the convolution, as in ``ConvNorm``
             scale, shift = affine
             more = [s - 2 * have + 1 for s, have in zip(size, x.shape[2:], strict=True)]
             weight = self.grow.weight * scale[:, None, None]

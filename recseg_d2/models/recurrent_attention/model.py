@@ -115,10 +115,9 @@ class RecurrentAttention(nn.Module):
         """Emit one object a step.
 
         A batch takes as many steps as its longest sequence. Each step is run for those images only
-        that have not ended, as packed sequences of any recurrent network are. So in training the
-        batch norms of a step learn from the images that still take it, which are those that take it
-        in inference; the paper, whose images all take all steps, has no such case. What an image
-        gives without batch norms of training does not depend on the others.
+        that have not ended, as packed sequences of any recurrent network are. What an image gives
+        depends on the others through batch norms in training alone: there, ``lengths`` that differ
+        leave ended images out of their statistics too.
 
         Args:
             image: (B, image_width, H, W).

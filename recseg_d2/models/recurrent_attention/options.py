@@ -186,7 +186,9 @@ class RecurrentAttentionOptions:
     # Which networks exist and are trained: the preprocessor alone; box: the box network too, whose
     # boxes stand for masks; full: everything. A phase of training each, as a rule.
     stage: Literal["preprocessor", "box", "full"] = "full"
-    full_sequences: bool = True  # train all steps, as the paper; False: one more than objects
+    # Train all steps, as the paper; False: one more than objects, with group norms those of each
+    # image, with batch norms as many as any image of the batch needs.
+    full_sequences: bool = True
     canvas: bool = True  # the external memory (eq. 1 and 2); False removes its channel
     canvas_gradient: bool = False  # let gradients pass through the canvas to earlier steps
     # Batch norm with statistics of each step, as in the public code, or shared by all steps; or
