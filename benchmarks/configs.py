@@ -50,7 +50,7 @@ def image_size_options(height: int, width: int) -> list[str]:
 def in_precisions(
     files: Sequence[str], opts: Sequence[str], precisions: Sequence[str] | None
 ) -> list[NamedConfig]:
-    """Each file's config in each precision; a line on the screen says what is left out.
+    """Each file's config in each precision.
 
     Args:
         files: configs, or names of shipped ones.
@@ -60,15 +60,21 @@ def in_precisions(
     Raises:
         UserError: see ``benchmark_config``.
     """
-    configs = []
-    for file in files:
-        for precision in precisions or (None,):
-            chosen = [] if precision is None else ["MODEL.PRECISION", precision]
-            cfg, name = benchmark_config(file, [*opts, *chosen]), Path(file).stem
-            if cfg.MODEL.PRECISION == "bfloat16" and not has_bfloat16(
-                torch.device(cfg.MODEL.DEVICE)
-            ):
-                print(f"{name}: {cfg.MODEL.DEVICE} has no bfloat16 here, which is left out.")
-            else:
-                configs.append((name, cfg))
-    return configs
+    chosen: list[list[str]] = [["MODEL.PRECISION", precision] for precision in precisions or ()]
+    return [
+        (Path(file).stem, benchmark_config(file, [*opts, *precision]))
+        for file in files
+        for precision in chosen or [[]]
+    ]
+
+
+def computable(configs: Sequence[NamedConfig]) -> list[NamedConfig]:
+    """Those whose precision is more than emulated here; a line on the screen names the others."""
+    found = []
+    for name, cfg in configs:
+        device = torch.device(cfg.MODEL.DEVICE)
+        if cfg.MODEL.PRECISION == "bfloat16" and not has_bfloat16(device):
+            print(f"{name}: {device} has no bfloat16 here, which is left out.")
+        else:
+            found.append((name, cfg))
+    return found

@@ -49,7 +49,7 @@ import recseg_d2  # noqa: F401  (comes before any detectron2 import)
 import torch
 from tabulate import tabulate
 
-from benchmarks.configs import NamedConfig, image_size_options, in_precisions
+from benchmarks.configs import NamedConfig, computable, image_size_options, in_precisions
 from benchmarks.literal import MODES
 from benchmarks.machine import PRECISIONS, machine
 from benchmarks.measuring import MeasureOptions
@@ -151,11 +151,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     configs = in_precisions(files, [*sizes, *args.opts], args.precision)
     for device in {cfg.MODEL.DEVICE: None for _, cfg in configs}:
         print(machine(args.threads, device))
-    rows = table(configs, args)
+    rows = table(computable(configs), args)
     report(rows, args.output)
     if args.stages:
         print("\n" + tabulate(share_rows(rows), headers="keys", floatfmt=".1f", missingval=""))
-    if args.plot:
+    if args.plot and rows:
         save_stage_plot(args.plot, rows)
     return 0
 

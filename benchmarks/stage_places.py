@@ -6,6 +6,7 @@ A stage has the functions of the package, and those of the literal references th
 from __future__ import annotations
 
 from benchmarks.stage_clock import Places
+from recseg_d2.errors import UserError
 
 DATA, REST = "data", "rest"  # what a loader does; what no other stage covers
 _PACKAGE = "recseg_d2."
@@ -140,5 +141,14 @@ STAGES = (
 
 
 def places(architecture: str, mode: str) -> Places:
-    """The functions of each stage of a model, in training or inference."""
+    """The functions of each stage of a model, in training or inference.
+
+    Raises:
+        UserError: no stages are known of the architecture.
+    """
+    if architecture not in _PLACES:
+        raise UserError(
+            f"--stages: MODEL.META_ARCHITECTURE is {architecture}; expected one of "
+            f"{', '.join(_PLACES)}. Name those of another model in benchmarks/stage_places.py."
+        )
     return {**_PLACES[architecture], **(_TRAINING if mode == "training" else {})}

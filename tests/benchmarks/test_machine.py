@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import machine
-from benchmarks.configs import in_precisions
+from benchmarks.configs import computable, in_precisions
 
 CPU = torch.device("cpu")
 
@@ -43,7 +43,7 @@ def test_bfloat16_that_is_more_than_emulated(known, has, monkeypatch):
 def test_without_bfloat16_a_line_says_that_it_is_left_out(has, monkeypatch, capsys):
     capabilities(monkeypatch, avx512_bf16=has)
     files, opts = ["rsis_synthetic.yaml", "ris_synthetic.yaml"], ["MODEL.DEVICE", "cpu"]
-    found = in_precisions(files, opts, ["float32", "bfloat16"])
+    found = computable(in_precisions(files, opts, ["float32", "bfloat16"]))
     names = [(name, cfg.MODEL.PRECISION) for name, cfg in found]
     expected = [("rsis_synthetic", "float32"), ("ris_synthetic", "float32")]
     if has:

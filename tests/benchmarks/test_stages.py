@@ -13,9 +13,11 @@ from benchmarks.configs import image_size_options
 from benchmarks.device.settings import Settings
 from benchmarks.measuring import OURS, THEIRS, MeasureOptions
 from benchmarks.run import main
+from benchmarks.stage_places import places
 from benchmarks.stage_shares import share_rows
 from benchmarks.stages import WHOLE, medians, stage_rows, stage_table
 from recseg_d2.cli import run
+from recseg_d2.errors import UserError
 
 SETTINGS = Settings(torch.device("cpu"), tiny=True)
 SMALL = [
@@ -78,6 +80,11 @@ def test_every_stage_is_entered_and_all_together_are_the_whole(file, mode):
             assert (row["% of matrix peak"] > 0) == (row["stage"] in computed)
 
 
+def test_a_model_whose_stages_nobody_named_is_refused():
+    with pytest.raises(UserError, match="META_ARCHITECTURE is Other; expected one of ConvLSTM"):
+        places("Other", "training")
+
+
 def test_medians_are_of_each_stage_in_the_order_of_the_tables():
     found = medians(
         [
@@ -122,6 +129,7 @@ def test_models_and_modes_side_by_side():
 
 
 def test_the_tool_writes_table_and_plot(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
     out, plot = tmp_path / "numbers.json", tmp_path / "stages.webp"
     options = ["--stages", "--config-file", "rsis_synthetic.yaml", "--threads", "1"]
     quick = ["--batch-size", "1", "--repeats", "1", "--no-memory", "--image-size", "32", "32"]
@@ -134,3 +142,17 @@ def test_the_tool_writes_table_and_plot(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert printed.startswith("PyTorch ")
     assert printed.count("post-processing") == 3  # of both versions, and side by side
+
+
+def test_the_machine_comes_first_and_then_what_it_cannot_do(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    out, plot = tmp_path / "numbers.json", tmp_path / "stages.png"
+    options = ["--stages", "--config-file", "rsis_synthetic.yaml", "--precision", "bfloat16"]
+    files = ["--output", str(out), "--plot", str(plot)]
+    assert run(main, [*options, *files, *SETTINGS.options("rsis_synthetic.yaml")]) == 0
+    machine_line, left_out, *_ = capsys.readouterr().out.splitlines()
+    assert "; no bfloat16; " in machine_line
+    assert left_out == "rsis_synthetic: cpu has no bfloat16 here, which is left out."
+    assert json.loads(out.read_text()) == []
+    assert not plot.exists()
