@@ -7,6 +7,7 @@ losses, data and optimiser are the same; what differs is how the sequence is com
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import statistics
 import sys
@@ -32,6 +33,7 @@ LITERAL: dict[str, Callable[[torch.nn.Module], None]] = {  # architecture -> wha
     "RecurrentAttentionSeg": ris_literal.make_literal,
 }
 PROCESS_STATUS = Path("/proc/self/status")
+FORGET_PEAK = (Path("/proc/self/clear_refs"), "5")  # what is to be written there
 
 TimedCall = Callable[[], object]
 
@@ -135,19 +137,34 @@ def peak_bytes(subject: Subject) -> int | None:
         torch.cuda.reset_peak_memory_stats()
         step()
         return torch.cuda.max_memory_allocated()
-    if sys.platform == "win32":
-        return None
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_resident_bytes, (subject,))
 
 
-def _resident_bytes(subject: Subject) -> int:
+def _resident_bytes(subject: Subject) -> int | None:
     """Bytes of the weights, and the growth of this process's peak in a step."""
     model, step = build_step(subject)
-    before = _peak_resident_bytes()
-    step()
+    growth = peak_growth(step)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    return _peak_resident_bytes() - before + weights
+    return None if growth is None else growth + weights
+
+
+def peak_growth(call: TimedCall) -> int | None:
+    """By how many bytes a call raises the most resident memory that this process has had.
+
+    On Linux the peak before is that of this moment, elsewhere that of the process's life; None
+    where the system does not tell.
+    """
+    if sys.platform == "win32":
+        call()
+        return None
+    place, order = FORGET_PEAK
+    if place.exists():
+        with contextlib.suppress(OSError):  # not everywhere may a process write there
+            place.write_text(order)
+    before = _peak_resident_bytes()
+    call()
+    return _peak_resident_bytes() - before
 
 
 def _peak_resident_bytes() -> int:

@@ -1,0 +1,85 @@
+"""What an image of training costs as processes become more, on CPUs."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import socket
+import statistics
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from detectron2.data import DatasetCatalog
+
+from benchmarks.growing.curve import PROCESSES, Cost, Series
+from benchmarks.models import peak_growth
+from benchmarks.run import benchmark_config
+from recseg_d2.cli.train import run_phase
+from recseg_d2.engine.launch import launch
+
+TRAINED = {"RSIS": "rsis_synthetic.yaml", "RIS": "ris_synthetic.yaml"}
+DATA = "synthetic_rosettes_dev"
+_IMAGES = 32  # of it, as each process draws them all at the beginning
+_WARM_UP = 3  # iterations that are not timed
+
+
+def process_series(counts: Sequence[int], iterations: int, opts: Sequence[str]) -> list[Series]:
+    """Of trainings on drawn images; a batch has as many in all, whatever the processes.
+
+    Args:
+        counts: of processes, with a thread each.
+        iterations: that are timed.
+        opts: config keys and values.
+    """
+    return [
+        Series(
+            "processes",
+            f"{name} training",
+            {n: partial(train_together, file, n, iterations, tuple(opts)) for n in counts},
+        )
+        for name, file in TRAINED.items()
+    ]
+
+
+def train_together(file: str, count: int, iterations: int, opts: Sequence[str]) -> Cost:
+    """Median seconds of an image of the batch, and the most memory that a process needs."""
+    with tempfile.TemporaryDirectory() as folder:
+        own = [*opts, "OUTPUT_DIR", folder, "SOLVER.MAX_ITER", str(_WARM_UP + iterations)]
+        train = partial(_train, file, own, _free_port(), count)
+        with ProcessPoolExecutor(count, mp_context=PROCESSES) as processes:
+            peaks = list(processes.map(train, range(count)))
+        lines = (Path(folder) / "metrics.json").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    seconds = [row["time"] for row in rows if "time" in row][_WARM_UP:]
+    batch = benchmark_config(file, opts).SOLVER.IMS_PER_BATCH
+    known = [peak for peak in peaks if peak is not None]
+    return Cost(statistics.median(seconds) / batch, max(known, default=None))
+
+
+def _train(file: str, opts: Sequence[str], port: int, count: int, rank: int) -> int | None:
+    """One of the processes; by how many bytes its memory grows."""
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": count, "RANK": rank}
+    local = {"LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": count}
+    os.environ.update({key: str(value) for key, value in {**place, **local}.items()})
+    torch.set_num_threads(1)
+    DatasetCatalog[DATA] = replace(DatasetCatalog[DATA], num_images=_IMAGES)
+    shared = ["DATASETS.TRAIN", f"('{DATA}',)", "DATASETS.TEST", "()", "SOLVER.LOG_PERIOD", "1"]
+    shared += ["SOLVER.CURRICULUM.START", "0"]  # all steps from the first iteration on
+    cfg = benchmark_config(file, [*shared, *opts])
+    args = argparse.Namespace(num_gpus=0, num_machines=1)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return peak_growth(lambda: launch(lambda _: run_phase(cfg, resume=False), args))
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
