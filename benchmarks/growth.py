@@ -1,9 +1,12 @@
 """How time and peak memory grow with steps, image size, objects, images evaluated and processes.
 
-Each point is measured in a process of its own: its memory, then the median time of several calls.
-Through the upper half of a line's points, from the middle one on, a power law "cost = a * amount^b"
-is fitted (least squares of logarithms); b, the exponent, is 1 where the cost is in proportion. Of
-the size of images, the amount is the number of pixels.
+Each point is measured in a process of its own, on the CPU with one thread: its memory, then the
+median of the processor's seconds for several calls; of trainings by several processes those of the
+clock.
+
+Through the upper half of a line's points, from the middle one on, a power law a * amount^b is
+fitted (least squares of logarithms); its exponent b is 1 where the cost is in proportion. Of images
+of several sizes, the amount is the number of pixels.
 
 Curves: steps (RIS and RSIS), size (all models), objects (DenseAttentionSeg in images of discs,
 matching, metrics of label maps), images (evaluations from outputs to scores, beside run-length
@@ -34,7 +37,6 @@ sys.path.insert(0, str(ROOT))
 import recseg_d2  # noqa: F401  (comes before any detectron2 import)
 
 # isort: split
-import torch
 from tabulate import tabulate
 
 from benchmarks.growing.curve import Series, exponent_row, point_rows
@@ -86,7 +88,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--repeats", type=int, default=3, metavar="N", help="calls; their median counts (default 3)"
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the CPU")
     parser.add_argument("--output", metavar="FILE", help="write all points and exponents as JSON")
     parser.add_argument("--plot", metavar="FILE", help="draw the curves as PNG")
     add_config_options(parser)
@@ -97,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print a table."""
     args = parse_arguments(build_parser(), argv)
     check(args)
-    torch.set_num_threads(args.threads)
+    args.opts = ["MODEL.DEVICE", "cpu", *args.opts]
     lines = [point_rows(line) for curve in args.curves for line in SERIES[curve](args)]
     exponents = [exponent_row(points) for points in lines]
     points = [point for line in lines for point in line]
@@ -124,7 +125,7 @@ def check(args: argparse.Namespace) -> None:
     Raises:
         UserError: an amount is too small or not above the one before, or there is no matplotlib.
     """
-    for name in ("image_side", "iterations", "repeats", "threads"):
+    for name in ("image_side", "iterations", "repeats"):
         if getattr(args, name) < 1:
             option = "--" + name.replace("_", "-")
             raise UserError(f"{option} is {getattr(args, name)}; expected 1 or more.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.models import TimedCall, interleaved_seconds, peak_growth
+# What the first optimiser imports, so that it is not in every process anew.
+import torch._dynamo
+
+from benchmarks.models import TimedCall, peak_growth
 from recseg_d2.errors import UserError
 
 # A forked process has imported everything already. The one that it is forked from computes nothing,
 # so that no memory and no thread of it is in the way.
 PROCESSES = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 MEBIBYTE = 2**20
-_LONG = 15.0  # seconds: a call that takes as long is not repeated
+_LONG = 15.0  # seconds; a call that takes as long is not repeated
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Cost:
     """What an amount costs.
 
     Attributes:
-        seconds: median of the timed calls.
+        seconds: those of the median call.
         peak_bytes: growth of the process's resident memory at its peak; None where unknown.
     """
 
@@ -74,7 +78,9 @@ def line(
 
 
 def measured_alone(make: Callable[[], TimedCall], repeats: int) -> Cost:
-    """The cost of a call, in a process of its own.
+    """The cost of a call on the CPU, in a process of its own, with one thread.
+
+    Seconds are the processor's, which other work on the machine hardly changes.
 
     The first call tells the memory, the next ones the time; one of 15 seconds or more tells both.
 
@@ -87,7 +93,7 @@ def measured_alone(make: Callable[[], TimedCall], repeats: int) -> Cost:
     """
     with ProcessPoolExecutor(1, mp_context=PROCESSES) as process:
         try:
-            return process.submit(_measure, make, repeats, torch.get_num_threads()).result()
+            return process.submit(_measure, make, repeats).result()
         except BrokenProcessPool as error:
             raise UserError(
                 "A measuring process was killed, as happens where memory does not suffice; choose "
@@ -95,16 +101,21 @@ def measured_alone(make: Callable[[], TimedCall], repeats: int) -> Cost:
             ) from error
 
 
-def _measure(make: Callable[[], TimedCall], repeats: int, threads: int) -> Cost:
-    torch.set_num_threads(threads)
+def _measure(make: Callable[[], TimedCall], repeats: int) -> Cost:
+    torch.set_num_threads(1)
     call = make()
-    started = time.perf_counter()
+    started = time.process_time()
     peak = peak_growth(call)
-    seconds = time.perf_counter() - started
-    if seconds < _LONG:
-        device = torch.device("cpu")
-        seconds = interleaved_seconds({"": call}, repeats, device, warm_ups=0)[""]
-    return Cost(seconds, peak)
+    seconds = [time.process_time() - started]
+    if seconds[0] < _LONG:
+        seconds = [_processor_seconds(call) for _ in range(repeats)]
+    return Cost(statistics.median(seconds), peak)
+
+
+def _processor_seconds(call: TimedCall) -> float:
+    started = time.process_time()
+    call()
+    return time.process_time() - started
 
 
 def power_law(amounts: Sequence[float], costs: Sequence[float | None]) -> float | None:

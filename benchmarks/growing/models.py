@@ -16,6 +16,7 @@ from benchmarks.models import MODES, Subject, TimedCall, build_step, update
 from benchmarks.run import benchmark_config
 from recseg_d2 import model_zoo
 from recseg_d2.engine.solver import build_optimizer
+from recseg_d2.engine.weights import load_weights
 from recseg_d2.errors import UserError
 from recseg_d2.layers.matching import assign, soft_iou_matrix
 from recseg_d2.metrics import METRICS, score_image
@@ -71,7 +72,7 @@ def object_series(objects: Sequence[int], repeats: int, opts: Sequence[str]) -> 
 def model_call(file: str, mode: str, opts: Sequence[str]) -> TimedCall:
     """A call of a config's model on one image of noise, see ``models.build_step``."""
     cfg = benchmark_config(file, opts)
-    return build_step(Subject(cfg, mode, 1, False, torch.get_num_threads()))[1]
+    return build_step(Subject(cfg, mode, 1, literal=False, threads=1))[1]
 
 
 def _stepped(file: str, mode: str, opts: Sequence[str], steps: int) -> TimedCall:
@@ -97,7 +98,8 @@ def dense_search(side: int, opts: Sequence[str], objects: int) -> TimedCall:
     With random weights it would end at once, or never.
     """
     cfg = model_zoo.get_config(SEARCHED, trained=True, opts=tuple(opts))
-    model = model_zoo.get(SEARCHED, trained=True, device=cfg.MODEL.DEVICE)
+    model = build_model(cfg).eval()
+    load_weights(model, cfg.MODEL.WEIGHTS)
     batch = [disc_input(side, objects)]
 
     def search() -> None:

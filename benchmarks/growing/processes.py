@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 
 from benchmarks.growing.curve import PROCESSES, Cost, Series
@@ -27,8 +28,7 @@ from recseg_d2.engine.launch import launch
 
 TRAINED = {"RSIS": "rsis_synthetic.yaml", "RIS": "ris_synthetic.yaml"}
 DATA = "synthetic_rosettes_dev"
-_IMAGES = 32  # of it, as each process draws them all at the beginning
-_WARM_UP = 3  # iterations that are not timed
+_WARM_UP = 3  # iterations of which Detectron2 does not write the seconds
 
 
 def process_series(counts: Sequence[int], iterations: int, opts: Sequence[str]) -> list[Series]:
@@ -52,28 +52,36 @@ def process_series(counts: Sequence[int], iterations: int, opts: Sequence[str]) 
 def train_together(file: str, count: int, iterations: int, opts: Sequence[str]) -> Cost:
     """Median seconds of an image of the batch, and the most memory that a process needs."""
     with tempfile.TemporaryDirectory() as folder:
-        own = [*opts, "OUTPUT_DIR", folder, "SOLVER.MAX_ITER", str(_WARM_UP + iterations)]
-        train = partial(_train, file, own, _free_port(), count)
+        cfg = training_config(file, folder, _WARM_UP + iterations, opts)
         with ProcessPoolExecutor(count, mp_context=PROCESSES) as processes:
+            train = partial(_train, cfg, _free_port(), count)
             peaks = list(processes.map(train, range(count)))
         lines = (Path(folder) / "metrics.json").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
-    seconds = [row["time"] for row in rows if "time" in row][_WARM_UP:]
-    batch = benchmark_config(file, opts).SOLVER.IMS_PER_BATCH
+    seconds = statistics.median(row["time"] for row in rows if "time" in row)
     known = [peak for peak in peaks if peak is not None]
-    return Cost(statistics.median(seconds) / batch, max(known, default=None))
+    return Cost(seconds / cfg.SOLVER.IMS_PER_BATCH, max(known, default=None))
 
 
-def _train(file: str, opts: Sequence[str], port: int, count: int, rank: int) -> int | None:
+def training_config(file: str, folder: str, iterations: int, opts: Sequence[str]) -> CfgNode:
+    """The config of a short training of all steps, which writes into a folder."""
+    cfg = benchmark_config(file, opts).clone()
+    cfg.defrost()
+    cfg.OUTPUT_DIR = folder
+    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (DATA,), ()
+    cfg.SOLVER.MAX_ITER, cfg.SOLVER.LOG_PERIOD, cfg.SOLVER.CURRICULUM.START = iterations, 1, 0
+    cfg.freeze()
+    return cfg
+
+
+def _train(cfg: CfgNode, port: int, count: int, rank: int) -> int | None:
     """One of the processes; by how many bytes its memory grows."""
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": count, "RANK": rank}
     local = {"LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": count}
     os.environ.update({key: str(value) for key, value in {**place, **local}.items()})
     torch.set_num_threads(1)
-    DatasetCatalog[DATA] = replace(DatasetCatalog[DATA], num_images=_IMAGES)
-    shared = ["DATASETS.TRAIN", f"('{DATA}',)", "DATASETS.TEST", "()", "SOLVER.LOG_PERIOD", "1"]
-    shared += ["SOLVER.CURRICULUM.START", "0"]  # all steps from the first iteration on
-    cfg = benchmark_config(file, [*shared, *opts])
+    images = cfg.SOLVER.IMS_PER_BATCH * cfg.SOLVER.MAX_ITER  # all are drawn at the beginning
+    DatasetCatalog[DATA] = replace(DatasetCatalog[DATA], num_images=images)
     args = argparse.Namespace(num_gpus=0, num_machines=1)
     with contextlib.redirect_stdout(io.StringIO()):
         return peak_growth(lambda: launch(lambda _: run_phase(cfg, resume=False), args))

@@ -11,12 +11,13 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from benchmarks.test_models import TINY, TINY_ATTENTION
 from detectron2.data import DatasetCatalog
 from PIL import Image
 
+from benchmarks.device.settings import Settings
 from benchmarks.growing import curve, evaluators, models
 from benchmarks.growing.curve import exponent_row, measured_alone, power_law
+from benchmarks.growing.models import PROPOSALS, SEQUENTIAL
 from benchmarks.growing.scenes import RADIUS, disc_input, disc_labels, side_for
 from benchmarks.growth import main
 from recseg_d2.cli import run
@@ -24,8 +25,8 @@ from recseg_d2.errors import UserError
 
 AMOUNTS = [1, 2, 4, 8, 16]
 SMALLEST = [
-    *("--steps", "2", "3", "--sides", "128", "--training-sides", "128", "--objects", "4", "5"),
-    *("--images", "2", "4", "--processes", "1", "--iterations", "1", "--repeats", "1"),
+    *("--steps", "2", "3", "--sides", "128", "--training-sides", "128", "--objects", "4"),
+    *("--images", "2", "--processes", "1", "--iterations", "1", "--repeats", "1"),
 ]
 
 
@@ -82,7 +83,7 @@ def test_a_killed_measurement_is_named():
 def test_a_long_call_is_not_repeated(long, calls, monkeypatch):
     monkeypatch.setattr(curve, "_LONG", long)
     made = []
-    curve._measure(lambda: lambda: made.append(1), repeats=3, threads=1)
+    curve._measure(lambda: lambda: made.append(1), repeats=3)
     assert len(made) == calls
 
 
@@ -131,9 +132,10 @@ def test_evaluations_compare_what_was_found_with_the_truth(tmp_path):
 def test_all_curves_as_a_script(root, tool_env, tmp_path):
     out, plot = tmp_path / "growth.json", tmp_path / "growth.png"
     script = [sys.executable, str(root / "benchmarks" / "growth.py"), *SMALLEST]
-    small = [*TINY_ATTENTION, "MODEL.INSTANCE_FCN.HEAD.BRANCH_WIDTH", "8"]
+    tiny = Settings(torch.device("cpu"), tiny=True)
+    small = [o for file in (*SEQUENTIAL.values(), PROPOSALS) for o in tiny.options(file)]
     result = subprocess.run(
-        [*script, "--output", str(out), "--plot", str(plot), *TINY, *small],
+        [*script, "--output", str(out), "--plot", str(plot), *small],
         env=tool_env, cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -143,7 +145,7 @@ def test_all_curves_as_a_script(root, tool_env, tmp_path):
     assert all(row["s, last"] > 0 for row in lines.values())
     assert lines["steps", "RIS training"]["time's exponent"] is not None
     assert lines["size", "Dense inference"]["to"] == 128**2
-    assert len(numbers["points"]) == 4 * 2 + 8 + 4 * 2 + 4 * 2 + 2
+    assert len(numbers["points"]) == 4 * 2 + 8 + 4 + 4 + 2
     assert "time's exponent" in result.stdout
     assert Image.open(plot).format == "PNG"
 
