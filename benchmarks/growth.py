@@ -54,7 +54,7 @@ from recseg_d2.visualization.plots import check_matplotlib, save_plot
 RANGES = {
     "steps": ([5, 10, 20, 40, 60], "steps of RIS and RSIS"),
     "sides": ([128, 256, 512, 1024], "pixels a side of an image, for inference"),
-    "training_sides": ([128, 256, 512], "the same for training"),
+    "training_sides": ([128, 256, 384, 512], "the same for training"),
     "objects": ([1, 10, 50, 100, 200], "objects in an image"),
     "images": ([10, 100, 1000, 3000, 10000], "images evaluated"),
     "processes": ([1, 2], "processes that train together"),
