@@ -86,7 +86,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--iterations", type=int, default=20, metavar="N", help="of a training (default 20)"
     )
     parser.add_argument(
-        "--repeats", type=int, default=3, metavar="N", help="calls; their median counts (default 3)"
+        "--repeats",
+        type=int,
+        default=3,
+        metavar="N",
+        help="calls at least; the median counts (default 3)",
     )
     parser.add_argument("--output", metavar="FILE", help="write all points and exponents as JSON")
     parser.add_argument("--plot", metavar="FILE", help="draw the curves as PNG")

@@ -27,6 +27,8 @@ from recseg_d2.errors import UserError
 PROCESSES = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 MEBIBYTE = 2**20
 _LONG = 15.0  # seconds; a call that takes as long is not repeated
+_ENOUGH = 1.0  # seconds that are timed at least, as short calls differ most ...
+_MOST = 15  # ... unless that is more calls than so many
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,12 @@ def measured_alone(make: Callable[[], TimedCall], repeats: int) -> Cost:
 
     Seconds are the processor's, which other work on the machine hardly changes.
 
-    The first call tells the memory, the next ones the time; one of 15 seconds or more tells both.
+    The first call tells the memory, the next ones the time; one of 15 seconds or more tells both,
+    and short ones are timed more often, for a second in all or 15 times.
 
     Args:
         make: makes the call, which can be repeated; it can be pickled.
-        repeats: calls that are timed, of which the median counts.
+        repeats: calls that are timed at least, of which the median counts.
 
     Raises:
         UserError: the process was ended from outside.
@@ -109,6 +112,8 @@ def _measure(make: Callable[[], TimedCall], repeats: int) -> Cost:
     seconds = [time.process_time() - started]
     if seconds[0] < _LONG:
         seconds = [_processor_seconds(call) for _ in range(repeats)]
+        while sum(seconds) < _ENOUGH and len(seconds) < _MOST:
+            seconds.append(_processor_seconds(call))
     return Cost(statistics.median(seconds), peak)
 
 

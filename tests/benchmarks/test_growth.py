@@ -79,9 +79,12 @@ def test_a_killed_measurement_is_named():
         measured_alone(partial(signal.raise_signal, signal.SIGKILL), repeats=1)
 
 
-@pytest.mark.parametrize(("long", "calls"), [(15.0, 4), (0.0, 1)])
-def test_a_long_call_is_not_repeated(long, calls, monkeypatch):
+@pytest.mark.parametrize(
+    ("long", "enough", "calls"), [(15.0, 0.0, 4), (0.0, 1.0, 1), (15.0, 1.0, 16)]
+)
+def test_long_calls_are_not_repeated_and_short_ones_more_often(long, enough, calls, monkeypatch):
     monkeypatch.setattr(curve, "_LONG", long)
+    monkeypatch.setattr(curve, "_ENOUGH", enough)
     made = []
     curve._measure(lambda: lambda: made.append(1), repeats=3)
     assert len(made) == calls
