@@ -39,7 +39,7 @@ import recseg_d2  # noqa: F401  (comes before any detectron2 import)
 # isort: split
 from tabulate import tabulate
 
-from benchmarks.growing.curve import Series, exponent_row, point_rows
+from benchmarks.growing.curve import Series, Timing, exponent_row, point_rows
 from benchmarks.growing.evaluators import image_series
 from benchmarks.growing.models import object_series, size_series, step_series
 from benchmarks.growing.plot import AXES, draw_curves
@@ -86,11 +86,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--iterations", type=int, default=20, metavar="N", help="of a training (default 20)"
     )
     parser.add_argument(
-        "--repeats",
-        type=int,
-        default=3,
-        metavar="N",
-        help="calls at least; the median counts (default 3)",
+        "--repeats", type=int, default=3, metavar="N", help="calls; the median counts (default 3)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="for which the calls of a point are repeated at least, up to 15 times (default 1)",
     )
     parser.add_argument("--output", metavar="FILE", help="write all points and exponents as JSON")
     parser.add_argument("--plot", metavar="FILE", help="draw the curves as PNG")
@@ -115,12 +118,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 SERIES: dict[str, Callable[[argparse.Namespace], list[Series]]] = {
-    "steps": lambda a: step_series(a.steps, a.repeats, a.opts),
-    "size": lambda a: size_series(a.sides, a.training_sides, a.repeats, a.opts),
-    "objects": lambda a: object_series(a.objects, a.repeats, a.opts),
-    "images": lambda a: image_series(a.images, a.image_side, a.repeats),
+    "steps": lambda a: step_series(a.steps, _timing(a), a.opts),
+    "size": lambda a: size_series(a.sides, a.training_sides, _timing(a), a.opts),
+    "objects": lambda a: object_series(a.objects, _timing(a), a.opts),
+    "images": lambda a: image_series(a.images, a.image_side, _timing(a)),
     "processes": lambda a: process_series(a.processes, a.iterations, a.opts),
 }
+
+
+def _timing(args: argparse.Namespace) -> Timing:
+    return Timing(args.repeats, args.seconds)
 
 
 def check(args: argparse.Namespace) -> None:

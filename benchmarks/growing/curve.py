@@ -27,8 +27,20 @@ from recseg_d2.errors import UserError
 PROCESSES = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 MEBIBYTE = 2**20
 _LONG = 15.0  # seconds; a call that takes as long is not repeated
-_ENOUGH = 1.0  # seconds that are timed at least, as short calls differ most ...
-_MOST = 15  # ... unless that is more calls than so many
+_MOST = 15  # calls of a point
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How often a point is measured; the median counts.
+
+    Attributes:
+        repeats: calls at least.
+        seconds: of the processor, at least, unless that takes more than 15 calls.
+    """
+
+    repeats: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ def line(
     name: str,
     amounts: Sequence[int],
     make: Callable[[int], TimedCall],
-    repeats: int,
+    timing: Timing,
 ) -> Series:
     """A line whose points are measured alone.
 
@@ -73,30 +85,30 @@ def line(
         name: see ``Series``.
         amounts: ascending.
         make: makes the call of an amount; it can be pickled.
-        repeats: see ``measured_alone``.
+        timing: see ``measured_alone``.
     """
-    measures = {n: partial(measured_alone, partial(make, n), repeats) for n in amounts}
+    measures = {n: partial(measured_alone, partial(make, n), timing) for n in amounts}
     return Series(curve, name, measures)
 
 
-def measured_alone(make: Callable[[], TimedCall], repeats: int) -> Cost:
+def measured_alone(make: Callable[[], TimedCall], timing: Timing) -> Cost:
     """The cost of a call on the CPU, in a process of its own, with one thread.
 
     Seconds are the processor's, which other work on the machine hardly changes.
 
     The first call tells the memory, the next ones the time; one of 15 seconds or more tells both,
-    and short ones are timed more often, for a second in all or 15 times.
+    and short ones are timed more often, as they differ most.
 
     Args:
         make: makes the call, which can be repeated; it can be pickled.
-        repeats: calls that are timed at least, of which the median counts.
+        timing: how often to call.
 
     Raises:
         UserError: the process was ended from outside.
     """
     with ProcessPoolExecutor(1, mp_context=PROCESSES) as process:
         try:
-            return process.submit(_measure, make, repeats).result()
+            return process.submit(_measure, make, timing).result()
         except BrokenProcessPool as error:
             raise UserError(
                 "A measuring process was killed, as happens where memory does not suffice; choose "
@@ -104,15 +116,15 @@ def measured_alone(make: Callable[[], TimedCall], repeats: int) -> Cost:
             ) from error
 
 
-def _measure(make: Callable[[], TimedCall], repeats: int) -> Cost:
+def _measure(make: Callable[[], TimedCall], timing: Timing) -> Cost:
     torch.set_num_threads(1)
     call = make()
     started = time.process_time()
     peak = peak_growth(call)
     seconds = [time.process_time() - started]
     if seconds[0] < _LONG:
-        seconds = [_processor_seconds(call) for _ in range(repeats)]
-        while sum(seconds) < _ENOUGH and len(seconds) < _MOST:
+        seconds = [_processor_seconds(call) for _ in range(timing.repeats)]
+        while sum(seconds) < timing.seconds and len(seconds) < _MOST:
             seconds.append(_processor_seconds(call))
     return Cost(statistics.median(seconds), peak)
 

@@ -19,7 +19,7 @@ from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
 from PIL import Image
 
-from benchmarks.growing.curve import Series, line
+from benchmarks.growing.curve import Series, Timing, line
 from benchmarks.growing.scenes import CELL, disc_labels
 from benchmarks.models import TimedCall
 from recseg_d2 import rle
@@ -58,13 +58,13 @@ class Evaluated:
             yield record, self.outputs[k % len(self.outputs)]
 
 
-def image_series(images: Sequence[int], side: int, repeats: int) -> list[Series]:
+def image_series(images: Sequence[int], side: int, timing: Timing) -> list[Series]:
     """Of evaluations from outputs to scores, by the number of images.
 
     Args:
         images: how many.
         side: pixels a side of each.
-        repeats: see ``curve.measured_alone``.
+        timing: see ``curve.measured_alone``.
     """
     scores: dict[str, Callable[[Evaluated], object]] = {
         "SBD, DiC of label maps": _score_label_maps,
@@ -73,7 +73,7 @@ def image_series(images: Sequence[int], side: int, repeats: int) -> list[Series]
         "RLEs of what is found": _keep_rles,
     }
     return [
-        line("images", name, images, partial(evaluation, score, side), repeats)
+        line("images", name, images, partial(evaluation, score, side), timing)
         for name, score in scores.items()
     ]
 

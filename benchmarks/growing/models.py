@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from detectron2.modeling import build_model
 
-from benchmarks.growing.curve import Series, line
+from benchmarks.growing.curve import Series, Timing, line
 from benchmarks.growing.scenes import disc_input, disc_labels, side_for
 from benchmarks.models import MODES, Subject, TimedCall, build_step, update
 from benchmarks.run import benchmark_config
@@ -30,17 +30,17 @@ _MATCHED_SIDE = 96  # pixels a side of the masks that are matched
 _FOUND = 0.9  # least share of the discs that the model has to find
 
 
-def step_series(steps: Sequence[int], repeats: int, opts: Sequence[str]) -> list[Series]:
+def step_series(steps: Sequence[int], timing: Timing, opts: Sequence[str]) -> list[Series]:
     """Of the models that find an object a step: one image, an object fewer than steps."""
     return [
-        line("steps", f"{name} {mode}", steps, partial(_stepped, file, mode, tuple(opts)), repeats)
+        line("steps", f"{name} {mode}", steps, partial(_stepped, file, mode, tuple(opts)), timing)
         for name, file in SEQUENTIAL.items()
         for mode in MODES
     ]
 
 
 def size_series(
-    sides: Sequence[int], training_sides: Sequence[int], repeats: int, opts: Sequence[str]
+    sides: Sequence[int], training_sides: Sequence[int], timing: Timing, opts: Sequence[str]
 ) -> list[Series]:
     """Of all models, by the pixels of one image; steps and objects stay as many."""
     makers: dict[str, Callable[..., TimedCall]] = {
@@ -51,13 +51,13 @@ def size_series(
     chosen = {"inference": sides, "training": training_sides}
     pixels = {mode: [side**2 for side in own] for mode, own in chosen.items()}
     return [
-        line("size", f"{name} {mode}", pixels[mode], partial(make, mode, tuple(opts)), repeats)
+        line("size", f"{name} {mode}", pixels[mode], partial(make, mode, tuple(opts)), timing)
         for mode in MODES
         for name, make in makers.items()
     ]
 
 
-def object_series(objects: Sequence[int], repeats: int, opts: Sequence[str]) -> list[Series]:
+def object_series(objects: Sequence[int], timing: Timing, opts: Sequence[str]) -> list[Series]:
     """Of all that looks at objects, by their number in one image that is as large for all."""
     side = side_for(max(objects))
     makers: dict[str, Callable[[int], TimedCall]] = {
@@ -66,7 +66,7 @@ def object_series(objects: Sequence[int], repeats: int, opts: Sequence[str]) -> 
         "matching": _matching,
         "metrics of label maps": partial(_scoring, side),
     }
-    return [line("objects", name, objects, make, repeats) for name, make in makers.items()]
+    return [line("objects", name, objects, make, timing) for name, make in makers.items()]
 
 
 def model_call(file: str, mode: str, opts: Sequence[str]) -> TimedCall:

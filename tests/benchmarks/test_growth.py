@@ -16,17 +16,19 @@ from PIL import Image
 
 from benchmarks.device.settings import Settings
 from benchmarks.growing import curve, evaluators, models
-from benchmarks.growing.curve import exponent_row, measured_alone, power_law
+from benchmarks.growing.curve import Timing, exponent_row, measured_alone, power_law
 from benchmarks.growing.models import PROPOSALS, SEQUENTIAL
 from benchmarks.growing.scenes import RADIUS, disc_input, disc_labels, side_for
 from benchmarks.growth import main
 from recseg_d2.cli import run
 from recseg_d2.errors import UserError
 
+ONCE = Timing(repeats=1, seconds=0.0)
 AMOUNTS = [1, 2, 4, 8, 16]
 SMALLEST = [
     *("--steps", "2", "3", "--sides", "128", "--training-sides", "128", "--objects", "4"),
     *("--images", "2", "--processes", "1", "--iterations", "1", "--repeats", "1"),
+    *("--seconds", "0"),
 ]
 
 
@@ -67,7 +69,7 @@ def test_the_row_of_a_line():
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell the memory")
 def test_memory_is_that_of_the_call_alone():
     before = np.ones(2**22)  # of this process, which the measuring one is forked from
-    cost = measured_alone(partial(partial, np.ones, 2**23), repeats=1)
+    cost = measured_alone(partial(partial, np.ones, 2**23), ONCE)
     assert 60 < cost.peak_bytes / 2**20 < 80
     assert cost.seconds > 0
     assert before.all()
@@ -76,7 +78,7 @@ def test_memory_is_that_of_the_call_alone():
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 def test_a_killed_measurement_is_named():
     with pytest.raises(UserError, match="process was killed"):
-        measured_alone(partial(signal.raise_signal, signal.SIGKILL), repeats=1)
+        measured_alone(partial(signal.raise_signal, signal.SIGKILL), ONCE)
 
 
 @pytest.mark.parametrize(
@@ -84,9 +86,8 @@ def test_a_killed_measurement_is_named():
 )
 def test_long_calls_are_not_repeated_and_short_ones_more_often(long, enough, calls, monkeypatch):
     monkeypatch.setattr(curve, "_LONG", long)
-    monkeypatch.setattr(curve, "_ENOUGH", enough)
     made = []
-    curve._measure(lambda: lambda: made.append(1), repeats=3)
+    curve._measure(lambda: lambda: made.append(1), Timing(3, enough))
     assert len(made) == calls
 
 
