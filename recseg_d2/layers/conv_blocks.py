@@ -5,13 +5,43 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from recseg_d2.layers.step_norm import fixed_affine
+
+
+class ConvNorm(nn.Sequential):
+    """A convolution without bias, a batch norm, and what follows; in evaluation the first two are
+    one convolution.
+
+    Args:
+        conv: the convolution.
+        norm: a batch norm.
+        rest: what follows.
+    """
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d, *rest: nn.Module) -> None:
+        super().__init__(conv, norm, *rest)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in_width, h, w) -> (B, out_width, h', w')."""
+        conv, norm, *rest = self
+        assert isinstance(conv, nn.Conv2d)
+        affine = fixed_affine(norm)
+        if affine is None:
+            x = norm(conv(x))
+        else:
+            scale, shift = affine
+            x = conv._conv_forward(x, conv.weight * scale[:, None, None, None], shift)
+        for module in rest:
+            x = module(x)
+        return x
+
 
 def conv_norm(
     in_width: int, out_width: int, size: int = 3, stride: int = 1, dilation: int = 1
-) -> nn.Sequential:
-    """Convolution without bias and batch norm; the size is kept at stride 1."""
+) -> ConvNorm:
+    """Convolution and batch norm; the size is kept at stride 1."""
     padding = dilation * (size // 2)
-    return nn.Sequential(
+    return ConvNorm(
         nn.Conv2d(in_width, out_width, size, stride, padding, dilation, bias=False),
         nn.BatchNorm2d(out_width),
     )
@@ -19,11 +49,10 @@ def conv_norm(
 
 def conv_norm_relu(
     in_width: int, out_width: int, size: int = 3, stride: int = 1, dilation: int = 1
-) -> nn.Sequential:
+) -> ConvNorm:
     """``conv_norm`` and a ReLU."""
-    return nn.Sequential(
-        *conv_norm(in_width, out_width, size, stride, dilation), nn.ReLU(inplace=True)
-    )
+    conv, norm = conv_norm(in_width, out_width, size, stride, dilation)
+    return ConvNorm(conv, norm, nn.ReLU(inplace=True))  # type: ignore[arg-type]
 
 
 def with_bias(layer: nn.Conv2d, value: float) -> nn.Conv2d:

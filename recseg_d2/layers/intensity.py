@@ -47,8 +47,11 @@ def unit_intensity(image: np.ndarray, options: IntensityOptions) -> np.ndarray:
         return values
     low, high = intensity_range(image, options)
     spread = np.maximum(high - low, np.finfo(np.float32).tiny)
-    scaled = (values - low.astype(np.float32)) / spread.astype(np.float32)
-    return np.clip(np.nan_to_num(scaled), *_CLIP)
+    values -= low.astype(np.float32)
+    values /= spread.astype(np.float32)
+    if not _whole_numbers(image):
+        np.nan_to_num(values, copy=False)
+    return np.clip(values, *_CLIP, out=values)
 
 
 def intensity_range(image: np.ndarray, options: IntensityOptions) -> tuple[np.ndarray, np.ndarray]:
@@ -62,8 +65,9 @@ def intensity_range(image: np.ndarray, options: IntensityOptions) -> tuple[np.nd
     step = _stride((image.shape[0], image.shape[1]))
     seen = image[::step, ::step].reshape(-1, image.shape[2])
     columns = [seen.ravel()] if options.joint else list(seen.T)
-    ends = [np.percentile(c[np.isfinite(c)], options.percentiles) if _any(c) else (0.0, 1.0)
-            for c in columns]  # fmt: skip
+    if not _whole_numbers(image):
+        columns = [c[np.isfinite(c)] for c in columns]
+    ends = [np.percentile(c, options.percentiles) if len(c) else (0.0, 1.0) for c in columns]
     low, high = np.asarray(ends, np.float64).T
     return (low[0], high[0]) if options.joint else (low, high)
 
@@ -96,5 +100,6 @@ def _stride(size: tuple[int, int]) -> int:
     return max(1, int((size[0] * size[1] / _VALUES_LOOKED_AT) ** 0.5))
 
 
-def _any(values: np.ndarray) -> bool:
-    return bool(np.isfinite(values).any())
+def _whole_numbers(image: np.ndarray) -> bool:
+    """Whether all values are finite by their type."""
+    return not np.issubdtype(image.dtype, np.inexact)

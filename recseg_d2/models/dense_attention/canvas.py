@@ -7,8 +7,10 @@ object that covers two true ones (no border between them) from two that touch.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+
 import torch
-import torch.nn.functional as F
 
 CANVAS_CHANNELS = 2
 
@@ -36,4 +38,23 @@ def canvas_channels(labels: torch.Tensor) -> torch.Tensor:
 
 def shrink_canvas(channels: torch.Tensor) -> torch.Tensor:
     """Means and maxima of 2 x 2 pixels of a canvas: (B, 2, H, W) -> (B, 4, H/2, W/2)."""
-    return torch.cat([F.avg_pool2d(channels, 2), F.max_pool2d(channels, 2)], dim=1)
+    means = block_means(channels, 2)
+    return torch.cat([means, (means > 0).float()], dim=1)  # a canvas holds 0 and 1
+
+
+def block_means(maps: torch.Tensor, factor: int) -> torch.Tensor:
+    """``F.avg_pool2d`` of few channels, which that is slow for on a CPU.
+
+    Args:
+        maps: (B, C, h, w); h and w are multiples of ``factor``.
+        factor: side of the blocks of values.
+
+    Returns:
+        (B, C, h / factor, w / factor).
+    """
+    across = _sum([maps[..., k::factor] for k in range(factor)])
+    return _sum([across[..., k::factor, :] for k in range(factor)]) / factor**2
+
+
+def _sum(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return functools.reduce(torch.add, parts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,12 @@ from recseg_d2.models.dense_attention.heat import HeatFeatures, HeatMap
 from recseg_d2.models.dense_attention.options import NetworkOptions
 from recseg_d2.models.dense_attention.trunk import COARSE_STRIDE, FINE_STRIDE, UNetDecoder
 from recseg_d2.models.dense_attention.window_network import WindowNetwork, WindowOutputs
-from recseg_d2.models.dense_attention.windows import place_maps, read_windows, windows_around
+from recseg_d2.models.dense_attention.windows import (
+    PooledMaps,
+    place_maps,
+    read_windows,
+    windows_around,
+)
 
 DIRECTIONS = 8  # bins of the direction towards an object's centre
 _PLACE_CHANNELS = 2
@@ -44,6 +49,13 @@ class Encoding:
     coarse: torch.Tensor
     boxes: torch.Tensor
     heat: HeatFeatures
+    _pooled: dict[int, PooledMaps] = field(default_factory=dict, init=False, repr=False)
+
+    def pooled_image(self, image: int) -> PooledMaps:
+        """An image of the batch, as the windows of all rounds read it."""
+        if image not in self._pooled:
+            self._pooled[image] = PooledMaps(self.images[image : image + 1])
+        return self._pooled[image]
 
 
 class DenseAttention(nn.Module):
@@ -132,7 +144,7 @@ class DenseAttention(nn.Module):
         parts = [
             read_windows(encoding.fine[own], windows, cells, FINE_STRIDE, sides),
             read_windows(encoding.coarse[own], windows, cells, COARSE_STRIDE, sides),
-            read_windows(encoding.images[own], windows, cells, sides=sides),
+            read_windows(encoding.pooled_image(image), windows, cells, sides=sides),
             read_windows(canvas, windows, cells, sides=sides),
             place_maps(windows, places, boxes, cells),
         ]

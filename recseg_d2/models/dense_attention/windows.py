@@ -38,8 +38,25 @@ def cell_centres(windows: torch.Tensor, cells: int) -> tuple[torch.Tensor, torch
     return windows[:, :1] + along, windows[:, 1:2] + along
 
 
+class PooledMaps:
+    """Maps and their means over 2 x 2, 4 x 4, ... values, computed once, when they are asked for.
+
+    Args:
+        maps: (B, C, h, w).
+    """
+
+    def __init__(self, maps: torch.Tensor) -> None:
+        self.octaves = {0: maps}
+
+    def octave(self, number: int) -> torch.Tensor:
+        """The means over 2^number x 2^number values."""
+        if number not in self.octaves:
+            self.octaves[number] = _pool(self.octaves[0], 2**number)
+        return self.octaves[number]
+
+
 def read_windows(
-    maps: torch.Tensor,
+    maps: torch.Tensor | PooledMaps,
     windows: torch.Tensor,
     cells: int,
     stride: int = 1,
@@ -52,6 +69,7 @@ def read_windows(
 
     Args:
         maps: (1, C, H / stride, W / stride), or (K, C, ...) with a map of its own for each window.
+            ``PooledMaps`` of them spare what several calls would compute again.
         windows: (K, 3), x, y of the corner and side of each window in pixels.
         cells: G, cells along a side of a window.
         stride: pixels of the image that a value of the map covers along each axis.
@@ -60,24 +78,26 @@ def read_windows(
     Returns:
         (K, C, G, G).
     """
+    source = maps if isinstance(maps, PooledMaps) else PooledMaps(maps)
+    values = source.octave(0)
     sides = windows[:, 2].tolist() if sides is None else sides
     octaves = [max(int(side // (cells * stride)), 1).bit_length() - 1 for side in sides]
     if len(set(octaves)) == 1:
-        return _read_octave(maps, windows, cells, stride, octaves[0])
-    result = maps.new_zeros(len(windows), maps.shape[1], cells, cells)
+        return _read_octave(source, windows, cells, stride, octaves[0])
+    result = values.new_zeros(len(windows), values.shape[1], cells, cells)
     for octave in set(octaves):
         chosen = torch.tensor([k for k, own in enumerate(octaves) if own == octave])
         chosen = chosen.to(windows.device)
-        own = maps if len(maps) == 1 else maps[chosen]
+        own = source if len(values) == 1 else PooledMaps(values[chosen])
         result[chosen] = _read_octave(own, windows[chosen], cells, stride, octave)
     return result
 
 
 def _read_octave(
-    maps: torch.Tensor, windows: torch.Tensor, cells: int, stride: int, octave: int
+    maps: PooledMaps, windows: torch.Tensor, cells: int, stride: int, octave: int
 ) -> torch.Tensor:
     """``read_windows`` of windows whose cells are as large as 2^octave values of the map."""
-    pooled = _pool(maps, 2**octave)
+    pooled = maps.octave(octave)
     covered = pooled.shape[2] * stride * 2**octave, pooled.shape[3] * stride * 2**octave
     return _sample(pooled, windows, cells, covered)
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recseg_d2.layers.step_norm import fixed_affine
+from recseg_d2.layers.conv_blocks import ConvNorm
 from recseg_d2.models.recurrent_attention.options import PreprocessorOptions
 
 ANGLE_CLASSES = 8
@@ -140,7 +140,7 @@ class UpBlock(nn.Module):
         self.grow = nn.ConvTranspose2d(in_width, width, 3, stride=2, padding=1, bias=False)
         self.grow_norm = _norm(width)
         # at stride 1, a transposed convolution is a convolution with its kernel turned round
-        self.join = _Layer(width + skip, width)
+        self.join = _layer(width + skip, width)
 
     def forward(
         self, x: torch.Tensor, feature: torch.Tensor | None, size: tuple[int, int]
@@ -154,25 +154,12 @@ def _norm(width: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(width, eps=NORM_EPS, momentum=NORM_MOMENTUM)
 
 
-class _Layer(nn.Sequential):
+def _layer(in_width: int, width: int) -> ConvNorm:
     """3x3 convolution, batch norm (which makes a bias superfluous), ReLU."""
-
-    def __init__(self, in_width: int, width: int) -> None:
-        convolution = nn.Conv2d(in_width, width, 3, padding=1, bias=False)
-        super().__init__(convolution, _norm(width), nn.ReLU(inplace=True))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, in_width, h, w) -> (B, width, h, w); in evaluation the norm is in the convolution."""
-        convolution, norm, relu = self
-        affine = fixed_affine(norm)
-        assert isinstance(convolution, nn.Conv2d)
-        if affine is None:
-            return super().forward(x)
-        scale, shift = affine
-        weight = convolution.weight * scale[:, None, None, None]
-        return relu(F.conv2d(x, weight, shift, padding=1))
+    convolution = nn.Conv2d(in_width, width, 3, padding=1, bias=False)
+    return ConvNorm(convolution, _norm(width), nn.ReLU(inplace=True))
 
 
 def _block(in_width: int, widths: Sequence[int]) -> nn.Sequential:
     before = [in_width, *widths[:-1]]
-    return nn.Sequential(*(_Layer(b, w) for b, w in zip(before, widths, strict=True)))
+    return nn.Sequential(*(_layer(b, w) for b, w in zip(before, widths, strict=True)))

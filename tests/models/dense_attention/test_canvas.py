@@ -1,7 +1,8 @@
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from recseg_d2.models.dense_attention.canvas import canvas_channels, shrink_canvas
+from recseg_d2.models.dense_attention.canvas import block_means, canvas_channels, shrink_canvas
 
 
 def literal_channels(labels: np.ndarray) -> np.ndarray:
@@ -45,3 +46,16 @@ def test_shrunk_canvas_holds_means_and_maxima():
     channels[0, 1, :, 2:] = 1
     shrunk = shrink_canvas(channels)
     assert shrunk[0, :, 0].tolist() == [[0.25, 0], [0, 1], [1, 0], [0, 1]]
+
+
+def test_shrunk_canvas_equals_pooling():
+    torch.manual_seed(0)
+    channels = (torch.rand(2, 2, 16, 24) < 0.3).float()
+    pooled = [F.avg_pool2d(channels, 2), F.max_pool2d(channels, 2)]
+    assert torch.equal(shrink_canvas(channels), torch.cat(pooled, dim=1))
+
+
+def test_block_means_equal_average_pooling():
+    maps = torch.arange(2 * 3 * 8 * 12.0).reshape(2, 3, 8, 12)  # whole numbers: sums are exact
+    for factor in (1, 2, 4):
+        assert torch.equal(block_means(maps, factor), F.avg_pool2d(maps, factor))

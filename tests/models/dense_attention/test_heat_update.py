@@ -74,3 +74,11 @@ def test_peaks_are_the_largest_around():
     heat = torch.zeros(12, 12)
     heat[2, 2], heat[3, 4], heat[9, 9], heat[0, 11] = 0.9, 0.8, 0.5, 0.1
     assert heat_peaks(heat, 0.2).nonzero().tolist() == [[2, 2], [9, 9]]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 20), (40, 33)])
+def test_peaks_equal_max_pooling(size):
+    torch.manual_seed(0)
+    heat = (torch.rand(size) * 20).round() / 20  # with ties, all of which are peaks
+    around = torch.nn.functional.max_pool2d(heat[None, None], 7, 1, 3)[0, 0]
+    assert torch.equal(heat_peaks(heat, 0.3), (heat == around) & (heat >= 0.3))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from recseg_d2.models.dense_attention.windows import (
+    PooledMaps,
     cell_centres,
     place_maps,
     read_windows,
@@ -61,6 +62,16 @@ def test_large_windows_are_averaged_before_they_are_read():
     found = read_windows(maps, torch.tensor([[0.0, 0.0, 64.0]]), 16)
     assert found.sum() == pytest.approx(64 / 16, rel=1e-5)  # 64 pixels, 16 to a cell
     assert found[0, 0, 5].tolist() == [0] * 7 + [0.25] + [0] * 8
+
+
+def test_pooled_maps_are_read_like_maps_and_pooled_once():
+    torch.manual_seed(0)
+    maps = torch.rand(1, 3, 50, 70)
+    windows = torch.tensor([[0.0, 0.0, 16.0], [5.0, -3.0, 40.0], [10.0, 20.0, 33.0]])
+    pooled = PooledMaps(maps)
+    assert torch.equal(read_windows(pooled, windows, 8), read_windows(maps, windows, 8))
+    assert sorted(pooled.octaves) == [0, 1, 2]
+    assert pooled.octave(2) is pooled.octaves[2]
 
 
 def test_each_window_may_have_a_map_of_its_own():
