@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import statistics
 import sys
@@ -23,6 +24,7 @@ from recseg_d2.errors import UserError
 
 PATIENCE = 10.0  # seconds; what takes longer is timed once, and nothing else of it is measured
 PROCESS_STATUS = Path("/proc/self/status")
+FORGET_PEAK = (Path("/proc/self/clear_refs"), "5")  # what is to be written there
 
 TimedCall = Callable[[], object]
 Result = TypeVar("Result")
@@ -141,19 +143,34 @@ def peak_bytes(subject: Subject) -> int | None:
         torch.cuda.reset_peak_memory_stats()
         step()
         return torch.cuda.max_memory_allocated()
-    if sys.platform == "win32":
-        return None
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_resident_bytes, (subject,))
 
 
-def _resident_bytes(subject: Subject) -> int:
+def _resident_bytes(subject: Subject) -> int | None:
     """Bytes of the weights, and the growth of this process's peak in a step."""
     model, step = build_step(subject)
-    before = _peak_resident_bytes()
-    step()
+    growth = peak_growth(step)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    return _peak_resident_bytes() - before + weights
+    return None if growth is None else growth + weights
+
+
+def peak_growth(call: TimedCall) -> int | None:
+    """By how many bytes a call raises the most resident memory that this process has had.
+
+    On Linux the peak before is that of this moment, elsewhere that of the process's life; None
+    where the system does not tell.
+    """
+    if sys.platform == "win32":
+        call()
+        return None
+    place, order = FORGET_PEAK
+    if place.exists():
+        with contextlib.suppress(OSError):  # not everywhere may a process write there
+            place.write_text(order)
+    before = _peak_resident_bytes()
+    call()
+    return _peak_resident_bytes() - before
 
 
 def _peak_resident_bytes() -> int:

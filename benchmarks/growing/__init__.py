@@ -1,0 +1,1 @@
+"""How time and memory grow: what ``benchmarks/growth.py`` measures, one file a kind of curve."""
