@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.distributed as dist
+from detectron2.utils import comm
 from torch import nn
 from torch.autograd import Function
 
@@ -88,6 +89,21 @@ class SyncedStepBatchNorm2d(StepBatchNorm2d):
     """The same of a recurrent network's norm."""
 
     normalise = staticmethod(batch_norm_of_all)
+
+
+def longest_of_all(model: nn.Module, steps: int) -> int:
+    """The most steps that any process takes, where steps have norms over the batch of all.
+
+    A process that took fewer would let the others wait for its statistics for ever.
+
+    Args:
+        model: the model, the same in all processes.
+        steps: as many as this process's images need.
+    """
+    synced = any(isinstance(module, SyncedStepBatchNorm2d) for module in model.modules())
+    if not (synced and model.training and dist.is_initialized()):
+        return steps
+    return max(comm.all_gather(steps))
 
 
 def synchronise_batch_norms(model: nn.Module) -> None:

@@ -19,6 +19,7 @@ from recseg_d2.config import add_node, naming_keys, read_options
 from recseg_d2.data.io.semantic_maps import SemanticFolder
 from recseg_d2.errors import UserError, require
 from recseg_d2.layers.boxes import masks_to_boxes
+from recseg_d2.layers.synced_norm import longest_of_all
 from recseg_d2.meta_arch.sequential import SequentialModel, freeze_heads_without_loss
 from recseg_d2.models.recurrent_attention.box_iou import BoxIoU
 from recseg_d2.models.recurrent_attention.criterion import AttentionCriterion
@@ -123,7 +124,9 @@ class RecurrentAttentionSeg(SequentialModel):
         if self.options.full_sequences:
             return [self.step_limit] * len(targets.counts)
         lengths = super().training_lengths(targets)
-        return lengths if self._packs_training else [max(lengths)] * len(lengths)
+        if self._packs_training:
+            return lengths
+        return [longest_of_all(self, max(lengths))] * len(lengths)
 
     @property
     def _packs_training(self) -> bool:

@@ -27,6 +27,8 @@ DATA = [
     *("DATASETS.TRAIN", (NAME,), "DATASETS.TEST", (NAME,), "TEST.EVAL_PERIOD", 0),
     *("MODEL.SYNC_BATCH_NORMS", True, "SOLVER.ACCUM_STEPS", 1),
 ]
+# Processes whose images have fewer objects take as many steps as the others.
+OF_MODEL = {"ris": ("MODEL.SEQUENTIAL.STEPS", 9, "MODEL.RIS.FULL_SEQUENCES", False)}
 
 
 def main(args: argparse.Namespace) -> None:
@@ -34,7 +36,8 @@ def main(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     DatasetCatalog[NAME] = replace(DatasetCatalog[NAME], num_images=5)
     for name in MODELS:
-        run_phase(tiny_model_cfg(name, *DATA, "OUTPUT_DIR", f"{args.folder}/{name}"), resume=False)
+        opts = [*DATA, *OF_MODEL.get(name, ()), "OUTPUT_DIR", f"{args.folder}/{name}"]
+        run_phase(tiny_model_cfg(name, *opts), resume=False)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,21 @@ def test_of_more_objects_than_are_kept_the_largest_are_and_a_step_is_left_to_sto
     assert targets.counts.tolist() == [3, 1]
 
 
+def test_steps_computed_anew_are_fed_the_same_objects():
+    gradients = []
+    for recomputed in (False, True):
+        torch.manual_seed(0)
+        model = make(
+            MODEL__SEQUENTIAL__RECOMPUTE_STEPS=recomputed,
+            MODEL__RIS__SAMPLING__REUSE=False,
+            MODEL__RIS__SAMPLING__BOXES="always",
+            MODEL__RIS__SAMPLING__MASKS="always",
+        )
+        sum(model([example(3), example(2)]).values()).backward()
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+    torch.testing.assert_close(gradients[1], gradients[0])
+
+
 @pytest.mark.parametrize("stage", ["box", "full"])
 def test_training_in_a_fixed_order(stage):
     model = make(MODEL__SEQUENTIAL__ORDER="top_to_bottom", MODEL__RIS__STAGE=stage)

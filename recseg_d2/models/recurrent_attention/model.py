@@ -6,6 +6,7 @@ eq. 1 to 20. Letters as in ``recseg_d2.structures``.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -152,7 +153,9 @@ class RecurrentAttention(nn.Module):
 
     def _advance(self, running: Running, t: int) -> tuple[Step, torch.Tensor]:
         """Run step t, note what it found; the step, and the logits of its score (b,)."""
-        parts = (running.shared, running.canvas, t, running.state, running.feeder)
+        # of the feeder as it is now: a step that is computed anew is to be fed the same objects
+        feeder = copy.copy(running.feeder)
+        parts = (running.shared, running.canvas, t, running.state, feeder)
         step = recomputed(self.recompute_steps, self._step, *parts)
         if self.carry_state and step.glance is not None:
             running.state = step.glance.state
