@@ -28,7 +28,9 @@ DATA = [
     *("MODEL.SYNC_BATCH_NORMS", True, "SOLVER.ACCUM_STEPS", 1),
 ]
 # Processes whose images have fewer objects take as many steps as the others.
-OF_MODEL = {"ris": ("MODEL.SEQUENTIAL.STEPS", 9, "MODEL.RIS.FULL_SEQUENCES", False)}
+OF_MODEL = {
+    "ris": ("MODEL.SEQUENTIAL.STEPS", 9, "MODEL.RIS.FULL_SEQUENCES", False, "SOLVER.MAX_ITER", 4)
+}
 
 
 def main(args: argparse.Namespace) -> None:
