@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 import torch.distributed as dist
-from detectron2.utils import comm
 from torch import nn
 from torch.autograd import Function
 
@@ -103,7 +102,9 @@ def longest_of_all(model: nn.Module, steps: int) -> int:
     synced = any(isinstance(module, SyncedStepBatchNorm2d) for module in model.modules())
     if not (synced and model.training and dist.is_initialized()):
         return steps
-    return max(comm.all_gather(steps))
+    found: list[int] = [0] * dist.get_world_size()
+    dist.all_gather_object(found, steps)
+    return max(found)
 
 
 def synchronise_batch_norms(model: nn.Module) -> None:

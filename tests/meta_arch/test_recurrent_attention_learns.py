@@ -10,7 +10,7 @@ from recseg_d2.metrics import score_image
 from recseg_d2.postprocess import label_map_of
 
 SIZE = 64
-ITERATIONS = {"box": 60, "full": 130}
+ITERATIONS = {"box": 100, "full": 240}
 LEARNING_RATE = 4e-3
 
 
