@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import statistics
 import sys
@@ -164,6 +165,9 @@ def peak_growth(call: TimedCall) -> int | None:
     if sys.platform == "win32":
         call()
         return None
+    with contextlib.suppress(OSError, AttributeError):  # only glibc has it
+        # memory that was freed and kept would serve the call unseen
+        ctypes.CDLL(None).malloc_trim(0)
     place, order = FORGET_PEAK
     if place.exists():
         with contextlib.suppress(OSError):  # not everywhere may a process write there

@@ -68,11 +68,15 @@ def test_the_row_of_a_line():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell the memory")
 def test_memory_is_that_of_the_call_alone():
-    before = np.ones(2**22)  # of this process, which the measuring one is forked from
+    # of this process, which the measuring one is forked from: memory in use, and freed memory
+    before, freed = np.ones(2**22), [bytearray(2**16) for _ in range(2000)]
+    last = bytearray(2**16)  # behind it, so that it is not given back
+    del freed
     cost = measured_alone(partial(partial, np.ones, 2**23), ONCE)
     assert 60 < cost.peak_bytes / 2**20 < 80
     assert cost.seconds > 0
     assert before.all()
+    assert len(last) == 2**16
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
