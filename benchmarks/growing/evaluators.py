@@ -142,6 +142,7 @@ def _score_coco(made: Evaluated) -> dict[str, Any]:
 
 
 def _evaluate(evaluator: DatasetEvaluator, made: Evaluated) -> dict[str, Any]:
+    evaluator.reset()
     for record, output in made.pairs():
         evaluator.process([record], [output])
     return evaluator.evaluate()
