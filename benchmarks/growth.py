@@ -96,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="for which the calls of a point are repeated at least, up to 15 times (default 1)",
     )
     parser.add_argument("--output", metavar="FILE", help="write all points and exponents as JSON")
-    parser.add_argument("--plot", metavar="FILE", help="draw the curves as PNG")
+    parser.add_argument("--plot", metavar="FILE", help="draw the curves (.png, .webp, ...)")
     add_config_options(parser)
     return parser
 

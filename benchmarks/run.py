@@ -56,9 +56,9 @@ from benchmarks.measuring import MeasureOptions
 from benchmarks.metrics import metric_rows
 from benchmarks.operations import operation_rows
 from benchmarks.speed import memory_rows, speed_rows
-from benchmarks.stage_plot import save_stage_plot
-from benchmarks.stage_shares import share_rows
-from benchmarks.stages import stage_rows
+from benchmarks.stages.plot import save_stage_plot
+from benchmarks.stages.rows import stage_rows
+from benchmarks.stages.shares import share_rows
 from recseg_d2.cli import run
 from recseg_d2.cli.model_options import add_config_options, parse_arguments
 from recseg_d2.errors import UserError

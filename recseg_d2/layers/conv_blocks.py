@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from recseg_d2.layers.step_norm import fixed_affine
 
 
 class ConvNorm(nn.Sequential):
-    """A convolution without bias, a batch norm, and what follows; in evaluation the first two are
-    one convolution.
+    """A convolution without bias, a batch norm, and what follows.
+
+    In evaluation the first two are one convolution.
 
     Args:
-        conv: the convolution.
+        conv: the convolution, ungrouped and padded with zeros.
         norm: a batch norm.
         rest: what follows.
     """
@@ -30,7 +32,8 @@ class ConvNorm(nn.Sequential):
             x = norm(conv(x))
         else:
             scale, shift = affine
-            x = conv._conv_forward(x, conv.weight * scale[:, None, None, None], shift)
+            weight = conv.weight * scale[:, None, None, None]
+            x = F.conv2d(x, weight, shift, conv.stride, conv.padding, conv.dilation)
         for module in rest:
             x = module(x)
         return x

@@ -99,8 +99,9 @@ def longest_of_all(model: nn.Module, steps: int) -> int:
         model: the model, the same in all processes.
         steps: as many as this process's images need.
     """
-    synced = any(isinstance(module, SyncedStepBatchNorm2d) for module in model.modules())
-    if not (synced and model.training and dist.is_initialized()):
+    if not (model.training and dist.is_initialized()):
+        return steps
+    if not any(isinstance(module, SyncedStepBatchNorm2d) for module in model.modules()):
         return steps
     found: list[int] = [0] * dist.get_world_size()
     dist.all_gather_object(found, steps)

@@ -121,10 +121,7 @@ class Step:
         if len(numbers) == batch:
             return self
         full: Step = _spread(self, numbers, batch)
-        masks = spread(self.mask_logits, numbers, batch, NEVER)
-        boxes = self.box_logits
-        boxes = None if boxes is None else spread(boxes, numbers, batch, NEVER)
-        return replace(full, mask_logits=masks, box_logits=boxes)
+        return full
 
 
 def spread(values: torch.Tensor, numbers: torch.Tensor, batch: int, fill: float) -> torch.Tensor:
@@ -135,15 +132,19 @@ def spread(values: torch.Tensor, numbers: torch.Tensor, batch: int, fill: float)
     return full.index_copy(0, numbers, values)
 
 
-def _spread(part: Any, numbers: torch.Tensor, batch: int) -> Any:
-    """Every tensor in a dataclass or tuple of them, with zeros."""
+_FILLS = {"mask_logits": NEVER, "box_logits": NEVER}  # fields of ``Step``; others get zeros
+
+
+def _spread(part: Any, numbers: torch.Tensor, batch: int, fill: float = 0.0) -> Any:
+    """``spread`` of every tensor in a dataclass or tuple of them."""
     if part is None:
         return None
     if isinstance(part, torch.Tensor):
-        return spread(part, numbers, batch, 0.0)
+        return spread(part, numbers, batch, fill)
     if isinstance(part, tuple):
         return tuple(_spread(x, numbers, batch) for x in part)
-    parts = {f.name: _spread(getattr(part, f.name), numbers, batch) for f in fields(part)}
+    names = [field.name for field in fields(part)]
+    parts = {n: _spread(getattr(part, n), numbers, batch, _FILLS.get(n, 0.0)) for n in names}
     return replace(part, **parts)
 
 

@@ -13,9 +13,9 @@ from benchmarks.configs import image_size_options
 from benchmarks.device.settings import Settings
 from benchmarks.measuring import OURS, THEIRS, MeasureOptions
 from benchmarks.run import main
-from benchmarks.stage_places import places
-from benchmarks.stage_shares import share_rows
-from benchmarks.stages import WHOLE, medians, stage_rows, stage_table
+from benchmarks.stages.places import places
+from benchmarks.stages.rows import WHOLE, medians, stage_rows, stage_table
+from benchmarks.stages.shares import share_rows
 from recseg_d2.cli import run
 from recseg_d2.errors import UserError
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from torch import nn
 
-from benchmarks.stage_clock import StageClock
+from benchmarks.stages.clock import StageClock
 
 
 def ticking() -> StageClock:

@@ -5,7 +5,7 @@ A stage has the functions of the package, and those of the literal references th
 
 from __future__ import annotations
 
-from benchmarks.stage_clock import Places
+from benchmarks.stages.clock import Places
 from recseg_d2.errors import UserError
 
 DATA, REST = "data", "rest"  # what a loader does; what no other stage covers
@@ -149,6 +149,6 @@ def places(architecture: str, mode: str) -> Places:
     if architecture not in _PLACES:
         raise UserError(
             f"--stages: MODEL.META_ARCHITECTURE is {architecture}; expected one of "
-            f"{', '.join(_PLACES)}. Name those of another model in benchmarks/stage_places.py."
+            f"{', '.join(_PLACES)}. Name those of another model in benchmarks/stages/places.py."
         )
     return {**_PLACES[architecture], **(_TRAINING if mode == "training" else {})}

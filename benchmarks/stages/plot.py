@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.stage_places import REST, STAGES
-from benchmarks.stage_shares import share_rows
+from benchmarks.stages.places import REST, STAGES
+from benchmarks.stages.shares import share_rows
 from recseg_d2.visualization.plots import save_plot
 
 if TYPE_CHECKING:

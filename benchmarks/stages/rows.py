@@ -26,8 +26,8 @@ from benchmarks.models import (
     in_turn,
     synchronize,
 )
-from benchmarks.stage_clock import StageClock
-from benchmarks.stage_places import DATA, REST, STAGES, places
+from benchmarks.stages.clock import StageClock
+from benchmarks.stages.places import DATA, REST, STAGES, places
 
 WHOLE = "all"
 SHARED = {DATA, REST}  # what is not compared: the literal versions' are the same, or anything

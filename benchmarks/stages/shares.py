@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.measuring import OURS
-from benchmarks.stage_places import STAGES
-from benchmarks.stages import WHOLE
+from benchmarks.stages.places import STAGES
+from benchmarks.stages.rows import WHOLE
 
 Row = dict[str, Any]
 WHOLES = ("ms an image", "GFLOP an image", "% of matrix peak", "times literal", "peak MiB")
