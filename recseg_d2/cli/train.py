@@ -63,6 +63,7 @@ from recseg_d2.engine.run_folder import (
     clear,
     holds_results,
     owned,
+    with_chosen_thresh,
     write_config,
 )
 from recseg_d2.engine.run_setup import set_up
@@ -225,6 +226,8 @@ def run_phase(cfg: CfgNode, resume: bool, requests: StopRequests | None = None) 
     check_data(cfg)
     folder = Path(make_folder(cfg.OUTPUT_DIR))
     finished = resume and is_finished(folder, cfg.SOLVER.MAX_ITER)
+    if finished:
+        cfg = with_chosen_thresh(cfg)
     if comm.is_main_process():
         write_config(cfg)
     trainer = Trainer(cfg, requests)

@@ -230,11 +230,17 @@ class EvaluationOptions:
     # Average precision (COCO, VOC, Cityscapes) is of each mask once for every class, scored by each
     # one's probability, as in the public RSIS code; otherwise of its most probable class alone.
     all_classes: bool = False
+    # Training images on which the least score of an object is chosen when training has ended, by
+    # SBD - |DiC|; the run's config.yaml holds it then. 0 leaves it as the config has it.
+    threshold_images: int = 0
     num_pictures: int = 4  # images of the first data set that are drawn at every evaluation
     picture_score_thresh: float = 0.0  # instances scored lower are left out of the pictures
     # Keep what was predicted in OUTPUT_DIR/inference, for recseg analyze; of an image at most the
     # DETECTIONS_PER_IMAGE best.
     save_predictions: bool = True
+
+    def __post_init__(self) -> None:
+        require(self.threshold_images >= 0, self, "threshold_images", "0 (off) or more")
 
 
 @dataclass(frozen=True)

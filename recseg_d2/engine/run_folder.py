@@ -14,9 +14,10 @@ import yaml
 from detectron2.config import CfgNode
 from filelock import FileLock, Timeout
 
-from recseg_d2.config import read_options
-from recseg_d2.config.options import SolverOptions
+from recseg_d2.config import load_config, read_options
+from recseg_d2.config.options import EvaluationOptions, SolverOptions
 from recseg_d2.engine.checkpoints import FINISHED
+from recseg_d2.engine.thresholds import score_thresh, set_score_thresh
 from recseg_d2.errors import UserError
 from recseg_d2.files import make_folder, write_whole
 
@@ -109,6 +110,18 @@ def write_config(cfg: CfgNode) -> None:
     """Store the config in its OUTPUT_DIR."""
     with write_whole(Path(cfg.OUTPUT_DIR) / CONFIG) as file:
         file.write(cfg.dump())
+
+
+def with_chosen_thresh(cfg: CfgNode) -> CfgNode:
+    """The config of a finished run with the least score that it chose, where it chose one."""
+    path = Path(cfg.OUTPUT_DIR) / CONFIG
+    if not read_options(cfg, EvaluationOptions).threshold_images or not path.is_file():
+        return cfg
+    result = cfg.clone()
+    result.defrost()
+    set_score_thresh(result, score_thresh(load_config(path)))
+    result.freeze()
+    return result
 
 
 def check_resumable(phases: Mapping[str, CfgNode], root: str | Path) -> None:

@@ -46,8 +46,10 @@ from recseg_d2.engine.loss_guard import NonfiniteGuard
 from recseg_d2.engine.metrics_log import ContinueMetrics
 from recseg_d2.engine.pictures import SamplePictures
 from recseg_d2.engine.progress import BestCheckpoint, Curriculum, Plateau, TrainingEnded
-from recseg_d2.engine.run_folder import METRICS
+from recseg_d2.engine.run_folder import METRICS, write_config
 from recseg_d2.engine.stopping import StopOnRequest, StopRequests
+from recseg_d2.engine.threshold_choice import ChooseScoreThresh
+from recseg_d2.engine.thresholds import set_score_thresh
 from recseg_d2.engine.training_step import TrainingStep
 from recseg_d2.engine.weights import load_pretrained
 from recseg_d2.evaluation import PredictionRecorder, build_evaluator
@@ -215,6 +217,8 @@ class Trainer(DefaultTrainer):
             average = WeightAverage(self.model, options.ema_decay, self._save_final)
             built.append(average)
             averaged = average.applied
+        if read_options(cfg, EvaluationOptions).threshold_images > 0:
+            built.append(ChooseScoreThresh(cfg, self.model, self._keep_score_thresh))
         writers = self.build_writers() if comm.is_main_process() else []
         built += self._evaluation_hooks(averaged, writers)
         built += self._progress_hooks(averaged)
@@ -286,6 +290,14 @@ class Trainer(DefaultTrainer):
                 )
             )
         return built
+
+    def _keep_score_thresh(self, least: float) -> None:
+        """Into the config, and into the file that prediction takes it from."""
+        self.cfg.defrost()
+        set_score_thresh(self.cfg, least)
+        self.cfg.freeze()
+        if comm.is_main_process():
+            write_config(self.cfg)
 
     def _save_final(self) -> None:
         counter = self.iter  # after the last step the loop leaves it one too far to go on from

@@ -5,6 +5,7 @@ Source: Dai et al. 2016. Letters: P proposals, K instances, H W the size that ma
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -92,6 +93,12 @@ class InstanceFCNProposal(MetaArchitecture):
             "backbone": build_backbone(cfg),
             "options": read_options(cfg, InstanceFCNOptions),
         }
+
+    def set_score_thresh(self, least: float) -> None:
+        """Take proposals of this objectness, 0 to 1, or more for instances from now on."""
+        self.options = replace(
+            self.options, test=replace(self.options.test, instance_score_thresh=least)
+        )
 
     def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Loss terms of a batch with ground truth, in training mode or not."""

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -68,6 +69,10 @@ class SequentialModel(MetaArchitecture):
         """The constructor's arguments from MODEL and MODEL.SEQUENTIAL."""
         sequential = read_options(cfg, SequentialOptions)
         return {**super().shared_arguments(cfg), "sequential": sequential}
+
+    def set_score_thresh(self, least: float) -> None:
+        """End sequences at the first step scored below this, 0 to 1, from now on."""
+        self.test_options = replace(self.test_options, score_thresh=least)
 
     def run_sequence(
         self, images: torch.Tensor, steps: int, stop_threshold: float | None = None
