@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from recseg_d2.config.options import FrameOptions
 from recseg_d2.data.annotations import count_objects, decode_segmentation
 from recseg_d2.data.io.images import PLAIN, read_image
 from recseg_d2.errors import UserError
+from recseg_d2.layers.intensity import IntensityOptions, unit_intensity
 
 _LOOKED_AT = 60  # images, spread over the data set
 
@@ -30,6 +32,8 @@ class DataFacts:
         counts: (images,) number of objects of every image.
         diameters: (objects,) square roots of the areas of the sample's objects, in pixels.
         longest: (objects,) the longer sides of their boxes, in pixels.
+        backgrounds: (looked_at,) median of each image's values outside of objects, where its
+            percentiles 1 and 99.8 are 0 and 1; NaN where objects cover all of it.
     """
 
     images: int
@@ -40,6 +44,7 @@ class DataFacts:
     counts: np.ndarray
     diameters: np.ndarray
     longest: np.ndarray
+    backgrounds: np.ndarray
 
 
 def look_at(records: Sequence[dict[str, Any]], frames: FrameOptions = PLAIN) -> DataFacts:
@@ -55,21 +60,24 @@ def look_at(records: Sequence[dict[str, Any]], frames: FrameOptions = PLAIN) -> 
     step = max(1, len(records) // _LOOKED_AT)
     sample = list(records[::step])[:_LOOKED_AT]
     sizes, channels, types = [], Counter[int](), Counter[str]()
-    diameters, longest = [], []
+    diameters, longest, backgrounds = [], [], []
     for record in sample:
         image = read_image(record["file_name"], frames)
         size = image.shape[0], image.shape[1]
         sizes.append(size)
         channels[image.shape[2]] += 1
         types[image.dtype.name] += 1
+        free = np.ones(size, bool)
         for annotation in record.get("annotations", []):
             if annotation.get("iscrowd", 0):
                 continue
             mask = decode_segmentation(annotation["segmentation"], size, record["file_name"])
+            free &= mask == 0
             if mask.any():
                 rows, columns = np.nonzero(mask)
                 diameters.append(float(len(rows)) ** 0.5)
                 longest.append(max(np.ptp(rows), np.ptp(columns)) + 1)
+        backgrounds.append(_background(image, free))
     if not diameters:
         raise UserError(
             f"{sample[0]['file_name']} and {len(sample) - 1} other images: found no object, "
@@ -84,4 +92,11 @@ def look_at(records: Sequence[dict[str, Any]], frames: FrameOptions = PLAIN) -> 
         counts=np.array([count_objects(record) for record in records]),
         diameters=np.array(diameters),
         longest=np.array(longest, float),
+        backgrounds=np.array(backgrounds),
     )
+
+
+def _background(image: np.ndarray, free: np.ndarray) -> float:
+    """Median of an image (H, W, C), its percentiles at 0 and 1, where ``free`` (H, W) is true."""
+    values = unit_intensity(image, IntensityOptions(kind="percentiles")).mean(axis=2)[free]
+    return float(np.median(values)) if len(values) else math.nan

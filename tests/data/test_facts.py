@@ -34,6 +34,17 @@ def test_what_is_seen_by_hand(tmp_path):
     assert facts.longest.tolist() == [9.0, 2.0]
 
 
+def test_backgrounds_are_seen_on_the_range_of_each_image(tmp_path):
+    labels = np.zeros((10, 10), int)
+    labels[:2] = 1
+    records = [record(tmp_path, name, labels) for name in ("a", "b", "c", "d")]
+    bright, everything = np.where(labels == 1, 200, 40), record(tmp_path, "e", labels * 0 + 1)
+    for one, values in zip(records, (bright, 240 - bright, bright // 2), strict=False):
+        Image.fromarray(values.astype(np.uint8)).save(one["file_name"])
+    backgrounds = look_at([*records, everything]).backgrounds
+    assert backgrounds.tolist() == pytest.approx([0, 1, 0, 0, np.nan], nan_ok=True)
+
+
 def test_many_images_are_looked_at_here_and_there(tmp_path):
     labels = np.zeros((8, 8), int)
     labels[2:5, 2:5] = 1
