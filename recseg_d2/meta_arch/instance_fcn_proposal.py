@@ -142,15 +142,22 @@ class InstanceFCNProposal(MetaArchitecture):
 def to_proposals(found: MaskProposals, mask_threshold: float) -> Instances:
     """Masks pasted into the image; those that cover no pixel's centre are left out."""
     masks = paste_masks(found.mask_logits, found.windows, found.size, mask_threshold)
-    boxes = masks_to_boxes(masks)
-    proposals = Instances(
-        found.size,
-        proposal_boxes=Boxes(boxes),
-        objectness_logits=found.objectness,
-        pred_masks=masks,
-    )
+    boxes, objectness = masks_to_boxes(masks), found.objectness
     filled = boxes[:, 2] > boxes[:, 0]
-    return proposals if bool(filled.all()) else proposals[filled]
+    if not bool(filled.all()):
+        boxes, objectness, masks = boxes[filled], objectness[filled], _moved_up(masks, filled)
+    return Instances(
+        found.size, proposal_boxes=Boxes(boxes), objectness_logits=objectness, pred_masks=masks
+    )
+
+
+def _moved_up(masks: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """The masks (P, H, W) that are kept, (P,) bool, in the memory of all: a copy is as large again."""
+    rows = kept.nonzero()[:, 0].tolist()
+    for to, row in enumerate(rows):
+        if to != row:
+            masks[to] = masks[row]
+    return masks[: len(rows)]
 
 
 def to_instances(proposals: Instances, options: ProposalOptions) -> Instances:

@@ -17,10 +17,11 @@ from recseg_d2.engine.predictor import Predictor
 from recseg_d2.errors import UserError
 from recseg_d2.layers.boxes import box_iou, masks_to_boxes
 from recseg_d2.layers.small_fpn import SmallFPNOptions
-from recseg_d2.meta_arch import InstanceFCNProposal
+from recseg_d2.meta_arch import InstanceFCNProposal, instance_fcn_proposal
 from recseg_d2.meta_arch.instance_fcn_proposal import to_instances
 from recseg_d2.models.instance_fcn.network import InstanceFCN, ProposalMaps
 from recseg_d2.models.instance_fcn.options import HeadOptions, InstanceFCNOptions, ProposalOptions
+from recseg_d2.structures import MaskProposals
 
 STRIDE, CELLS = 4, 15
 TINY = [
@@ -163,3 +164,24 @@ def test_values_out_of_range_are_refused(key, value):
     cfg.MODEL.INSTANCE_FCN.TEST[key] = value
     with pytest.raises(UserError, match=rf"MODEL\.INSTANCE_FCN\.TEST\.{key} is "):
         read_options(cfg, InstanceFCNOptions)
+
+
+def test_proposals_without_a_pixel_are_left_out_in_the_memory_of_all(monkeypatch):
+    """Of masks that are mostly memory, there is no second copy."""
+    own = instance_fcn_proposal.paste_masks
+    pasted = []
+    monkeypatch.setattr(
+        instance_fcn_proposal, "paste_masks", lambda *args: pasted.append(own(*args)) or pasted[-1]
+    )
+    windows = torch.tensor([[0, 0, 8, 8], [4, 4, 12, 12], [0, 8, 8, 16], [8, 8, 16, 16]]).float()
+    logits = torch.full((4, 2, 2), 5.0)
+    logits[[0, 2]] = -5  # no pixel above the threshold
+    found = MaskProposals(logits, windows, torch.tensor([4.0, 3.0, 2.0, 1.0]), windows, (16, 16))
+    proposals = instance_fcn_proposal.to_proposals(found, 0.5)
+    assert proposals.objectness_logits.tolist() == [3, 1]
+    assert proposals.proposal_boxes.tensor.tolist() == windows[[1, 3]].tolist()
+    for mask, (x1, y1, x2, y2) in zip(proposals.pred_masks, windows[[1, 3]].int(), strict=True):
+        expected = torch.zeros(16, 16, dtype=torch.bool)
+        expected[y1:y2, x1:x2] = True
+        assert torch.equal(mask, expected)
+    assert proposals.pred_masks.data_ptr() == pasted[0].data_ptr()
