@@ -92,6 +92,7 @@ class IntensityJitterOptions:
     """The augmentation "intensity_jitter", where INPUT.INTENSITY brings values to one range."""
 
     invert: float = 0.15  # probability that dark and bright change places
+    strength: float = 1.0  # what the largest of all the following changes are multiplied with
     gamma: float = 0.5  # largest logarithm of the exponent, either way
     contrast: float = 0.3  # largest logarithm of the contrast, either way
     brightness: float = 0.15  # largest change, either way
@@ -101,6 +102,7 @@ class IntensityJitterOptions:
 
     def __post_init__(self) -> None:
         require(0 <= self.invert <= 1, self, "invert", "0 to 1")
+        require(self.strength >= 0, self, "strength", "0 or more")
 
 
 @dataclass(frozen=True)

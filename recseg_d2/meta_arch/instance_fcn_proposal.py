@@ -152,7 +152,7 @@ def to_proposals(found: MaskProposals, mask_threshold: float) -> Instances:
 
 
 def _moved_up(masks: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-    """The masks (P, H, W) that are kept, (P,) bool, in the memory of all: a copy is as large again."""
+    """The masks (P, H, W) that are kept, (P,) bool, in the memory of all: a copy is as large."""
     rows = kept.nonzero()[:, 0].tolist()
     for to, row in enumerate(rows):
         if to != row:

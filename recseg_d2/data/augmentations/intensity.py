@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from detectron2.data import transforms as T
@@ -86,14 +87,18 @@ class RandomIntensity(T.Augmentation):
         """Draw a transform for an (H, W, C) image."""
         channels = 1 if image.ndim == 2 else image.shape[2]
         draw, most = self._rand_range, self.options
-        gains = np.exp(draw(-most.gain, most.gain, size=channels))
-        gamma = float(np.exp(draw(-most.gamma, most.gamma)))
-        noise, blur = draw(0, most.noise), draw(0, most.blur)
+
+        def change(largest: float, size: int | None = None) -> Any:
+            return draw(-most.strength * largest, most.strength * largest, size)
+
+        gains = np.exp(change(most.gain, channels))
+        gamma = float(np.exp(change(most.gamma)))
+        noise, blur = draw(0, most.strength * most.noise), draw(0, most.strength * most.blur)
         drawn = DrawnIntensity(
             invert=draw() < most.invert,
             gamma=gamma if draw() < 1 / 2 else 1.0,
-            contrast=float(np.exp(draw(-most.contrast, most.contrast))),
-            brightness=draw(-most.brightness, most.brightness),
+            contrast=float(np.exp(change(most.contrast))),
+            brightness=change(most.brightness),
             gains=(gains if draw() < 1 / 3 else np.ones(channels)).astype(np.float32),
             noise=noise if draw() < 1 / 3 else 0.0,
             noise_seed=int(draw(0, 2**31)),

@@ -63,10 +63,31 @@ def test_draws_vary_within_their_ranges():
     assert np.abs(np.log(gammas)).max() <= 0.3
     assert {len(d.gains) for d in draws} == {2}
     assert all(0 <= d.noise <= options.noise and 0 <= d.blur <= options.blur for d in draws)
-    off = IntensityJitterOptions(0, 0, 0, 0, 0, 0, 0)
+    off = IntensityJitterOptions(0, 1, 0, 0, 0, 0, 0, 0)
     image = np.random.default_rng(0).random(SHAPE).astype(np.float32)
     same = RandomIntensity(off).get_transform(image).apply_image(image)
     np.testing.assert_allclose(same, image, atol=1e-6)
+
+
+def test_half_the_strength_is_half_of_every_change_but_the_inversion():
+    changes = []
+    for strength in (1.0, 0.5, 0.0):
+        np.random.seed(1)  # noqa: NPY002
+        options = IntensityJitterOptions(invert=0.5, strength=strength)
+        draws = [RandomIntensity(options).get_transform(np.zeros(SHAPE)).drawn for _ in range(30)]
+        changes.append(
+            [
+                [
+                    *(np.log(d.gamma), np.log(d.contrast), d.brightness, *np.log(d.gains)),
+                    *(d.noise, d.blur, d.invert * strength),
+                ]
+                for d in draws
+            ]
+        )
+    whole, half, none = map(np.array, changes)
+    assert (np.abs(whole).max(axis=0) > 0).all()
+    np.testing.assert_allclose(half, whole / 2, rtol=1e-4, atol=1e-6)
+    assert not none.any()
 
 
 def test_nothing_moves():
