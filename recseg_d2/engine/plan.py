@@ -22,6 +22,10 @@ _SCALES = (0.1, 4.0)
 _CROPS = (96, 128, 192, 256)
 _CROP_OF_OBJECT = 2.0  # side of a crop, as a multiple of the longer side of large objects
 _PIXELS_A_STEP = 4 * 128 * 128  # of all crops of an iteration
+_JITTER = "INPUT.INTENSITY_JITTER"
+_INVERTED = 0.15  # of images, where others may be dark instead of bright
+_KINDS_SEEN = 10  # images, from which on their kinds are known
+_ONE_KIND = 0.2  # largest difference of backgrounds of one kind of images, as a share of the range
 _FEW, _MANY = 30, 150  # images; trainings are short with few of them
 _GOING_ON = {"SOLVER.BASE_LR": 0.0007, "SOLVER.MATRIX_LR": 0.013}  # from trained weights
 _SHORT, _LONG = 1500, 3000  # iterations
@@ -85,6 +89,7 @@ def plan_training(facts: DataFacts, classes: Sequence[str]) -> Plan:
         _joint(facts),
         _scale_decision(facts, scale),
         crop,
+        *_intensity(facts),
         Decision("SOLVER.IMS_PER_BATCH", batch, f"crops of {crop.value} pixels an iteration"),
         Decision("SOLVER.MAX_ITER", _iterations(facts.images), f"for {facts.images} images"),
     ]
@@ -149,6 +154,20 @@ def _crop(facts: DataFacts, scale: float, large: float) -> Decision:
     if side <= _CROPS[0]:
         return Decision(key, _CROPS[0], f"images are {side:.0f} pixels wide")
     return Decision(key, crop, f"large objects are {large:.0f} pixels long")
+
+
+def _intensity(facts: DataFacts) -> list[Decision]:
+    """Images of one kind, as of one microscope, change less in training."""
+    invert, strength = f"{_JITTER}.INVERT", f"{_JITTER}.STRENGTH"
+    known = facts.backgrounds[np.isfinite(facts.backgrounds)]
+    if len(known) < _KINDS_SEEN:
+        reason = "too few images to know what others are like"
+        return [Decision(invert, _INVERTED, reason), Decision(strength, 1.0, reason)]
+    low, high = np.percentile(known, [5, 95])
+    seen = f"backgrounds are {low:.2f} to {high:.2f} of the range of values"
+    if high - low > _ONE_KIND:
+        return [Decision(invert, _INVERTED, seen), Decision(strength, 1.0, "several kinds")]
+    return [Decision(invert, 0.0, seen), Decision(strength, 0.5, "one kind of images")]
 
 
 def _iterations(images: int) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from recseg_d2.data.facts import DataFacts
 from recseg_d2.engine.plan import CONFIG, plan_training
 
 
-def facts(diameter=20.0, images=100, side=256, channels=3, spread=1.0) -> DataFacts:
+def facts(
+    diameter=20.0, images=100, side=256, channels=3, spread=1.0, backgrounds=(0.1, 0.9)
+) -> DataFacts:
     diameters = diameter * np.geomspace(1 / spread, spread, 101)
     return DataFacts(
         images=images,
@@ -21,6 +24,7 @@ def facts(diameter=20.0, images=100, side=256, channels=3, spread=1.0) -> DataFa
         counts=np.full(images, 12),
         diameters=diameters,
         longest=diameters * 1.2,
+        backgrounds=np.linspace(*backgrounds, 10),
     )
 
 
@@ -60,6 +64,23 @@ def test_channels(channels, expected, joint):
     cfg, _ = planned(channels=channels)
     assert len(cfg.MODEL.PIXEL_MEAN) == len(cfg.MODEL.PIXEL_STD) == expected
     assert cfg.INPUT.INTENSITY.JOINT is joint
+
+
+def test_images_of_one_kind_change_less():
+    alike, plan = planned(backgrounds=(0.2, 0.35))
+    jitter = alike.INPUT.INTENSITY_JITTER
+    assert (jitter.INVERT, jitter.STRENGTH) == (0.0, 0.5)
+    assert "backgrounds are 0.21 to 0.34 of the range of values" in str(plan)
+    mixed = planned(backgrounds=(0.0, 0.9))[0].INPUT.INTENSITY_JITTER
+    assert (mixed.INVERT, mixed.STRENGTH) == (0.15, 1.0)
+
+
+def test_of_few_images_nobody_knows_the_kinds():
+    few = replace(facts(backgrounds=(0.2, 0.2)), backgrounds=np.array([0.2] * 9 + [np.nan]))
+    plan = plan_training(few, ("object",))
+    values = {d.key: d.value for d in plan.decisions}
+    assert values["INPUT.INTENSITY_JITTER.INVERT"] == 0.15
+    assert values["INPUT.INTENSITY_JITTER.STRENGTH"] == 1.0
 
 
 def test_few_images_train_for_less_long_and_from_weights_for_a_third():
