@@ -22,8 +22,13 @@ _SCALES = (0.1, 4.0)
 _CROPS = (96, 128, 192, 256)
 _CROP_OF_OBJECT = 2.0  # side of a crop, as a multiple of the longer side of large objects
 _PIXELS_A_STEP = 4 * 128 * 128  # of all crops of an iteration
-_JITTER = "INPUT.INTENSITY_JITTER"
-_INVERTED = 0.15  # of images, where others may be dark instead of bright
+_CHANGED = (
+    "INPUT.INTENSITY_JITTER.INVERT",
+    "INPUT.INTENSITY_JITTER.STRENGTH",
+    "INPUT.SIMILARITY_CROP.LOG_SCALE",
+)
+_MUCH = dict(zip(_CHANGED, (0.15, 1.0, 0.4), strict=True))
+_LITTLE = dict(zip(_CHANGED, (0.0, 0.5, 0.25), strict=True))
 _KINDS_SEEN = 10  # images, from which on their kinds are known
 _ONE_KIND = 0.2  # largest difference of backgrounds of one kind of images, as a share of the range
 _FEW, _MANY = 30, 150  # images; trainings are short with few of them
@@ -89,7 +94,7 @@ def plan_training(facts: DataFacts, classes: Sequence[str]) -> Plan:
         _joint(facts),
         _scale_decision(facts, scale),
         crop,
-        *_intensity(facts),
+        *_changes(facts),
         Decision("SOLVER.IMS_PER_BATCH", batch, f"crops of {crop.value} pixels an iteration"),
         Decision("SOLVER.MAX_ITER", _iterations(facts.images), f"for {facts.images} images"),
     ]
@@ -156,18 +161,24 @@ def _crop(facts: DataFacts, scale: float, large: float) -> Decision:
     return Decision(key, crop, f"large objects are {large:.0f} pixels long")
 
 
-def _intensity(facts: DataFacts) -> list[Decision]:
-    """Images of one kind, as of one microscope, change less in training."""
-    invert, strength = f"{_JITTER}.INVERT", f"{_JITTER}.STRENGTH"
+def _changes(facts: DataFacts) -> list[Decision]:
+    """Images of one kind, as of one microscope, are changed less in training.
+
+    On 23 cells images held out of training, 1000 iterations: SBD 72.9 and |DiC| 1.65 with the small
+    changes, 72.0 and 2.00 with the large ones; one seed, standard errors of 1.5 and 0.3.
+    """
     known = facts.backgrounds[np.isfinite(facts.backgrounds)]
     if len(known) < _KINDS_SEEN:
-        reason = "too few images to know what others are like"
-        return [Decision(invert, _INVERTED, reason), Decision(strength, 1.0, reason)]
+        return _changes_of(_MUCH, "too few images to know what others are like")
     low, high = np.percentile(known, [5, 95])
-    seen = f"backgrounds are {low:.2f} to {high:.2f} of the range of values"
-    if high - low > _ONE_KIND:
-        return [Decision(invert, _INVERTED, seen), Decision(strength, 1.0, "several kinds")]
-    return [Decision(invert, 0.0, seen), Decision(strength, 0.5, "one kind of images")]
+    alike = high - low <= _ONE_KIND
+    kinds = "one kind" if alike else "several kinds"
+    reason = f"{kinds} of images, with backgrounds at {low:.2f} to {high:.2f} of the range"
+    return _changes_of(_LITTLE if alike else _MUCH, reason)
+
+
+def _changes_of(values: dict[str, float], reason: str) -> list[Decision]:
+    return [Decision(key, value, reason) for key, value in values.items()]
 
 
 def _iterations(images: int) -> int:

@@ -70,9 +70,13 @@ def test_images_of_one_kind_change_less():
     alike, plan = planned(backgrounds=(0.2, 0.35))
     jitter = alike.INPUT.INTENSITY_JITTER
     assert (jitter.INVERT, jitter.STRENGTH) == (0.0, 0.5)
-    assert "backgrounds are 0.21 to 0.34 of the range of values" in str(plan)
-    mixed = planned(backgrounds=(0.0, 0.9))[0].INPUT.INTENSITY_JITTER
-    assert (mixed.INVERT, mixed.STRENGTH) == (0.15, 1.0)
+    assert alike.INPUT.SIMILARITY_CROP.LOG_SCALE == 0.25
+    assert "one kind of images, with backgrounds at 0.21 to 0.34 of the range" in str(plan)
+    mixed, plan = planned(backgrounds=(0.0, 0.9))
+    assert mixed.INPUT.INTENSITY_JITTER.INVERT == 0.15
+    assert mixed.INPUT.INTENSITY_JITTER.STRENGTH == 1.0
+    assert mixed.INPUT.SIMILARITY_CROP.LOG_SCALE == 0.4
+    assert "several kinds of images" in str(plan)
 
 
 def test_of_few_images_nobody_knows_the_kinds():
