@@ -44,6 +44,7 @@ class Peer:
         thresholds: values to choose from on training images, by name of the setting.
         ranking: settings that replace the chosen ones where AP is measured, such that detections
             of low score are there as well.
+        options: of a config, what stands for ``{config}`` in the commands.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Peer:
     commands: tuple[str, ...]
     thresholds: dict[str, tuple[float, ...]] = field(default_factory=dict)
     ranking: Settings = field(default_factory=dict)
+    options: Callable[[str], str] = str
 
 
 @dataclass(frozen=True)

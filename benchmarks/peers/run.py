@@ -169,7 +169,10 @@ def run_method(method: Method, seed: int, args: argparse.Namespace) -> None:
             "on_training_images": value,
             "prediction": prediction,
             **scores,
-            "commands": [line.format(config=method.config) for line in method.peer.commands],
+            "commands": [
+                line.format(config=method.peer.options(method.config))
+                for line in method.peer.commands
+            ],
         },
     )
 

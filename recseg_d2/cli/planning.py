@@ -21,6 +21,7 @@ from recseg_d2.engine.timing import iterations_within, seconds_per_iteration
 from recseg_d2.errors import UserError
 
 DEFAULT_FOLD = "1/5"
+WHOLE = "none"  # of --fold: nothing is held out
 
 
 def configure(args: argparse.Namespace) -> tuple[CfgNode, Plan | None]:
@@ -75,7 +76,7 @@ def _folds(args: argparse.Namespace, planned: bool) -> tuple[Fold | None, Fold |
     text = args.fold
     if text is None and planned and not args.val_data:
         text = DEFAULT_FOLD
-    if text is None:
+    if text in (None, WHOLE):
         return None, None
     if args.val_data or not args.train_data:
         raise UserError("--fold divides --train-data: give that, and no --val-data.")
@@ -84,7 +85,9 @@ def _folds(args: argparse.Namespace, planned: bool) -> tuple[Fold | None, Fold |
     except ValueError:
         number, count = 0, 0
     if not 1 <= number <= count or count < 2:
-        raise UserError(f"--fold is {text!r}; expected K/N, such as 1/5, with K from 1 to N.")
+        raise UserError(
+            f"--fold is {text!r}; expected K/N, such as 1/5, with K from 1 to N, or {WHOLE}."
+        )
     return Fold(number - 1, count, held_out=False), Fold(number - 1, count, held_out=True)
 
 

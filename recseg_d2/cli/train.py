@@ -39,7 +39,7 @@ from recseg_d2.cli.own_data import (
     add_decode_option,
     add_own_data_options,
 )
-from recseg_d2.cli.planning import DEFAULT_FOLD, configure
+from recseg_d2.cli.planning import DEFAULT_FOLD, WHOLE, configure
 from recseg_d2.cli.train_checks import check_config, check_data
 from recseg_d2.data.catalog import check_registered
 from recseg_d2.data.examination import examine, log_warnings, refuse_unusable
@@ -87,7 +87,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--fold",
         metavar="K/N",
         help="evaluate on part K of N of --train-data, drawn by SEED, and train on the rest; "
-        f"without --config-file and --val-data the default is {DEFAULT_FOLD}",
+        f"without --config-file and --val-data the default is {DEFAULT_FOLD}; "
+        f"{WHOLE} trains on all of it",
     )
     parser.add_argument(
         "--minutes",

@@ -71,6 +71,14 @@ def test_parts_of_the_data_are_held_out_by_number(folder, tmp_path, monkeypatch)
     assert len(set.union(*held_out)) == sum(map(len, held_out)) == 6
 
 
+def test_nothing_is_held_out_where_that_is_asked_for(folder, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(train, "launch", lambda main, args: seen.append(train.configs(args)[0]))
+    assert run(folder, tmp_path / "out", "--fold", "none") == 0
+    assert len(train.DatasetCatalog.get("folder_train")) == 6
+    assert tuple(seen[0].DATASETS.TEST) == ()
+
+
 def test_minutes_become_iterations(folder, tmp_path, monkeypatch):
     seen = {}
 

@@ -19,14 +19,14 @@ def test_iterations_fit_into_the_time_that_short_runs_tell(monkeypatch, tmp_path
     """Five seconds to start and half a second an iteration: 116 of them in a minute less 3 %."""
     runs = []
 
-    def train(job, iterations, output, options=()):
-        runs.append((iterations, output.name, *options))
+    def train(job, iterations, output, more=()):
+        runs.append((iterations, output.name, *more))
         return 5 + 0.5 * iterations
 
     monkeypatch.setattr(recseg, "_train", train)
     record = recseg.train(Job(tmp_path, tmp_path, minutes=1, threads=1, seed=0, config="a.yaml"))
     nothing = ("TEST.THRESHOLD_IMAGES", 0)
-    assert runs == [(10, "timing", *nothing), (40, "timing", *nothing), (116, "run")]
+    assert runs == [(60, "timing", *nothing), (120, "timing", *nothing), (116, "run")]
     assert record["steps"] == 116
     assert record["cpu_minutes"] == pytest.approx(58 / 60)
 
@@ -34,16 +34,16 @@ def test_iterations_fit_into_the_time_that_short_runs_tell(monkeypatch, tmp_path
 def test_what_takes_longer_and_longer_is_trained_again_with_fewer_iterations(monkeypatch, tmp_path):
     runs = []
 
-    def train(job, iterations, output, options=()):
+    def train(job, iterations, output, more=()):
         runs.append(iterations)
-        return 5 + 0.01 * iterations**2  # half a second each between the timed runs
+        return 5 + 0.0025 * iterations**2  # 0.45 seconds each between the timed runs
 
     monkeypatch.setattr(recseg, "_train", train)
-    record = recseg.train(Job(tmp_path, tmp_path, minutes=1, threads=1, seed=0))
-    assert runs[2] == 116
+    record = recseg.train(Job(tmp_path, tmp_path, minutes=10, threads=1, seed=0))
+    assert runs[2] == 1293  # 600 seconds less 3 % at 0.45
     assert runs[3] < runs[2]
     assert record["steps"] == runs[-1]
-    assert record["cpu_minutes"] <= 1.05
+    assert record["cpu_minutes"] <= 10.5
 
 
 def test_training_is_the_command_that_a_user_types(monkeypatch, tmp_path):
@@ -55,6 +55,17 @@ def test_training_is_the_command_that_a_user_types(monkeypatch, tmp_path):
     assert words.startswith("train --config-file rsis_small.yaml --train-data data SEED 7")
     assert "SOLVER.MAX_ITER 30" in words
     assert f"OUTPUT_DIR {tmp_path / 'run'} TEST.THRESHOLD_IMAGES 0" in words
+
+
+def test_without_a_config_the_plan_of_all_images_is_trained(monkeypatch, tmp_path):
+    typed = []
+    monkeypatch.setattr(recseg, "_recseg", lambda *words: typed.append(words))
+    recseg._train(Job(Path("data"), tmp_path, 1, 1, 7), 30, tmp_path / "run")
+    assert " ".join(typed[0]).startswith("train --fold none --train-data data SEED 7")
+    command = recseg.PEER.commands[0]
+    assert command.format(config=recseg.PEER.options("")).startswith("recseg train --fold none --t")
+    named = command.format(config=recseg.PEER.options("a.yaml"))
+    assert named.startswith("recseg train --config-file a.yaml --train-data train")
 
 
 @pytest.fixture
