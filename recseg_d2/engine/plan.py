@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from recseg_d2.config.options import IntensityJitterOptions, SimilarityCropOptions
 from recseg_d2.data.facts import DataFacts
 
 CONFIG = "dense_small.yaml"  # what is not decided here
@@ -22,13 +23,13 @@ _SCALES = (0.1, 4.0)
 _CROPS = (96, 128, 192, 256)
 _CROP_OF_OBJECT = 2.0  # side of a crop, as a multiple of the longer side of large objects
 _PIXELS_A_STEP = 4 * 128 * 128  # of all crops of an iteration
-_CHANGED = (
-    "INPUT.INTENSITY_JITTER.INVERT",
-    "INPUT.INTENSITY_JITTER.STRENGTH",
-    "INPUT.SIMILARITY_CROP.LOG_SCALE",
+# Key, value for images of several kinds (the default, named for weights whose config has another),
+# value for images of one kind.
+_CHANGES = (
+    ("INPUT.INTENSITY_JITTER.INVERT", IntensityJitterOptions().invert, 0.0),
+    ("INPUT.INTENSITY_JITTER.STRENGTH", IntensityJitterOptions().strength, 0.5),
+    ("INPUT.SIMILARITY_CROP.LOG_SCALE", SimilarityCropOptions().log_scale, 0.25),
 )
-_MUCH = dict(zip(_CHANGED, (0.15, 1.0, 0.4), strict=True))
-_LITTLE = dict(zip(_CHANGED, (0.0, 0.5, 0.25), strict=True))
 _KINDS_SEEN = 10  # images, from which on their kinds are known
 _ONE_KIND = 0.2  # largest difference of backgrounds of one kind of images, as a share of the range
 _FEW, _MANY = 30, 150  # images; trainings are short with few of them
@@ -164,21 +165,16 @@ def _crop(facts: DataFacts, scale: float, large: float) -> Decision:
 def _changes(facts: DataFacts) -> list[Decision]:
     """Images of one kind, as of one microscope, are changed less in training.
 
-    On 23 cells images held out of training, 1000 iterations: SBD 72.9 and |DiC| 1.65 with the small
-    changes, 72.0 and 2.00 with the large ones; one seed, standard errors of 1.5 and 0.3.
+    RESULTS.md has what that gives on images of cells.
     """
     known = facts.backgrounds[np.isfinite(facts.backgrounds)]
-    if len(known) < _KINDS_SEEN:
-        return _changes_of(_MUCH, "too few images to know what others are like")
-    low, high = np.percentile(known, [5, 95])
-    alike = high - low <= _ONE_KIND
-    kinds = "one kind" if alike else "several kinds"
-    reason = f"{kinds} of images, with backgrounds at {low:.2f} to {high:.2f} of the range"
-    return _changes_of(_LITTLE if alike else _MUCH, reason)
-
-
-def _changes_of(values: dict[str, float], reason: str) -> list[Decision]:
-    return [Decision(key, value, reason) for key, value in values.items()]
+    alike, reason = False, "too few images to know what others are like"
+    if len(known) >= _KINDS_SEEN:
+        low, high = np.percentile(known, [5, 95])
+        alike = bool(high - low <= _ONE_KIND)
+        kinds = "one kind" if alike else "several kinds"
+        reason = f"{kinds} of images, with backgrounds at {low:.2f} to {high:.2f} of the range"
+    return [Decision(key, one if alike else several, reason) for key, several, one in _CHANGES]
 
 
 def _iterations(images: int) -> int:

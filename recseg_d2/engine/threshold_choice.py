@@ -21,11 +21,10 @@ from torch import nn
 
 from recseg_d2.config import read_options
 from recseg_d2.config.options import EvaluationOptions
-from recseg_d2.data.annotations import ignored_from_dict, label_map_from_dict
 from recseg_d2.data.mapper import TestMapper
 from recseg_d2.engine.hooks import is_done, unwrap
 from recseg_d2.engine.thresholds import score_thresh
-from recseg_d2.errors import UserError
+from recseg_d2.evaluation.ground_truth import compared_labels
 from recseg_d2.metrics.dice import symmetric_best_dice
 from recseg_d2.metrics.overlap import count_overlap
 from recseg_d2.postprocess import label_map_of
@@ -46,7 +45,7 @@ class ChooseScoreThresh(HookBase):
     Args:
         cfg: of the run. TEST.THRESHOLD_IMAGES is the number of images, drawn by SEED, of which no
             more are taken than have 2^24 pixels together.
-        model: a model with ``set_score_thresh``; may be in a distributed wrapper.
+        model: a ``MetaArchitecture`` with a ``score_key``; may be in a distributed wrapper.
         keep: called in every process with another value than the config's, where that is better.
 
     Raises:
@@ -54,29 +53,24 @@ class ChooseScoreThresh(HookBase):
     """
 
     def __init__(self, cfg: CfgNode, model: nn.Module, keep: Callable[[float], None]) -> None:
-        self._cfg, self._model, self._keep = cfg, unwrap(model), keep
-        if not hasattr(self._model, "set_score_thresh"):
-            raise UserError(
-                f"TEST.THRESHOLD_IMAGES is {read_options(cfg, EvaluationOptions).threshold_images},"
-                f" and {type(self._model).__name__} has no least score of objects to choose; "
-                "expected 0."
-            )
+        self._cfg, self._keep = cfg, keep
+        self._model: Any = unwrap(model)
+        self._own = score_thresh(cfg)
 
     def after_train(self) -> None:
         """Choose, unless training broke off."""
         if not is_done(self.trainer):
             return
-        own = score_thresh(self._cfg)
-        candidates = sorted({own, *CANDIDATES})
+        candidates = sorted({self._own, *CANDIDATES})
         values = self._values(candidates)
-        chosen = choose(candidates, values, own)
+        chosen = choose(candidates, values, self._own)
         self._model.set_score_thresh(chosen)
         means = zip(candidates, values.mean(axis=0), strict=True)
         logger.info(
             "Least score of an object: %g, by SBD - |DiC| on %d training images (%s).",
             chosen, len(values), ", ".join(f"{c:g}: {m:.1f}" for c, m in means),
         )  # fmt: skip
-        if chosen != own:
+        if chosen != self._own:
             self._keep(chosen)
 
     def _values(self, candidates: Sequence[float]) -> np.ndarray:
@@ -87,8 +81,9 @@ class ChooseScoreThresh(HookBase):
         own = {}
         with inference_context(self._model), torch.no_grad():
             for index in range(rank, len(records), processes):
-                given, truth = mapper(records[index]), _Truth(records[index])
-                own[index] = [truth.value(self._found(given, c)) for c in candidates]
+                record, given = records[index], mapper(records[index])
+                found = (self._found(given, least) for least in candidates)
+                own[index] = [value(*compared_labels(record, labels)) for labels in found]
         rows = {index: row for part in comm.all_gather(own) for index, row in part.items()}
         return np.array([rows[index] for index in range(len(records))])
 
@@ -107,20 +102,10 @@ class ChooseScoreThresh(HookBase):
         return [records[k] for k in order[:fit]]
 
 
-class _Truth:
-    """The true label map of a standard dict."""
-
-    def __init__(self, record: dict[str, Any]) -> None:
-        self._labels, self._ignored = label_map_from_dict(record), ignored_from_dict(record)
-        if self._ignored is not None:
-            self._labels = np.where(self._ignored, 0, self._labels)
-
-    def value(self, found: np.ndarray) -> float:
-        """SBD (0 to 100) - |DiC| of a label map that was found."""
-        if self._ignored is not None:
-            found = np.where(self._ignored, 0, found)
-        table = count_overlap(found, self._labels)
-        return 100 * symmetric_best_dice(table, both_empty=1.0) - abs(table.num_a - table.num_b)
+def value(found: np.ndarray, truth: np.ndarray) -> float:
+    """SBD (0 to 100) - |DiC| of a label map; 100 where neither has an object."""
+    table = count_overlap(found, truth)
+    return 100 * symmetric_best_dice(table, both_empty=1.0) - abs(table.num_a - table.num_b)
 
 
 def choose(candidates: Sequence[float], values: np.ndarray, own: float) -> float:

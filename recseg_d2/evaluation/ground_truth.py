@@ -63,6 +63,24 @@ def true_masks(record: dict[str, Any]) -> TrueMasks:
     )
 
 
+def compared_labels(record: dict[str, Any], predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A predicted label map, (height, width) integers, and the true one, to be scored.
+
+    Where it is not known what the image shows, both are background.
+
+    Args:
+        record: the standard dict of the image.
+        predicted: what was found.
+
+    Raises:
+        UserError: an annotation cannot be decoded.
+    """
+    truth, ignored = label_map_from_dict(record), ignored_from_dict(record)
+    if ignored is None:
+        return predicted, truth
+    return np.where(ignored, 0, predicted), np.where(ignored, 0, truth)
+
+
 def scored_annotations(record: dict[str, Any], classes: Iterable[int] = (0,)) -> list[Any]:
     """The annotations of a standard dict as metrics with crowd regions take them.
 
@@ -132,17 +150,12 @@ class GroundTruth:
         return label_map_from_dict(self.record(image_id))
 
     def compared(self, image_id: str | int, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A predicted label map, (height, width) integers, and the true one, to be scored.
-
-        Where it is not known what the image shows, both are background.
+        """``compared_labels`` of an image.
 
         Raises:
             UserError: as ``label_map``.
         """
-        truth, ignored = self.label_map(image_id), ignored_from_dict(self.record(image_id))
-        if ignored is None:
-            return predicted, truth
-        return np.where(ignored, 0, predicted), np.where(ignored, 0, truth)
+        return compared_labels(self.record(image_id), predicted)
 
     def key(self, image_id: str | int) -> str:
         """Name of an image in results: its file's stem, or ``image_id`` where stems repeat."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,10 @@ class MetaArchitecture(nn.Module):
     """
 
     ordered = False  # whether "step" of its instances is the order of discovery
+    # Config key of the least score, 0 to 1, of an object that is kept; "": the model has none. It
+    # is a field of the model's ``options.test``, unless the model has its own ``set_score_thresh``.
+    score_key = ""
+    options: Any  # of the model alone, a frozen dataclass; not every model has them
 
     pixel_mean: torch.Tensor
     pixel_std: torch.Tensor
@@ -104,6 +109,12 @@ class MetaArchitecture(nn.Module):
             state_dict.clear()
             state_dict.update(renamed)
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def set_score_thresh(self, least: float) -> None:
+        """Keep objects of this score, 0 to 1, or more from now on, whatever the config says."""
+        name = self.score_key.rpartition(".")[2].lower()
+        test = replace(self.options.test, **{name: least})
+        self.options = replace(self.options, test=test)
 
     def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Loss terms of a batch with ground truth, in training mode or not."""

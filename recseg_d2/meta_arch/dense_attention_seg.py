@@ -7,7 +7,6 @@ recurrent controller, and no gradient passes from one object to the next.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +65,7 @@ class DenseAttentionSeg(MetaArchitecture):
     """
 
     ordered = True
+    score_key = "MODEL.DENSE_ATTENTION.TEST.SCORE_THRESH"
 
     @configurable
     def __init__(
@@ -99,10 +99,6 @@ class DenseAttentionSeg(MetaArchitecture):
             "backbone": build_backbone(cfg, ShapeSpec(channels=channels)),
             "options": options,
         }
-
-    def set_score_thresh(self, least: float) -> None:
-        """Keep objects of this score, 0 to 1, or more from now on."""
-        self.options = replace(self.options, test=replace(self.options.test, score_thresh=least))
 
     def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Loss terms of a batch with ground truth, whose images have one size.

@@ -5,7 +5,6 @@ Source: Dai et al. 2016. Letters: P proposals, K instances, H W the size that ma
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -71,6 +70,8 @@ class InstanceFCNProposal(MetaArchitecture):
         UserError: the backbone lacks the wanted feature map, or sizes do not fit its stride.
     """
 
+    score_key = "MODEL.INSTANCE_FCN.TEST.INSTANCE_SCORE_THRESH"
+
     @configurable
     def __init__(self, *, backbone: Backbone, options: InstanceFCNOptions, **shared: Any) -> None:
         super().__init__(**shared)
@@ -93,12 +94,6 @@ class InstanceFCNProposal(MetaArchitecture):
             "backbone": build_backbone(cfg),
             "options": read_options(cfg, InstanceFCNOptions),
         }
-
-    def set_score_thresh(self, least: float) -> None:
-        """Take proposals of this objectness, 0 to 1, or more for instances from now on."""
-        self.options = replace(
-            self.options, test=replace(self.options.test, instance_score_thresh=least)
-        )
 
     def losses(self, batched_inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Loss terms of a batch with ground truth, in training mode or not."""

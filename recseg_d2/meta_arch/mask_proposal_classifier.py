@@ -67,6 +67,8 @@ class MaskProposalClassifier(MetaArchitecture):
         UserError: the backbone lacks the wanted feature map.
     """
 
+    score_key = "MODEL.PROPOSAL_CLASSIFIER.TEST.SCORE_THRESH"
+
     @configurable
     def __init__(
         self, *, backbone: Backbone, options: ClassifierOptions, max_instances: int, **shared: Any

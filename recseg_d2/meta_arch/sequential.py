@@ -50,6 +50,7 @@ class SequentialModel(MetaArchitecture):
     """
 
     ordered = True
+    score_key = "MODEL.SEQUENTIAL.TEST.SCORE_THRESH"
 
     def __init__(self, *, sequential: SequentialOptions, **shared: Any) -> None:
         super().__init__(**shared)

@@ -26,6 +26,8 @@ ARCHITECTURE = "ColorFinder"
 class ColorFinder(nn.Module):
     """Instance k is where channel k is above a learned threshold; nothing where it never is."""
 
+    score_key = "MODEL.SEQUENTIAL.TEST.SCORE_THRESH"
+
     def __init__(self, cfg) -> None:
         super().__init__()
         self.threshold = nn.Parameter(torch.tensor(255.0))

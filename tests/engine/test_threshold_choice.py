@@ -17,15 +17,18 @@ from engine.conftest import NAME
 from engine.tiny_models import MODELS, tiny_model_cfg
 from torch import nn
 
+from recseg_d2 import rle
 from recseg_d2.cli.train import run_phase
 from recseg_d2.config import get_recseg_cfg, load_config
-from recseg_d2.data.annotations import label_map_from_dict
+from recseg_d2.data.annotations import IGNORED, label_map_from_dict
 from recseg_d2.engine import threshold_choice
 from recseg_d2.engine.run_folder import with_chosen_thresh
-from recseg_d2.engine.threshold_choice import CANDIDATES, ChooseScoreThresh, choose
+from recseg_d2.engine.threshold_choice import CANDIDATES, ChooseScoreThresh, choose, value
 from recseg_d2.engine.thresholds import score_thresh, set_score_thresh
 from recseg_d2.engine.trainer import Trainer
 from recseg_d2.errors import UserError
+from recseg_d2.evaluation.ground_truth import compared_labels
+from recseg_d2.meta_arch import ConvLSTMSemInstSeg
 
 IMAGES = 4
 
@@ -67,6 +70,7 @@ def records():
 def hook_of(model, *opts):
     cfg = get_recseg_cfg()
     cfg.merge_from_list(["DATASETS.TRAIN", (NAME,), "TEST.THRESHOLD_IMAGES", IMAGES, *opts])
+    cfg.MODEL.META_ARCHITECTURE = "ConvLSTMSemInstSeg"
     kept = []
     hook = ChooseScoreThresh(cfg, model, kept.append)
     hook.trainer = SimpleNamespace(iter=6, max_iter=6)
@@ -129,12 +133,15 @@ def test_unknown_regions_do_not_count():
     ignored = np.zeros(truth.shape, bool)
     ignored[:3, :3] = True
     found = np.where(ignored, 99, truth)
-    assert threshold_choice._Truth(record).value(found) < 100
-    from recseg_d2 import rle
-    from recseg_d2.data.annotations import IGNORED
+    assert value(*compared_labels(record, found)) < 100
+    known = {**record, IGNORED: rle.encode(ignored)}
+    assert value(*compared_labels(known, found)) == pytest.approx(100)
 
-    known = threshold_choice._Truth({**record, IGNORED: rle.encode(ignored)})
-    assert known.value(found) == pytest.approx(100)
+
+def test_where_nothing_is_and_nothing_is_found_all_is_right():
+    empty, one = np.zeros((4, 4), int), np.eye(4, dtype=int)
+    assert (value(empty, empty), value(one, one)) == (100, 100)
+    assert value(one, empty) == value(empty, one) == -1
 
 
 def test_processes_share_the_images_and_agree(monkeypatch):
@@ -174,9 +181,12 @@ def test_nothing_is_chosen_where_training_broke_off():
     assert (kept, model.asked) == ([], [])
 
 
-def test_a_model_without_such_a_score_is_refused():
-    with pytest.raises(UserError, match=r"THRESHOLD_IMAGES is 4, and Linear has no least score"):
-        hook_of(nn.Linear(1, 1))
+def test_a_model_without_such_a_score_is_refused(tiny_cfg, monkeypatch):
+    tiny_cfg.TEST.THRESHOLD_IMAGES = 2
+    monkeypatch.setattr(ConvLSTMSemInstSeg, "score_key", "")
+    Path(tiny_cfg.OUTPUT_DIR).mkdir()
+    with pytest.raises(UserError, match=r"ConvLSTMSemInstSeg, which has no least score.*IMAGES 0"):
+        Trainer(tiny_cfg)
 
 
 DENSE = [
@@ -186,10 +196,17 @@ DENSE = [
 ]
 
 
-@pytest.mark.parametrize("name", [*MODELS, "dense"])
+CLASSIFIER = [
+    *("MODEL.META_ARCHITECTURE", "MaskProposalClassifier", "MODEL.MASK_ON", False),
+    *("MODEL.BACKBONE.NAME", "build_small_encoder_backbone", "MODEL.SMALL_ENCODER.WIDTHS", (4, 6)),
+]
+OTHERS = {"dense": DENSE, "classifier": CLASSIFIER}
+
+
+@pytest.mark.parametrize("name", [*MODELS, *OTHERS])
 def test_what_a_model_is_told_is_what_its_config_would_have_said(name):
-    cfg = get_recseg_cfg() if name == "dense" else tiny_model_cfg(name)
-    cfg.merge_from_list([*(DENSE if name == "dense" else ()), "MODEL.DEVICE", "cpu"])
+    cfg = get_recseg_cfg() if name in OTHERS else tiny_model_cfg(name)
+    cfg.merge_from_list([*OTHERS.get(name, ()), "MODEL.DEVICE", "cpu"])
     model = build_model(cfg)
     model.set_score_thresh(0.875)
     set_score_thresh(cfg, 0.875)
