@@ -102,10 +102,13 @@ def box_iou(ones: torch.Tensor, others: torch.Tensor, eps: float | None = None) 
 
 
 def _any(inside: torch.Tensor, dim: int) -> torch.Tensor:
-    """``inside.any(dim)`` of a bool tensor; a maximum of bytes takes a tenth of the time."""
+    """``inside.any(dim)`` of a bool tensor; a maximum of its bytes takes a tenth of the time."""
     if inside.shape[dim] == 0:
         return inside.any(dim=dim)
-    return inside.to(torch.uint8).amax(dim=dim).bool()
+    # the same bytes where that can be: a copy of masks of many pixels is as large as they are
+    if torch.compiler.is_compiling():  # ONNX has no view of another type
+        return inside.to(torch.uint8).amax(dim=dim).bool()
+    return inside.view(torch.uint8).amax(dim=dim).bool()
 
 
 def _extent(line: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -57,6 +57,17 @@ def test_boxes_of_no_mask():
     assert masks_to_boxes(torch.zeros(0, 4, 6, dtype=torch.bool)).shape == (0, 4)
 
 
+def test_boxes_of_views_of_masks_are_those_of_copies():
+    masks = torch.rand(5, 12, 18, generator=torch.Generator().manual_seed(0)) > 0.97
+    for view in (
+        masks.transpose(1, 2),
+        masks[:, ::2, 1::3],
+        masks[::2],
+        masks[:1].expand(3, -1, -1),
+    ):
+        assert torch.equal(masks_to_boxes(view), masks_to_boxes(view.clone()))
+
+
 def test_empty_boxes_overlap_with_nothing():
     empty = torch.tensor([[1.0, 1, 1, 1]] * 3)
     assert (box_iou(empty, empty) == 0).all()
