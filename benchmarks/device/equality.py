@@ -29,6 +29,7 @@ from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.models.dense_attention.canvas import CANVAS_CHANNELS
 
 TOLERANCE = 1e-4
+_ROUNDING = 3  # gradients may differ by so many times what two algorithms of the CPU differ by
 
 
 def equal_checks(settings: Settings) -> dict[str, Check]:
@@ -37,17 +38,26 @@ def equal_checks(settings: Settings) -> dict[str, Check]:
 
 
 def _compare(settings: Settings, file: str, seconds: float) -> Row:
-    """The greatest differences of outputs, losses and gradients, relative to their size."""
+    """The greatest differences of outputs, losses and gradients, relative to their size.
+
+    Where a maximum or a ReLU hangs on the last bit, float32 gradients differ between any two
+    algorithms: by as much as on the CPU alone, they may on the device.
+    """
     cfg = settings.config(file, "MODEL.DEVICE", "cpu")
     torch.manual_seed(0)
     expected = build_model(cfg)
-    found = copy.deepcopy(expected).to(settings.device)
+    found, other = copy.deepcopy(expected).to(settings.device), copy.deepcopy(expected)
     batch = random_batch(cfg, 2)
     with tensor_cores(False):
         differences = compare_models(found, expected, batch)
-    wrong = [name for name, value in differences.items() if not value <= TOLERANCE]
-    failed = {"failed": f"{', '.join(wrong)} differ by more than {TOLERANCE}"} if wrong else {}
-    return {**differences, **failed}
+    with torch.backends.mkldnn.flags(enabled=False):
+        _, rounded = losses_and_gradients(other.train(), batch)
+    rounding = difference(rounded, losses_and_gradients(expected, batch)[1])
+    allowed = dict.fromkeys(differences, TOLERANCE)
+    allowed["gradients"] = max(TOLERANCE, _ROUNDING * rounding)
+    wrong = [f"{n} by {v:.1e}" for n, v in differences.items() if not v <= allowed[n]]
+    failed = {"failed": f"differ: {', '.join(wrong)}"} if wrong else {}
+    return {**differences, "gradients_of_two_cpu_algorithms": rounding, **failed}
 
 
 def compare_models(found: nn.Module, expected: nn.Module, batch: list[Row]) -> dict[str, float]:
@@ -90,6 +100,7 @@ def losses_and_gradients(
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
     """The losses of a batch, and all gradients in a row, as shares of the greatest."""
     torch.manual_seed(0)  # models draw windows and canvases on the CPU
+    model.zero_grad()
     losses = model(batch)
     sum(losses.values()).backward()
     gradients = [p.grad.flatten().cpu() for p in model.parameters() if p.grad is not None]

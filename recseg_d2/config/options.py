@@ -41,6 +41,10 @@ class SequentialOptions:
     # In evaluation and prediction, steps are compiled by torch.compile: faster after the first
     # batch, which takes a minute or two more; docs/performance.md has numbers.
     compile_steps: bool = False
+    # In evaluation and prediction on CUDA, all steps are one CUDA graph, which is recorded with the
+    # first batch of a size: several times as fast for small models and batches. Elsewhere nothing
+    # changes. Sequences are not ended early then.
+    cuda_graphs: bool = False
     # Most objects of an image that training and validation keep, the largest: fewer than steps let
     # each sequence end with a step to stop, more compete for the steps. 0: as many as steps.
     max_objects: int = 0
@@ -53,6 +57,8 @@ class SequentialOptions:
         require(min(self.image_size) >= 1, self, "image_size", "(height, width) in pixels")
         require(self.steps >= 1, self, "steps", "1 or more")
         require(self.max_objects >= 0, self, "max_objects", "0 (as many as steps) or more")
+        one = not (self.compile_steps and self.cuda_graphs)
+        require(one, self, "cuda_graphs", "False where COMPILE_STEPS is True")
 
     @property
     def kept_objects(self) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -22,6 +22,7 @@ from recseg_d2.config.options import SequentialOptions
 from recseg_d2.data.annotations import IGNORED
 from recseg_d2.errors import UserError
 from recseg_d2.layers.compiled import CompiledStep, missing_compiler
+from recseg_d2.layers.cuda_graph import RecordedRun
 from recseg_d2.layers.images import resize_image
 from recseg_d2.losses.ignored import without_ignored
 from recseg_d2.losses.targets import build_targets, in_order
@@ -59,6 +60,9 @@ class SequentialModel(MetaArchitecture):
         self.recompute_steps = sequential.recompute_steps
         self._compiles = sequential.compile_steps
         self._compiled: CompiledStep | None = None
+        self._recorded: RecordedRun | None = None
+        if sequential.cuda_graphs:
+            self._recorded = RecordedRun(self._run_all, self._tensors)
         self.max_objects = sequential.kept_objects
         self.order = sequential.order
         self.step_limit = self.steps  # objects to predict in training; a curriculum may lower it
@@ -190,13 +194,28 @@ class SequentialModel(MetaArchitecture):
         compiled = nullcontext() if self._compiled is None else self._compiled.inference()
         started = time.perf_counter()
         with self.in_precision(), compiled:
-            found = run(images, self.steps, self.test_options.score_thresh)
+            if self._recorded is not None and self._may_replay(images, run):
+                found = self._recorded(images)
+            else:
+                found = run(images, self.steps, self.test_options.score_thresh)
         if self._compiles:
             seconds = time.perf_counter() - started
             logger.info("Steps are compiled; the first batch took %.1f s.", seconds)
             self._compiles = False
         # masks and scores are post-processed in float32 whatever the precision
         return found.float()
+
+    def _may_replay(self, images: torch.Tensor, run: Callable[..., InstanceSequence]) -> bool:
+        return images.is_cuda and run == self.run_sequence and not torch.is_grad_enabled()
+
+    def _run_all(self, images: torch.Tensor) -> InstanceSequence:
+        """All steps: nothing that the host has to know decides when they end."""
+        return self.run_sequence(images, self.steps)
+
+    def _tensors(self) -> Iterator[torch.Tensor]:
+        """The weights and statistics that a run reads."""
+        yield from self.parameters()
+        yield from self.buffers()
 
     def _outputs(
         self, batched_inputs: list[dict[str, Any]], sequence: InstanceSequence

@@ -69,11 +69,15 @@ class SearchOptions:
     duplicate_iou: float = 0.6  # a mask with this IoU with an object found before is that object
     max_objects: int = 1000  # most objects of an image, or of a tile
     looks_per_round: int = 64  # most places looked at together; 1: strictly one after another
+    # Largest share of the smaller of two boxes that both cover, for places looked at together. The
+    # larger, the fewer rounds; from 0.3 on, objects close together begin to be found twice.
+    shared_box: float = 0.1
 
     def __post_init__(self) -> None:
         require(0 <= self.heat_thresh <= 1, self, "heat_thresh", "0 to 1")
         require(0 <= self.score_thresh <= 1, self, "score_thresh", "0 to 1")
         require(self.looks_per_round >= 1, self, "looks_per_round", "1 or more")
+        require(0 <= self.shared_box <= 1, self, "shared_box", "0 to 1")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The search: look where the heat map is highest, segment, remember, until nothing is left.
 
-Looks that cannot influence each other are taken in one round: places whose boxes lie apart. Within
+Looks that hardly influence each other are taken in one round: places whose boxes share little. They
+see the canvas as the round before left it; what two of them claim goes to the more certain. Within
 a round, as between rounds, the highest heat comes first. With one look a round the search is the
-plain sequence; more at a time are faster and find the same objects, round by round.
+plain sequence; more at a time are faster.
 """
 
 from __future__ import annotations
@@ -186,7 +187,8 @@ class Search:
         order = values.argsort(descending=True, stable=True)
         rows, columns, values = rows[order], columns[order], values[order]
         boxes = boxes_at(self.encoding.boxes[0], rows, columns)
-        apart = boxes_apart(boxes.cpu().numpy(), self.options.looks_per_round)
+        options = self.options
+        apart = boxes_apart(boxes.cpu().numpy(), options.looks_per_round, options.shared_box)
         chosen = torch.from_numpy(apart).to(rows.device)
         return self._segment(rows[chosen], columns[chosen], values[chosen], boxes[chosen], canvas)
 
@@ -245,24 +247,24 @@ class Search:
         self.open[(y + rows.start) // FINE_STRIDE, (x + columns.start) // FINE_STRIDE] = 0
 
 
-def boxes_apart(boxes: np.ndarray, most: int) -> np.ndarray:
-    """Indices of boxes, taken in order, that keep their distance from all taken before.
+def boxes_apart(boxes: np.ndarray, most: int, shared: float) -> np.ndarray:
+    """Indices of boxes, taken in order, that share little with each one taken before.
 
     Args:
         boxes: (K, 4), x1 y1 x2 y2, the most important first.
         most: number of boxes to take at most.
+        shared: the largest share, in [0, 1], of the smaller of two boxes that both may cover.
 
     Returns:
-        Increasing int64 indices; two of the boxes are apart where, enlarged on each side by an
-        eighth of their longer side and a pixel, they do not overlap.
+        Increasing int64 indices.
     """
-    longer = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    reach = (longer / 8 + 1)[:, None]
-    low, high = boxes[:, :2] - reach, boxes[:, 2:] + reach
+    low, high = boxes[:, :2], boxes[:, 2:]
+    areas = (high - low).prod(1)
     taken: list[int] = []
     for k in range(len(boxes)):
-        near = (low[k] < high[taken]).all(1) & (high[k] > low[taken]).all(1)
-        if not near.any():
+        common = np.minimum(high[k], high[taken]) - np.maximum(low[k], low[taken])
+        allowed = shared * np.minimum(areas[k], areas[taken])
+        if (common.clip(min=0).prod(1) <= allowed).all():
             taken.append(k)
             if len(taken) == most:
                 break

@@ -90,9 +90,25 @@ def test_heat_maps_are_kept_where_asked_for():
 
 
 def test_boxes_apart():
-    boxes = np.array(
-        [[0, 0, 8, 8], [9, 0, 17, 8], [30, 0, 38, 8], [31, 1, 33, 3], [50, 50, 52, 52]]
-    )
-    assert boxes_apart(boxes.astype(float), 9).tolist() == [0, 2, 4]
-    assert boxes_apart(boxes.astype(float), 2).tolist() == [0, 2]
-    assert boxes_apart(np.zeros((0, 4)), 3).tolist() == []
+    boxes = np.array([[0, 0, 8, 8], [8, 0, 16, 8], [7, 0, 15, 8], [1, 1, 3, 3], [50, 50, 52, 52]])
+    boxes = boxes.astype(float)
+    assert boxes_apart(boxes, 9, 0.0).tolist() == [0, 1, 4]
+    assert boxes_apart(boxes, 2, 0.0).tolist() == [0, 1]
+    # the third has an eighth in common with the first, but seven with the second
+    assert boxes_apart(boxes[[0, 2, 1]], 9, 0.125).tolist() == [0, 1]
+    assert boxes_apart(boxes[[0, 2, 1]], 9, 0.124).tolist() == [0, 2]
+    # a small box inside of another has all of itself in common with it
+    assert boxes_apart(boxes[[0, 3]], 9, 0.99).tolist() == [0]
+    assert boxes_apart(boxes[[0, 3]], 9, 1.0).tolist() == [0, 1]
+    assert boxes_apart(np.zeros((0, 4)), 3, 0.1).tolist() == []
+
+
+def test_the_less_boxes_may_share_the_more_rounds_there_are():
+    labels = separate(scattered_labels(np.random.default_rng(1), (160, 160), 25))
+    rounds = []
+    for shared in (0.0, 0.1, 0.5):
+        result = run(labels, dataclasses.replace(OPTIONS, shared_box=shared))
+        rounds.append(max(look.round for look in result.looks) + 1)
+        assert len(result.objects) == len(np.unique(labels)) - 1
+    assert rounds == sorted(rounds, reverse=True)
+    assert rounds[0] > rounds[-1]
