@@ -29,7 +29,9 @@ from recseg_d2.meta_arch.sequential import SequentialModel
 from recseg_d2.models.dense_attention.canvas import CANVAS_CHANNELS
 
 TOLERANCE = 1e-4
-_ROUNDING = 3  # gradients may differ by so many times what two algorithms of the CPU differ by
+# Of gradients, whose maxima and ReLUs may hang on the last bit and fall out otherwise in each run.
+GRADIENT_TOLERANCE = 5e-3
+_ROUNDING = 3  # or so many times what two algorithms of the CPU differ by, if that is more
 
 
 def equal_checks(settings: Settings) -> dict[str, Check]:
@@ -38,11 +40,7 @@ def equal_checks(settings: Settings) -> dict[str, Check]:
 
 
 def _compare(settings: Settings, file: str, seconds: float) -> Row:
-    """The greatest differences of outputs, losses and gradients, relative to their size.
-
-    Where a maximum or a ReLU hangs on the last bit, float32 gradients differ between any two
-    algorithms: by as much as on the CPU alone, they may on the device.
-    """
+    """The differences of outputs, losses and gradients, relative to their size."""
     cfg = settings.config(file, "MODEL.DEVICE", "cpu")
     torch.manual_seed(0)
     expected = build_model(cfg)
@@ -52,9 +50,9 @@ def _compare(settings: Settings, file: str, seconds: float) -> Row:
         differences = compare_models(found, expected, batch)
     with torch.backends.mkldnn.flags(enabled=False):
         _, rounded = losses_and_gradients(other.train(), batch)
-    rounding = difference(rounded, losses_and_gradients(expected, batch)[1])
+    rounding = norm_difference(rounded, losses_and_gradients(expected, batch)[1])
     allowed = dict.fromkeys(differences, TOLERANCE)
-    allowed["gradients"] = max(TOLERANCE, _ROUNDING * rounding)
+    allowed["gradients"] = max(GRADIENT_TOLERANCE, _ROUNDING * rounding)
     wrong = [f"{n} by {v:.1e}" for n, v in differences.items() if not v <= allowed[n]]
     failed = {"failed": f"differ: {', '.join(wrong)}"} if wrong else {}
     return {**differences, "gradients_of_two_cpu_algorithms": rounding, **failed}
@@ -67,7 +65,7 @@ def compare_models(found: nn.Module, expected: nn.Module, batch: list[Row]) -> d
     return {
         "outputs": max(difference(a, b) for a, b in zip(*outputs, strict=True)),
         "losses": max(difference(a, b) for a, b in zip(*(s[0] for s in steps), strict=True)),
-        "gradients": difference(*(s[1] for s in steps)),
+        "gradients": norm_difference(*(s[1] for s in steps)),
     }
 
 
@@ -76,6 +74,12 @@ def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
     expected = expected.detach().double().cpu()
     apart = (found.detach().double().cpu() - expected).abs().max()
     return float(apart / expected.abs().max().clamp(min=1))
+
+
+def norm_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The norm of the difference, as a share of the norm."""
+    expected = expected.double()
+    return float((found.double() - expected).norm() / expected.norm())
 
 
 @torch.no_grad()
@@ -98,14 +102,13 @@ def raw_outputs(model: nn.Module, batch: list[Row]) -> list[torch.Tensor]:
 def losses_and_gradients(
     model: nn.Module, batch: list[Row]
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """The losses of a batch, and all gradients in a row, as shares of the greatest."""
+    """The losses of a batch, and all gradients in a row."""
     torch.manual_seed(0)  # models draw windows and canvases on the CPU
     model.zero_grad()
     losses = model(batch)
     sum(losses.values()).backward()
     gradients = [p.grad.flatten().cpu() for p in model.parameters() if p.grad is not None]
-    row = torch.cat(gradients)
-    return [losses[name] for name in sorted(losses)], row / row.abs().max()
+    return [losses[name] for name in sorted(losses)], torch.cat(gradients)
 
 
 def wait_checks(settings: Settings) -> dict[str, Check]:

@@ -69,9 +69,9 @@ class SearchOptions:
     duplicate_iou: float = 0.6  # a mask with this IoU with an object found before is that object
     max_objects: int = 1000  # most objects of an image, or of a tile
     looks_per_round: int = 64  # most places looked at together; 1: strictly one after another
-    # Largest share of the smaller of two boxes that both cover, for places looked at together. The
-    # larger, the fewer rounds; from 0.3 on, objects close together begin to be found twice.
-    shared_box: float = 0.1
+    # Largest share of the smaller of two boxes that both cover, for places looked at together: the
+    # larger, the fewer rounds, and the more often two looks do not know of each other.
+    shared_box: float = 0.15
 
     def __post_init__(self) -> None:
         require(0 <= self.heat_thresh <= 1, self, "heat_thresh", "0 to 1")
