@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.device.settings import Check, Row, Settings
 
 TRAINED = "rsis_synthetic.yaml"
-TRAINED_LENGTH = 0.1  # of the config's length
+TRAINED_LENGTH = 0.04  # of the config's length
 
 
 def training_checks(settings: Settings) -> dict[str, Check]:
