@@ -19,12 +19,8 @@ from recseg_d2.models.dense_attention.canvas import canvas_channels
 from recseg_d2.models.dense_attention.model import DenseAttention, Encoding, boxes_at, place_of
 from recseg_d2.models.dense_attention.options import SearchOptions
 from recseg_d2.models.dense_attention.trunk import COARSE_STRIDE, FINE_STRIDE
-from recseg_d2.models.dense_attention.windows import (
-    Pyramid,
-    paint_window,
-    place_maps,
-    read_pyramid,
-)
+from recseg_d2.models.dense_attention.window_reading import Pyramid, read_pyramid
+from recseg_d2.models.dense_attention.windows import paint_window, place_maps
 
 
 @dataclass

@@ -79,9 +79,9 @@ _NEIGHBOURHOOD = 7  # cells; a peak is the largest value among so many along eac
 
 
 def heat_peaks(heat: torch.Tensor, least: float) -> torch.Tensor:
-    """Bool (h, w): the largest value around it, and at least ``least``."""
+    """Bool (..., h, w): the largest value around it, and at least ``least``."""
     around = F.pad(heat, [_NEIGHBOURHOOD // 2] * 4, value=-torch.inf)
-    for axis in (0, 1):
+    for axis in (-2, -1):
         around = _largest_in_a_row(around, axis)
     return (heat == around) & (heat >= least)
 

@@ -19,12 +19,8 @@ from recseg_d2.models.dense_attention.heat import HeatFeatures, HeatMap
 from recseg_d2.models.dense_attention.options import NetworkOptions
 from recseg_d2.models.dense_attention.trunk import COARSE_STRIDE, FINE_STRIDE, UNetDecoder
 from recseg_d2.models.dense_attention.window_network import WindowNetwork, WindowOutputs
-from recseg_d2.models.dense_attention.windows import (
-    PooledMaps,
-    place_maps,
-    read_windows,
-    windows_around,
-)
+from recseg_d2.models.dense_attention.window_reading import PooledMaps, read_windows
+from recseg_d2.models.dense_attention.windows import place_maps, windows_around
 
 DIRECTIONS = 8  # bins of the direction towards an object's centre
 _PLACE_CHANNELS = 2
@@ -42,6 +38,7 @@ class Encoding:
         boxes: (B, 4, H/2, W/2), distances in pixels from each place to the left, top, right and
             bottom edge of the object there.
         heat: the features' share of the heat map.
+        pooled: the images and their means.
     """
 
     images: torch.Tensor
@@ -49,13 +46,10 @@ class Encoding:
     coarse: torch.Tensor
     boxes: torch.Tensor
     heat: HeatFeatures
-    _pooled: dict[int, PooledMaps] = field(default_factory=dict, init=False, repr=False)
+    pooled: PooledMaps = field(init=False, repr=False)
 
-    def pooled_image(self, image: int) -> PooledMaps:
-        """An image of the batch, as the windows of all rounds read it."""
-        if image not in self._pooled:
-            self._pooled[image] = PooledMaps(self.images[image : image + 1])
-        return self._pooled[image]
+    def __post_init__(self) -> None:
+        self.pooled = PooledMaps(self.images)  # as the windows of all rounds read them
 
 
 class DenseAttention(nn.Module):
@@ -121,37 +115,38 @@ class DenseAttention(nn.Module):
     def look(
         self,
         encoding: Encoding,
-        image: int,
         canvas: torch.Tensor,
         places: torch.Tensor,
         boxes: torch.Tensor,
+        images: Sequence[int] | None = None,
+        canvases: Sequence[int] | None = None,
     ) -> torch.Tensor:
-        """What the window network sees of windows of one image.
+        """What the window network sees of windows.
 
         Args:
             encoding: what ``encode`` made of the batch.
-            image: index of the image in the batch.
-            canvas: (1, 2, H, W), or (K, 2, H, W) with a canvas of its own for each window.
+            canvas: (1, 2, H, W), or (N, 2, H, W) of which ``canvases`` says which is whose.
             places: (K, 2), x and y of the places looked at.
             boxes: (K, 4), the predicted boxes at these places.
+            images: for each window the index of its image, where the batch has several.
+            canvases: for each window the index of its canvas, where there are several.
 
         Returns:
             (K, channels, G, G).
         """
-        cells, own = self.options.cells, slice(image, image + 1)
-        windows = self.windows(boxes)
+        cells, windows = self.options.cells, self.windows(boxes)
         sides = windows[:, 2].tolist()
         parts = [
-            read_windows(encoding.fine[own], windows, cells, FINE_STRIDE, sides),
-            read_windows(encoding.coarse[own], windows, cells, COARSE_STRIDE, sides),
-            read_windows(encoding.pooled_image(image), windows, cells, sides=sides),
-            read_windows(canvas, windows, cells, sides=sides),
+            read_windows(encoding.fine, windows, cells, FINE_STRIDE, sides, images),
+            read_windows(encoding.coarse, windows, cells, COARSE_STRIDE, sides, images),
+            read_windows(encoding.pooled, windows, cells, 1, sides, images),
+            read_windows(canvas, windows, cells, 1, sides, canvases),
             place_maps(windows, places, boxes, cells),
         ]
         return torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
 
     def segment(self, seen: torch.Tensor) -> WindowOutputs:
-        """Masks, scores and classes of what ``look`` returned, of one or several images."""
+        """Masks, scores and classes of what ``look`` returned."""
         return self.window(seen)
 
 

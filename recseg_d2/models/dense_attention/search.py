@@ -202,7 +202,7 @@ class Search:
     ) -> _Candidates:
         """What is found at K cells, of heat ``values`` (K,), in the windows of their boxes."""
         places = place_of(rows, columns)
-        outputs = self.model.segment(self.model.look(self.encoding, 0, canvas, places, boxes))
+        outputs = self.model.segment(self.model.look(self.encoding, canvas, places, boxes))
         scores = (outputs.scores.sigmoid() * values).sqrt()
         classes = None if outputs.classes is None else outputs.classes.softmax(1).cpu()
         # whole numbers in float32 are exact far beyond the size of a tile

@@ -25,13 +25,15 @@ from recseg_d2.models.dense_attention.model import DenseAttention, Encoding
 from recseg_d2.models.dense_attention.options import LossWeights, SamplingOptions
 from recseg_d2.models.dense_attention.targets import UNKNOWN
 from recseg_d2.models.dense_attention.window_network import WindowOutputs
+from recseg_d2.models.dense_attention.window_reading import read_windows
 from recseg_d2.models.dense_attention.window_sampling import (
     NOTHING,
     WindowSample,
+    join,
     own_windows,
     true_windows,
 )
-from recseg_d2.models.dense_attention.windows import read_windows, write_window
+from recseg_d2.models.dense_attention.windows import write_window
 
 _DONE_IOU, _OPEN_IOU = 0.5, 0.3  # an own mask is the object from the first, is not under the second
 
@@ -54,16 +56,13 @@ class StepLosses:
 class _Windows:
     """All windows of a batch: those around true objects first, image by image."""
 
-    samples: list[WindowSample]
-    images: list[int]
-    squares: torch.Tensor
+    sample: WindowSample
+    around_objects: int
+    images: torch.Tensor
+    objects: torch.Tensor
     outputs: WindowOutputs
     truth: torch.Tensor
     iou: torch.Tensor
-
-    @property
-    def objects(self) -> torch.Tensor:
-        return torch.cat([sample.objects for sample in self.samples])
 
 
 def training_step(
@@ -90,7 +89,7 @@ def training_step(
     second = [random_canvas(rng, o, options.merged) for o in batch.objects]
     heat, heat_term = _heat(model, encoding, batch, first)
     windows = _windows(model, encoding, batch, heat, first, second, options, rng)
-    third = _with_own_masks(rng, batch, windows, second, options.own_masks)
+    third = _with_own_masks(rng, model, batch, windows, second, options.own_masks)
     _, last_heat_term = _heat(model, encoding, batch, third)
     terms = {
         "loss_foreground": weights.foreground * losses.foreground_loss(auxiliary[:, 0], batch),
@@ -104,8 +103,7 @@ def training_step(
 
 def _iou_of_images(windows: _Windows, count: int) -> torch.Tensor:
     """``StepLosses.iou``, which nobody waits for here."""
-    image = torch.tensor(windows.images, device=windows.iou.device)
-    own = torch.arange(count, device=image.device)[:, None] == image
+    own = torch.arange(count, device=windows.images.device)[:, None] == windows.images
     own = own & (windows.objects != NOTHING)
     return torch.where(own, windows.iou, 0).sum(dim=1) / own.sum(dim=1)
 
@@ -138,51 +136,54 @@ def _windows(
 ) -> _Windows:
     """Windows of the second canvases around true objects, of the first at the heat's maxima."""
     count, device = len(batch.objects), heat.device
-    samples: list[WindowSample] = []
-    for i in range(count):
-        samples.append(
-            true_windows(rng, batch, i, second[i], options.true_windows, options.box_jitter)
-        )
-    for i in range(count):
-        distances = encoding.boxes[i].detach()
-        samples.append(own_windows(heat[i], distances, batch, i, first[i], options.own_windows))
-    channels = [_channels(second, device), _channels(first, device)]
-    unknown = batch.labels == UNKNOWN
-    any_unknown = bool(unknown.any())  # seldom, and costs as much as reading the windows
-    seen, truth, hidden, images = [], [], [], []
-    for j, sample in enumerate(samples):
-        i = j % count
-        canvas = channels[j // count][i : i + 1]
-        seen.append(model.look(encoding, i, canvas, sample.places, sample.boxes))
-        truth.append(_true_masks(model, batch, i, sample))
-        if any_unknown:
-            hidden.append(_any_in_cells(model, unknown[i], sample))
-        images += [i] * len(sample.objects)
-    outputs = model.segment(torch.cat(seen))
-    if hidden:
-        outputs = replace(outputs, masks=outputs.masks.masked_fill(torch.cat(hidden), NEVER))
-    true_masks = torch.cat(truth)
-    iou = losses.hard_iou(outputs.masks.detach().sigmoid(), true_masks)
-    squares = torch.cat([model.windows(sample.boxes) for sample in samples])
-    return _Windows(samples, images, squares, outputs, true_masks, iou)
+    most, jitter = options.true_windows, options.box_jitter
+    true = [true_windows(rng, batch, i, second[i], most, jitter) for i in range(count)]
+    own = own_windows(heat, encoding.boxes.detach(), batch, first, options.own_windows)
+    sample, around_objects = join([*true, *own]), sum(len(s) for s in true)
+    canvases = sample.images.copy()
+    canvases[around_objects:] += count
+    images, objects, places, boxes = (
+        torch.from_numpy(x).to(device)
+        for x in (sample.images, sample.objects, sample.places, sample.boxes)
+    )
+    seen = model.look(
+        encoding,
+        _channels([*second, *first], device),
+        places,
+        boxes,
+        sample.images.tolist(),
+        canvases.tolist(),
+    )
+    outputs = model.segment(seen)
+    if any((o.labels == UNKNOWN).any() for o in batch.objects):  # seldom, and costs a reading
+        hidden = _unknown_cells(model, batch, sample, boxes)
+        outputs = replace(outputs, masks=outputs.masks.masked_fill(hidden, NEVER))
+    truth = _true_masks(model, batch, images, objects, boxes)
+    iou = losses.hard_iou(outputs.masks.detach().sigmoid(), truth)
+    return _Windows(sample, around_objects, images, objects, outputs, truth, iou)
 
 
 def _true_masks(
-    model: DenseAttention, batch: TargetBatch, image: int, sample: WindowSample
+    model: DenseAttention,
+    batch: TargetBatch,
+    images: torch.Tensor,
+    objects: torch.Tensor,
+    boxes: torch.Tensor,
 ) -> torch.Tensor:
     """(K, G, G) shares of the windows' cells that the object covers; zeros for NOTHING."""
-    masks = batch.labels[image][None] == sample.objects[:, None, None] + 1
-    masks = masks & (sample.objects != NOTHING)[:, None, None]
-    windows = model.windows(sample.boxes)
+    masks = batch.labels[images] == objects[:, None, None] + 1
+    masks = masks & (objects != NOTHING)[:, None, None]
+    windows = model.windows(boxes)
     return read_windows(masks.float()[:, None], windows, model.options.cells)[:, 0]
 
 
-def _any_in_cells(
-    model: DenseAttention, pixels: torch.Tensor, sample: WindowSample
+def _unknown_cells(
+    model: DenseAttention, batch: TargetBatch, sample: WindowSample, boxes: torch.Tensor
 ) -> torch.Tensor:
-    """(K, G, G) bool, the windows' cells that see any of the pixels (H, W) bool of an image."""
-    windows = model.windows(sample.boxes)
-    return read_windows(pixels.float()[None, None], windows, model.options.cells)[:, 0] > 0
+    """(K, G, G) bool, the windows' cells that see any unknown pixel."""
+    unknown = (batch.labels == UNKNOWN).float()[:, None]
+    cells, owners = model.options.cells, sample.images.tolist()
+    return read_windows(unknown, model.windows(boxes), cells, owners=owners)[:, 0] > 0
 
 
 def _window_terms(
@@ -198,8 +199,7 @@ def _window_terms(
         "loss_score": weights.score * score,
     }
     if windows.outputs.classes is not None:
-        images = torch.tensor(windows.images, device=real.device)
-        truth = batch.classes[images, windows.objects + 1]
+        truth = batch.classes[windows.images, windows.objects + 1]
         entropy = torch.nn.functional.cross_entropy(
             windows.outputs.classes, truth, reduction="none"
         )
@@ -209,6 +209,7 @@ def _window_terms(
 
 def _with_own_masks(
     rng: np.random.Generator,
+    model: DenseAttention,
     batch: TargetBatch,
     windows: _Windows,
     canvases: list[Canvas],
@@ -220,13 +221,12 @@ def _with_own_masks(
     """
     drawn = [Canvas(c.labels.copy(), c.done.copy(), c.unclear.copy()) for c in canvases]
     masks = windows.outputs.masks.detach().sigmoid().cpu()
-    squares = windows.squares.long().tolist()
-    row = 0
-    for i, sample in enumerate(windows.samples[: len(canvases)]):
-        for k in sample.objects.tolist():
-            if rng.random() < probability:
-                _draw(drawn[i], batch, i, k, masks[row], squares[row])
-            row += 1
+    sample = windows.sample
+    squares = model.windows(torch.from_numpy(sample.boxes)).long().tolist()
+    for row in range(windows.around_objects):
+        if rng.random() < probability:
+            image, k = int(sample.images[row]), int(sample.objects[row])
+            _draw(drawn[image], batch, image, k, masks[row], squares[row])
     return drawn
 
 

@@ -1,8 +1,12 @@
-"""Windows to train on: around true objects, and at the maxima of the model's own heat map."""
+"""Windows to train on: around true objects, and at the maxima of the model's own heat map.
+
+They are drawn on the host; the networks' part of it comes there in two transfers a batch.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -10,7 +14,7 @@ import torch
 from recseg_d2.models.dense_attention.batch import TargetBatch
 from recseg_d2.models.dense_attention.canvas_sampling import Canvas
 from recseg_d2.models.dense_attention.heat import heat_peaks
-from recseg_d2.models.dense_attention.model import boxes_at, place_of
+from recseg_d2.models.dense_attention.trunk import FINE_STRIDE
 
 NOTHING = -1
 _CORE = 0.55  # places of true windows are drawn where the depth is above this
@@ -20,17 +24,28 @@ _MIN_BOX = 2.0  # pixels
 
 @dataclass
 class WindowSample:
-    """K windows of one image.
+    """K windows of the images of a batch.
 
     Attributes:
-        places: (K, 2) float, x and y looked at.
-        boxes: (K, 4) float, x1 y1 x2 y2 that windows are made around, in pixels.
+        images: (K,) int64, the index of each window's image.
+        places: (K, 2) float32, x and y looked at.
+        boxes: (K, 4) float32, x1 y1 x2 y2 that windows are made around, in pixels.
         objects: (K,) int64, the object to be found there, or NOTHING.
     """
 
-    places: torch.Tensor
-    boxes: torch.Tensor
-    objects: torch.Tensor
+    images: np.ndarray
+    places: np.ndarray
+    boxes: np.ndarray
+    objects: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+
+def join(samples: Sequence[WindowSample]) -> WindowSample:
+    """All windows of some samples, in their order."""
+    names = [f.name for f in fields(WindowSample)]
+    return WindowSample(**{n: np.concatenate([getattr(s, n) for s in samples]) for n in names})
 
 
 def true_windows(
@@ -41,7 +56,7 @@ def true_windows(
     most: int,
     jitter: float,
 ) -> WindowSample:
-    """Windows around objects that are not on the canvas, their boxes jittered.
+    """Windows of one image around objects that are not on the canvas, their boxes jittered.
 
     Args:
         rng: the generator that windows are drawn with.
@@ -63,44 +78,72 @@ def true_windows(
         size = np.tile(box[2:] - box[:2], 2)
         boxes[row] = box + rng.normal(0, jitter, 4) * size
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + _MIN_BOX)
-    device = batch.labels.device
-    return WindowSample(
-        torch.from_numpy(places).to(device),
-        torch.from_numpy(boxes).to(device),
-        torch.from_numpy(chosen.astype(np.int64)).to(device),
-    )
+    return WindowSample(np.full(len(chosen), image), places, boxes, chosen.astype(np.int64))
 
 
 def own_windows(
     heat: torch.Tensor,
     distances: torch.Tensor,
     batch: TargetBatch,
-    image: int,
-    canvas: Canvas,
+    canvases: Sequence[Canvas],
     most: int,
-) -> WindowSample:
-    """Windows at the highest maxima of the model's heat map.
+) -> list[WindowSample]:
+    """Windows of each image at the highest maxima of the model's heat map.
 
     The object to be found is the one at the place, if it is not on the canvas; places in objects
     of which that is unclear, and ignored places, are left out.
 
     Args:
-        heat: (h, w) probabilities.
-        distances: (4, h, w), the box field.
+        heat: (B, h, w) probabilities.
+        distances: (B, 4, h, w), the box field.
         batch: the targets of the images.
-        image: index of the image in the batch.
-        canvas: what is drawn on the image's canvas.
-        most: number of windows, where there are as many maxima.
+        canvases: what is drawn on each image's canvas.
+        most: number of windows of an image, where there are as many maxima.
     """
-    peaks = heat_peaks(heat, _LEAST_HEAT) & batch.known[image]
-    values, index = (heat * peaks).flatten().topk(most)
-    index = index[values > 0]
-    unclear = torch.from_numpy(np.append(canvas.unclear, False)).to(heat.device)
-    index = index[~unclear[batch.cell_labels[image].flatten()[index] - 1]]
-    if not len(index):  # a batch has windows, whatever is in it
-        index = (heat * batch.known[image]).argmax()[None]
-    rows, columns = index // heat.shape[1], index % heat.shape[1]
-    objects = (batch.cell_labels[image][rows, columns] - 1).clamp(min=NOTHING)
-    done = torch.from_numpy(np.append(canvas.done, True)).to(heat.device)
-    objects = torch.where(done[objects], NOTHING, objects)
-    return WindowSample(place_of(rows, columns), boxes_at(distances, rows, columns), objects)
+    known = heat * batch.known
+    values, index = (known * heat_peaks(heat, _LEAST_HEAT)).flatten(1).topk(most)
+    # an image has a window whatever is in it: the last place, where there is no maximum to take
+    index = torch.cat([index, known.flatten(1).argmax(1, keepdim=True)], dim=1)
+    labels = batch.cell_labels.flatten(1).gather(1, index)
+    far = distances.flatten(2).gather(2, index[:, None].expand(-1, 4, -1))
+    places, owners = torch.stack([index, labels], dim=1).cpu().numpy().swapaxes(0, 1)
+    numbers = torch.cat([values, far.flatten(1)], dim=1).cpu().numpy()
+    tables = numbers[:, :most], numbers[:, most:].reshape(len(canvases), 4, -1)
+    return [
+        _own_windows(i, canvas, heat.shape[2], places[i], owners[i], tables[0][i], tables[1][i])
+        for i, canvas in enumerate(canvases)
+    ]
+
+
+def _own_windows(
+    image: int,
+    canvas: Canvas,
+    width: int,
+    cells: np.ndarray,
+    labels: np.ndarray,
+    values: np.ndarray,
+    far: np.ndarray,
+) -> WindowSample:
+    """The windows of an image.
+
+    Args:
+        image: its index in the batch.
+        canvas: its canvas.
+        width: of the heat map in cells.
+        cells: (most + 1,), the places as cells counted row by row, the last one for want of others.
+        labels: (most + 1,), the labels there.
+        values: (most,), the heat at the first of them; 0 where there is no maximum.
+        far: (4, most + 1), the box field there.
+    """
+    objects = np.maximum(labels - 1, NOTHING)
+    kept = np.flatnonzero((values > 0) & ~np.append(canvas.unclear, False)[objects[:-1]])
+    kept = kept if len(kept) else np.array([len(values)])
+    done = np.append(canvas.done, True)  # the last one is that of NOTHING
+    x, y = ((cells[kept] % width) + 0.5) * FINE_STRIDE, ((cells[kept] // width) + 0.5) * FINE_STRIDE
+    left, top, right, bottom = far[:, kept]
+    return WindowSample(
+        images=np.full(len(kept), image),
+        places=np.stack([x, y], axis=1).astype(np.float32),
+        boxes=np.stack([x - left, y - top, x + right, y + bottom], axis=1).astype(np.float32),
+        objects=np.where(done[objects[kept]], NOTHING, objects[kept]),
+    )

@@ -14,7 +14,8 @@ from recseg_d2.models.dense_attention.heat import HeatFeatures
 from recseg_d2.models.dense_attention.model import Encoding
 from recseg_d2.models.dense_attention.targets import object_targets
 from recseg_d2.models.dense_attention.window_network import WindowOutputs
-from recseg_d2.models.dense_attention.windows import read_windows, windows_around
+from recseg_d2.models.dense_attention.window_reading import read_windows
+from recseg_d2.models.dense_attention.windows import windows_around
 
 CELLS = 32
 
@@ -60,9 +61,9 @@ class Oracle(nn.Module):
     def windows(self, boxes: torch.Tensor) -> torch.Tensor:
         return windows_around(boxes, 1.5, 4.0)
 
-    def look(self, encoding, image, canvas, places, boxes):
+    def look(self, encoding, canvas, places, boxes):
         self.looks.append(len(places))
-        numbers = encoding.images[image, 0].round()
+        numbers = encoding.images[0, 0].round()
         x, y = places.long().unbind(1)
         # the most frequent number of the four pixels that make the cell
         block = torch.stack([numbers[y - dy, x - dx] for dy in (0, 1) for dx in (0, 1)])

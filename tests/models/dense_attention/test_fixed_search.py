@@ -13,13 +13,8 @@ from recseg_d2.models.dense_attention.fixed_search import FixedSearch
 from recseg_d2.models.dense_attention.model import DenseAttention
 from recseg_d2.models.dense_attention.options import NetworkOptions, SearchOptions
 from recseg_d2.models.dense_attention.search import Search
-from recseg_d2.models.dense_attention.windows import (
-    Pyramid,
-    paint_window,
-    read_pyramid,
-    read_windows,
-    write_window,
-)
+from recseg_d2.models.dense_attention.window_reading import Pyramid, read_pyramid, read_windows
+from recseg_d2.models.dense_attention.windows import paint_window, write_window
 
 OPTIONS = SearchOptions(heat_thresh=0.3, score_thresh=0.4, min_area=6, looks_per_round=1)
 LOOKS = 8

@@ -82,3 +82,5 @@ def test_peaks_equal_max_pooling(size):
     heat = (torch.rand(size) * 20).round() / 20  # with ties, all of which are peaks
     around = torch.nn.functional.max_pool2d(heat[None, None], 7, 1, 3)[0, 0]
     assert torch.equal(heat_peaks(heat, 0.3), (heat == around) & (heat >= 0.3))
+    both = torch.stack([heat, heat.flip(0)])
+    assert torch.equal(heat_peaks(both, 0.3), torch.stack([heat_peaks(h, 0.3) for h in both]))

@@ -14,7 +14,12 @@ from recseg_d2.models.dense_attention.canvas_sampling import (
     random_canvas,
 )
 from recseg_d2.models.dense_attention.targets import object_targets
-from recseg_d2.models.dense_attention.window_sampling import NOTHING, own_windows, true_windows
+from recseg_d2.models.dense_attention.window_sampling import (
+    NOTHING,
+    join,
+    own_windows,
+    true_windows,
+)
 
 CPU = torch.device("cpu")
 
@@ -91,17 +96,35 @@ def test_windows_around_objects_that_are_left(targets):
         for (x, y), box, k in zip(sample.places, sample.boxes, sample.objects, strict=True):
             assert targets.labels[int(y), int(x)] == k + 1
             assert targets.depth[int(y), int(x)] > 0.55
-            assert np.abs(box.numpy() - targets.boxes[k]).max() < 6
+            assert np.abs(box - targets.boxes[k]).max() < 6
     assert len(true_windows(rng, batch, 0, canvas, most=1, jitter=0.0).objects) == 1
 
 
 def own(targets, canvas, peaks, most=4):
-    batch = target_batch([targets], 8, CPU, (64, 64))
-    heat = torch.full((32, 32), 0.01)
+    """The windows of an image that has another one, of other sizes and peaks, before it."""
+    other = object_targets(np.full((64, 64), 1), np.zeros(1, int), 1)
+    others = Canvas(np.zeros((64, 64), np.int32), np.zeros(1, bool), np.zeros(1, bool))
+    batch = target_batch([other, targets], 8, CPU, (64, 64))
+    heat = torch.full((2, 32, 32), 0.01)
+    heat[0, 3, 5] = 0.5
     for row, column, value in peaks:
-        heat[row, column] = value
-    distances = torch.full((4, 32, 32), 5.0)
-    return own_windows(heat, distances, batch, 0, canvas, most)
+        heat[1, row, column] = value
+    distances = torch.tensor([7.0, 5.0]).view(2, 1, 1, 1).expand(2, 4, 32, 32)
+    first, found = own_windows(heat, distances, batch, [others, canvas], most)
+    assert first.places.tolist() == [[11, 7]]
+    assert first.boxes.tolist() == [[4, 0, 18, 14]]
+    assert (first.images.tolist(), first.objects.tolist()) == ([0], [0])
+    assert set(found.images) == {1}
+    return found
+
+
+def test_joined_samples_keep_their_order(targets):
+    canvas = Canvas(np.zeros((64, 64), np.int32), np.zeros(3, bool), np.zeros(3, bool))
+    one, two = (own(targets, canvas, [(7, x, 0.9)]) for x in (7, 16))
+    both = join([one, two, one])
+    assert both.places.tolist() == [[15, 15], [33, 15], [15, 15]]
+    assert both.objects.tolist() == [0, 1, 0]
+    assert len(both) == 3
 
 
 def test_windows_at_the_models_own_maxima(targets):
