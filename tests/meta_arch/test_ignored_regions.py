@@ -94,13 +94,13 @@ def test_what_dense_attention_seg_has_in_unknown_cells_changes_no_loss(monkeypat
     segment, values = model.network.segment, []
     given = example(ignored=ignored(), prepared=True)
     given["image"] = given["image"] / 255
-    cells, kept = training._any_in_cells, []
+    cells, kept = training._unknown_cells, []
 
     def kept_cells(*args):
         kept.append(cells(*args))
         return kept[-1]
 
-    monkeypatch.setattr(training, "_any_in_cells", kept_cells)
+    monkeypatch.setattr(training, "_unknown_cells", kept_cells)
     for value in (None, 5.0, -5.0):
         kept.clear()
 

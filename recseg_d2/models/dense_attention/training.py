@@ -154,9 +154,11 @@ def _windows(
         sample.images.tolist(),
         canvases.tolist(),
     )
-    outputs = model.segment(seen)
+    hidden = None
     if any((o.labels == UNKNOWN).any() for o in batch.objects):  # seldom, and costs a reading
         hidden = _unknown_cells(model, batch, sample, boxes)
+    outputs = model.segment(seen)
+    if hidden is not None:
         outputs = replace(outputs, masks=outputs.masks.masked_fill(hidden, NEVER))
     truth = _true_masks(model, batch, images, objects, boxes)
     iou = losses.hard_iou(outputs.masks.detach().sigmoid(), truth)
