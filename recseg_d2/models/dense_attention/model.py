@@ -20,7 +20,7 @@ from recseg_d2.models.dense_attention.options import NetworkOptions
 from recseg_d2.models.dense_attention.trunk import COARSE_STRIDE, FINE_STRIDE, UNetDecoder
 from recseg_d2.models.dense_attention.window_network import WindowNetwork, WindowOutputs
 from recseg_d2.models.dense_attention.window_reading import PooledMaps, read_windows
-from recseg_d2.models.dense_attention.windows import place_maps, windows_around
+from recseg_d2.models.dense_attention.windows import Windows, place_maps, windows_around
 
 DIRECTIONS = 8  # bins of the direction towards an object's centre
 _PLACE_CHANNELS = 2
@@ -107,6 +107,11 @@ class DenseAttention(nn.Module):
         """The windows (K, 3) in which objects with these boxes (K, 4) are segmented."""
         return windows_around(boxes, self.options.context, self.options.margin)
 
+    def windows_at(self, places: torch.Tensor, boxes: torch.Tensor) -> Windows:
+        """The windows of places (K, 2) with these boxes (K, 4); a device is waited for."""
+        squares = self.windows(boxes)
+        return Windows(places, boxes, squares, squares[:, 2].tolist())
+
     @property
     def largest_window(self) -> float:
         """Side in pixels that no window exceeds."""
@@ -116,8 +121,7 @@ class DenseAttention(nn.Module):
         self,
         encoding: Encoding,
         canvas: torch.Tensor,
-        places: torch.Tensor,
-        boxes: torch.Tensor,
+        windows: Windows,
         images: Sequence[int] | None = None,
         canvases: Sequence[int] | None = None,
     ) -> torch.Tensor:
@@ -126,22 +130,20 @@ class DenseAttention(nn.Module):
         Args:
             encoding: what ``encode`` made of the batch.
             canvas: (1, 2, H, W), or (N, 2, H, W) of which ``canvases`` says which is whose.
-            places: (K, 2), x and y of the places looked at.
-            boxes: (K, 4), the predicted boxes at these places.
+            windows: K windows, as ``windows_at`` makes them.
             images: for each window the index of its image, where the batch has several.
             canvases: for each window the index of its canvas, where there are several.
 
         Returns:
             (K, channels, G, G).
         """
-        cells, windows = self.options.cells, self.windows(boxes)
-        sides = windows[:, 2].tolist()
+        cells, squares, sides = self.options.cells, windows.squares, windows.sides
         parts = [
-            read_windows(encoding.fine, windows, cells, FINE_STRIDE, sides, images),
-            read_windows(encoding.coarse, windows, cells, COARSE_STRIDE, sides, images),
-            read_windows(encoding.pooled, windows, cells, 1, sides, images),
-            read_windows(canvas, windows, cells, 1, sides, canvases),
-            place_maps(windows, places, boxes, cells),
+            read_windows(encoding.fine, squares, cells, FINE_STRIDE, sides, images),
+            read_windows(encoding.coarse, squares, cells, COARSE_STRIDE, sides, images),
+            read_windows(encoding.pooled, squares, cells, 1, sides, images),
+            read_windows(canvas, squares, cells, 1, sides, canvases),
+            place_maps(squares, windows.places, windows.boxes, cells),
         ]
         return torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
 
@@ -152,11 +154,14 @@ class DenseAttention(nn.Module):
 
 def boxes_at(distances: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """Boxes (K, 4) that the box field (4, H/2, W/2) of an image has at K of its cells."""
-    x, y = place_of(rows, columns).unbind(1)
-    left, top, right, bottom = distances[:, rows, columns]
-    return torch.stack([x - left, y - top, x + right, y + bottom], dim=1)
+    return boxes_around(place_of(rows, columns), distances[:, rows, columns].t())
+
+
+def boxes_around(places: torch.Tensor, distances: torch.Tensor) -> torch.Tensor:
+    """Boxes (..., 4) of places (..., 2) and their distances (..., 4) to the four edges."""
+    return torch.cat([places - distances[..., :2], places + distances[..., 2:]], dim=-1)
 
 
 def place_of(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Pixel coordinates (K, 2), x and y, of the centres of K cells at stride 2."""
-    return (torch.stack([columns, rows], dim=1) + 0.5) * FINE_STRIDE
+    """Pixel coordinates (..., 2), x and y, of the centres of cells at stride 2."""
+    return (torch.stack([columns, rows], dim=-1) + 0.5) * FINE_STRIDE

@@ -202,12 +202,13 @@ class Search:
     ) -> _Candidates:
         """What is found at K cells, of heat ``values`` (K,), in the windows of their boxes."""
         places = place_of(rows, columns)
-        outputs = self.model.segment(self.model.look(self.encoding, canvas, places, boxes))
+        windows = self.model.windows_at(places, boxes)
+        outputs = self.model.segment(self.model.look(self.encoding, canvas, windows))
         scores = (outputs.scores.sigmoid() * values).sqrt()
         classes = None if outputs.classes is None else outputs.classes.softmax(1).cpu()
         # whole numbers in float32 are exact far beyond the size of a tile
         columns_of = [torch.stack([rows, columns], 1), values[:, None], scores[:, None]]
-        columns_of += [places, boxes, self.model.windows(boxes)]
+        columns_of += [places, boxes, windows.squares]
         numbers = torch.cat([c.float() for c in columns_of], dim=1).tolist()  # one transfer
         return _Candidates(
             cells=[(int(n[0]), int(n[1])) for n in numbers],

@@ -33,7 +33,7 @@ from recseg_d2.models.dense_attention.window_sampling import (
     own_windows,
     true_windows,
 )
-from recseg_d2.models.dense_attention.windows import write_window
+from recseg_d2.models.dense_attention.windows import Windows, write_window
 
 _DONE_IOU, _OPEN_IOU = 0.5, 0.3  # an own mask is the object from the first, is not under the second
 
@@ -53,11 +53,15 @@ class StepLosses:
 
 
 @dataclass
-class _Windows:
-    """All windows of a batch: those around true objects first, image by image."""
+class _Looks:
+    """All looks at a batch: those around true objects first, image by image.
+
+    ``sample`` and ``windows`` are on the host, the rest where the network is.
+    """
 
     sample: WindowSample
     around_objects: int
+    windows: Windows
     images: torch.Tensor
     objects: torch.Tensor
     outputs: WindowOutputs
@@ -88,24 +92,24 @@ def training_step(
     first = [random_canvas(rng, o, options.merged) for o in batch.objects]
     second = [random_canvas(rng, o, options.merged) for o in batch.objects]
     heat, heat_term = _heat(model, encoding, batch, first)
-    windows = _windows(model, encoding, batch, heat, first, second, options, rng)
-    third = _with_own_masks(rng, model, batch, windows, second, options.own_masks)
+    looks = _look(model, encoding, batch, heat, first, second, options, rng)
+    third = _with_own_masks(rng, batch, looks, second, options.own_masks)
     _, last_heat_term = _heat(model, encoding, batch, third)
     terms = {
         "loss_foreground": weights.foreground * losses.foreground_loss(auxiliary[:, 0], batch),
         "loss_direction": weights.direction * losses.direction_loss(auxiliary[:, 1:], batch),
         "loss_box": weights.box * losses.box_loss(encoding.boxes, batch),
         "loss_heat": weights.heat * (heat_term + last_heat_term) / 2,
-        **_window_terms(windows, batch, weights),
+        **_window_terms(looks, batch, weights),
     }
-    return StepLosses(terms, _iou_of_images(windows, len(images)))
+    return StepLosses(terms, _iou_of_images(looks, len(images)))
 
 
-def _iou_of_images(windows: _Windows, count: int) -> torch.Tensor:
+def _iou_of_images(looks: _Looks, count: int) -> torch.Tensor:
     """``StepLosses.iou``, which nobody waits for here."""
-    own = torch.arange(count, device=windows.images.device)[:, None] == windows.images
-    own = own & (windows.objects != NOTHING)
-    return torch.where(own, windows.iou, 0).sum(dim=1) / own.sum(dim=1)
+    own = torch.arange(count, device=looks.images.device)[:, None] == looks.images
+    own = own & (looks.objects != NOTHING)
+    return torch.where(own, looks.iou, 0).sum(dim=1) / own.sum(dim=1)
 
 
 def _channels(canvases: list[Canvas], device: torch.device) -> torch.Tensor:
@@ -124,7 +128,7 @@ def _heat(
     return logits.detach().sigmoid(), losses.heat_loss(logits, batch, done, unclear)
 
 
-def _windows(
+def _look(
     model: DenseAttention,
     encoding: Encoding,
     batch: TargetBatch,
@@ -133,87 +137,73 @@ def _windows(
     second: list[Canvas],
     options: SamplingOptions,
     rng: np.random.Generator,
-) -> _Windows:
-    """Windows of the second canvases around true objects, of the first at the heat's maxima."""
+) -> _Looks:
+    """Look at the second canvases around true objects, at the first where the heat is highest."""
     count, device = len(batch.objects), heat.device
     most, jitter = options.true_windows, options.box_jitter
     true = [true_windows(rng, batch, i, second[i], most, jitter) for i in range(count)]
     own = own_windows(heat, encoding.boxes.detach(), batch, first, options.own_windows)
     sample, around_objects = join([*true, *own]), sum(len(s) for s in true)
-    canvases = sample.images.copy()
+    owners, canvases = sample.images.tolist(), sample.images.copy()
     canvases[around_objects:] += count
     images, objects, places, boxes = (
-        torch.from_numpy(x).to(device)
-        for x in (sample.images, sample.objects, sample.places, sample.boxes)
+        torch.from_numpy(x) for x in (sample.images, sample.objects, sample.places, sample.boxes)
     )
-    seen = model.look(
-        encoding,
-        _channels([*second, *first], device),
-        places,
-        boxes,
-        sample.images.tolist(),
-        canvases.tolist(),
-    )
+    on_host = model.windows_at(places, boxes)
+    windows, images, objects = on_host.to(device), images.to(device), objects.to(device)
+    channels = _channels([*second, *first], device)
+    seen = model.look(encoding, channels, windows, owners, canvases.tolist())
     hidden = None
     if any((o.labels == UNKNOWN).any() for o in batch.objects):  # seldom, and costs a reading
-        hidden = _unknown_cells(model, batch, sample, boxes)
+        hidden = _unknown_cells(batch, windows, owners, model.options.cells)
     outputs = model.segment(seen)
     if hidden is not None:
         outputs = replace(outputs, masks=outputs.masks.masked_fill(hidden, NEVER))
-    truth = _true_masks(model, batch, images, objects, boxes)
+    truth = _true_masks(batch, windows, images, objects, model.options.cells)
     iou = losses.hard_iou(outputs.masks.detach().sigmoid(), truth)
-    return _Windows(sample, around_objects, images, objects, outputs, truth, iou)
+    return _Looks(sample, around_objects, on_host, images, objects, outputs, truth, iou)
 
 
 def _true_masks(
-    model: DenseAttention,
-    batch: TargetBatch,
-    images: torch.Tensor,
-    objects: torch.Tensor,
-    boxes: torch.Tensor,
+    batch: TargetBatch, windows: Windows, images: torch.Tensor, objects: torch.Tensor, cells: int
 ) -> torch.Tensor:
     """(K, G, G) shares of the windows' cells that the object covers; zeros for NOTHING."""
     masks = batch.labels[images] == objects[:, None, None] + 1
     masks = masks & (objects != NOTHING)[:, None, None]
-    windows = model.windows(boxes)
-    return read_windows(masks.float()[:, None], windows, model.options.cells)[:, 0]
+    return read_windows(masks.float()[:, None], windows.squares, cells, 1, windows.sides)[:, 0]
 
 
 def _unknown_cells(
-    model: DenseAttention, batch: TargetBatch, sample: WindowSample, boxes: torch.Tensor
+    batch: TargetBatch, windows: Windows, owners: list[int], cells: int
 ) -> torch.Tensor:
     """(K, G, G) bool, the windows' cells that see any unknown pixel."""
     unknown = (batch.labels == UNKNOWN).float()[:, None]
-    cells, owners = model.options.cells, sample.images.tolist()
-    return read_windows(unknown, model.windows(boxes), cells, owners=owners)[:, 0] > 0
+    return read_windows(unknown, windows.squares, cells, 1, windows.sides, owners)[:, 0] > 0
 
 
 def _window_terms(
-    windows: _Windows, batch: TargetBatch, weights: LossWeights
+    looks: _Looks, batch: TargetBatch, weights: LossWeights
 ) -> dict[str, torch.Tensor]:
-    real = windows.objects != NOTHING
+    real = looks.objects != NOTHING
     count = real.sum().clamp(min=1)
-    masks = losses.mask_loss(windows.outputs.masks, windows.truth)
-    target = losses.score_target(windows.iou) * real
-    score = torch.nn.functional.binary_cross_entropy_with_logits(windows.outputs.scores, target)
+    masks = losses.mask_loss(looks.outputs.masks, looks.truth)
+    target = losses.score_target(looks.iou) * real
+    score = torch.nn.functional.binary_cross_entropy_with_logits(looks.outputs.scores, target)
     terms = {
         "loss_mask": weights.mask * (masks * real).sum() / count,
         "loss_score": weights.score * score,
     }
-    if windows.outputs.classes is not None:
-        truth = batch.classes[windows.images, windows.objects + 1]
-        entropy = torch.nn.functional.cross_entropy(
-            windows.outputs.classes, truth, reduction="none"
-        )
+    if looks.outputs.classes is not None:
+        truth = batch.classes[looks.images, looks.objects + 1]
+        entropy = torch.nn.functional.cross_entropy(looks.outputs.classes, truth, reduction="none")
         terms["loss_class"] = weights.cls * (entropy * real).sum() / count
     return terms
 
 
 def _with_own_masks(
     rng: np.random.Generator,
-    model: DenseAttention,
     batch: TargetBatch,
-    windows: _Windows,
+    looks: _Looks,
     canvases: list[Canvas],
     probability: float,
 ) -> list[Canvas]:
@@ -222,10 +212,10 @@ def _with_own_masks(
     An object counts as done by the mask's IoU with it, whatever else covers it.
     """
     drawn = [Canvas(c.labels.copy(), c.done.copy(), c.unclear.copy()) for c in canvases]
-    masks = windows.outputs.masks.detach().sigmoid().cpu()
-    sample = windows.sample
-    squares = model.windows(torch.from_numpy(sample.boxes)).long().tolist()
-    for row in range(windows.around_objects):
+    masks = looks.outputs.masks.detach().sigmoid().cpu()
+    sample = looks.sample
+    squares = looks.windows.squares.long().tolist()
+    for row in range(looks.around_objects):
         if rng.random() < probability:
             image, k = int(sample.images[row]), int(sample.objects[row])
             _draw(drawn[image], batch, image, k, masks[row], squares[row])

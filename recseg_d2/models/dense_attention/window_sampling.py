@@ -1,6 +1,6 @@
 """Windows to train on: around true objects, and at the maxima of the model's own heat map.
 
-They are drawn on the host; the networks' part of it comes there in two transfers a batch.
+They are drawn on the host; the networks' part of it comes there in one transfer a batch.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from recseg_d2.models.dense_attention.batch import TargetBatch
 from recseg_d2.models.dense_attention.canvas_sampling import Canvas
 from recseg_d2.models.dense_attention.heat import heat_peaks
-from recseg_d2.models.dense_attention.trunk import FINE_STRIDE
+from recseg_d2.models.dense_attention.model import boxes_around, place_of
 
 NOTHING = -1
 _CORE = 0.55  # places of true windows are drawn where the depth is above this
@@ -104,46 +105,33 @@ def own_windows(
     values, index = (known * heat_peaks(heat, _LEAST_HEAT)).flatten(1).topk(most)
     # an image has a window whatever is in it: the last place, where there is no maximum to take
     index = torch.cat([index, known.flatten(1).argmax(1, keepdim=True)], dim=1)
-    labels = batch.cell_labels.flatten(1).gather(1, index)
+    places = place_of(index // heat.shape[2], index % heat.shape[2])
     far = distances.flatten(2).gather(2, index[:, None].expand(-1, 4, -1))
-    places, owners = torch.stack([index, labels], dim=1).cpu().numpy().swapaxes(0, 1)
-    numbers = torch.cat([values, far.flatten(1)], dim=1).cpu().numpy()
-    tables = numbers[:, :most], numbers[:, most:].reshape(len(canvases), 4, -1)
-    return [
-        _own_windows(i, canvas, heat.shape[2], places[i], owners[i], tables[0][i], tables[1][i])
-        for i, canvas in enumerate(canvases)
-    ]
+    labels = batch.cell_labels.flatten(1).gather(1, index)
+    # whole numbers in float32 are exact far beyond the number of objects
+    numbers = [labels[..., None].float(), F.pad(values, (0, 1))[..., None]]
+    numbers += [places, boxes_around(places, far.transpose(1, 2))]
+    found = torch.cat(numbers, dim=2).cpu().numpy()
+    return [_own_windows(i, canvas, found[i]) for i, canvas in enumerate(canvases)]
 
 
-def _own_windows(
-    image: int,
-    canvas: Canvas,
-    width: int,
-    cells: np.ndarray,
-    labels: np.ndarray,
-    values: np.ndarray,
-    far: np.ndarray,
-) -> WindowSample:
+def _own_windows(image: int, canvas: Canvas, found: np.ndarray) -> WindowSample:
     """The windows of an image.
 
     Args:
         image: its index in the batch.
         canvas: its canvas.
-        width: of the heat map in cells.
-        cells: (most + 1,), the places as cells counted row by row, the last one for want of others.
-        labels: (most + 1,), the labels there.
-        values: (most,), the heat at the first of them; 0 where there is no maximum.
-        far: (4, most + 1), the box field there.
+        found: (N, 8) float32, a row for each place, the last of which is for want of others: the
+            label and the heat there, 0 where there is no maximum, x and y, and the box.
     """
-    objects = np.maximum(labels - 1, NOTHING)
-    kept = np.flatnonzero((values > 0) & ~np.append(canvas.unclear, False)[objects[:-1]])
-    kept = kept if len(kept) else np.array([len(values)])
-    done = np.append(canvas.done, True)  # the last one is that of NOTHING
-    x, y = ((cells[kept] % width) + 0.5) * FINE_STRIDE, ((cells[kept] // width) + 0.5) * FINE_STRIDE
-    left, top, right, bottom = far[:, kept]
+    objects = np.maximum(found[:, 0].astype(np.int64) - 1, NOTHING)
+    unclear = np.append(canvas.unclear, False)  # the last one is that of NOTHING, as in ``done``
+    kept = np.flatnonzero((found[:, 1] > 0) & ~unclear[objects])
+    kept = kept if len(kept) else np.array([len(found) - 1])
+    done = np.append(canvas.done, True)
     return WindowSample(
         images=np.full(len(kept), image),
-        places=np.stack([x, y], axis=1).astype(np.float32),
-        boxes=np.stack([x - left, y - top, x + right, y + bottom], axis=1).astype(np.float32),
+        places=found[kept, 2:4],
+        boxes=found[kept, 4:],
         objects=np.where(done[objects[kept]], NOTHING, objects[kept]),
     )

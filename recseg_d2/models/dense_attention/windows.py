@@ -6,10 +6,34 @@ cells along a side of the grid, K a number of windows.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 
 _MIN_SIDE = 8  # pixels
+
+
+@dataclass
+class Windows:
+    """K windows, each around the box of a place.
+
+    Attributes:
+        places: (K, 2), x and y of the places looked at in pixels.
+        boxes: (K, 4), x1 y1 x2 y2 in pixels.
+        squares: (K, 3), x and y of the upper left corner, and the side, as ``windows_around`` says.
+        sides: the sides once more, for the host.
+    """
+
+    places: torch.Tensor
+    boxes: torch.Tensor
+    squares: torch.Tensor
+    sides: list[float]
+
+    def to(self, device: torch.device) -> Windows:
+        """The same on a device."""
+        places, boxes, squares = (x.to(device) for x in (self.places, self.boxes, self.squares))
+        return Windows(places, boxes, squares, self.sides)
 
 
 def windows_around(boxes: torch.Tensor, context: float, margin: float) -> torch.Tensor:

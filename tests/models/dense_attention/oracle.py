@@ -15,7 +15,7 @@ from recseg_d2.models.dense_attention.model import Encoding
 from recseg_d2.models.dense_attention.targets import object_targets
 from recseg_d2.models.dense_attention.window_network import WindowOutputs
 from recseg_d2.models.dense_attention.window_reading import read_windows
-from recseg_d2.models.dense_attention.windows import windows_around
+from recseg_d2.models.dense_attention.windows import Windows, windows_around
 
 CELLS = 32
 
@@ -61,15 +61,19 @@ class Oracle(nn.Module):
     def windows(self, boxes: torch.Tensor) -> torch.Tensor:
         return windows_around(boxes, 1.5, 4.0)
 
-    def look(self, encoding, canvas, places, boxes):
-        self.looks.append(len(places))
+    def windows_at(self, places: torch.Tensor, boxes: torch.Tensor) -> Windows:
+        squares = self.windows(boxes)
+        return Windows(places, boxes, squares, squares[:, 2].tolist())
+
+    def look(self, encoding: Encoding, canvas: torch.Tensor, windows: Windows) -> torch.Tensor:
+        self.looks.append(len(windows.sides))
         numbers = encoding.images[0, 0].round()
-        x, y = places.long().unbind(1)
+        x, y = windows.places.long().unbind(1)
         # the most frequent number of the four pixels that make the cell
         block = torch.stack([numbers[y - dy, x - dx] for dy in (0, 1) for dx in (0, 1)])
         own = block.amax(dim=0)
         masks = (numbers[None] == own[:, None, None]).float()[:, None]
-        read = read_windows(masks, self.windows(boxes), CELLS)
+        read = read_windows(masks, windows.squares, CELLS)
         return torch.cat([read, own.view(-1, 1, 1, 1).expand(-1, 1, CELLS, CELLS)], dim=1)
 
     def segment(self, seen: torch.Tensor) -> WindowOutputs:
