@@ -118,7 +118,15 @@ _PLACES: dict[str, Places] = {
             _DENSE + "search.Search._state",
             _DENSE + "search.Search._look",
         ),
-        "windows": (_DENSE + "training._windows", _DENSE + "search.Search._segment"),
+        "windows": (
+            "model.network.windows_at",
+            "model.network.look",
+            *(
+                f"{_DENSE}training.{name}"
+                for name in ("true_windows", "own_windows", "join", "_true_masks", "_unknown_cells")
+            ),
+            _DENSE + "search.Search._segment",
+        ),
         "window network": ("model.network.segment",),
         "losses": (
             *(
