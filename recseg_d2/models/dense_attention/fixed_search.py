@@ -116,7 +116,7 @@ class FixedSearch(nn.Module):
         options = self.options
         kept = (
             (state.count < options.max_objects)
-            & (heat[best][0] >= options.heat_thresh)
+            & (heat[best][0] >= options.least_heat)
             & (score >= options.score_thresh)
             & (won[: self.size[0], : self.size[1]].sum() >= options.min_area)
             & ~self._is_duplicate(state.labels, inside, look)

@@ -63,7 +63,9 @@ class SamplingOptions:
 class SearchOptions:
     """How objects are searched at inference."""
 
-    heat_thresh: float = 0.12  # the search ends where no place of the heat map exceeds it
+    # The search ends where no place of the heat map exceeds this, nor SCORE_THRESH squared: with
+    # less heat nothing can be kept.
+    heat_thresh: float = 0.2
     score_thresh: float = 0.4  # least sqrt(heat * score) of an object that is kept
     min_area: int = 12  # least pixels of an object that is kept
     duplicate_iou: float = 0.6  # a mask with this IoU with an object found before is that object
@@ -78,6 +80,11 @@ class SearchOptions:
         require(0 <= self.score_thresh <= 1, self, "score_thresh", "0 to 1")
         require(self.looks_per_round >= 1, self, "looks_per_round", "1 or more")
         require(0 <= self.shared_box <= 1, self, "shared_box", "0 to 1")
+
+    @property
+    def least_heat(self) -> float:
+        """Heat in [0, 1] below which no place is looked at: sqrt(heat * score) is too low there."""
+        return max(self.heat_thresh, self.score_thresh**2)
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,7 @@ class Search:
 
     def _look(self, heat: torch.Tensor, canvas: torch.Tensor) -> _Candidates | None:
         """Look at this round's places; None where there is none."""
-        peaks = heat_peaks(heat, self.options.heat_thresh)
+        peaks = heat_peaks(heat, self.options.least_heat)
         rows, columns = torch.nonzero(peaks, as_tuple=True)
         if not len(rows):
             return None

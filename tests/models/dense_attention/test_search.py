@@ -89,6 +89,19 @@ def test_heat_maps_are_kept_where_asked_for():
     assert result.heat[-1].max() < OPTIONS.heat_thresh
 
 
+def test_no_place_is_looked_at_that_is_too_cold_for_an_object_to_be_kept():
+    labels = separate(scattered_labels(np.random.default_rng(6), (128, 128), 10))
+    heats = sorted(look.heat for look in run(labels).looks)
+    least = (heats[4] + heats[5]) / 2
+    strict = dataclasses.replace(OPTIONS, heat_thresh=0.0, score_thresh=least**0.5)
+    assert sorted(look.heat for look in run(labels, strict).looks) == heats[5:]
+
+
+def test_the_least_heat_by_hand():
+    assert SearchOptions(heat_thresh=0.2, score_thresh=0.4).least_heat == 0.2
+    assert SearchOptions(heat_thresh=0.2, score_thresh=0.6).least_heat == pytest.approx(0.36)
+
+
 def test_boxes_apart():
     boxes = np.array([[0, 0, 8, 8], [8, 0, 16, 8], [7, 0, 15, 8], [1, 1, 3, 3], [50, 50, 52, 52]])
     boxes = boxes.astype(float)
