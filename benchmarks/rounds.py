@@ -1,12 +1,14 @@
-"""How many rounds a dense search takes, and how long, by what boxes of one round may share.
+r"""How many rounds and looks a dense search takes, and how long, by one of its options.
 
 Every image is searched with each value in turn, one thread at a time; images that are searched in
-tiles are left out. What is found with a value is scored by `recseg predict` with SHARED_BOX and
+tiles are left out. What is found with a value is scored by `recseg predict` with that value and
 `recseg evaluate`.
 
 Examples:
-    python benchmarks/rounds.py --weights recseg://cells --input cells/val/images
-    python benchmarks/rounds.py --weights output/nuclei --input images --shared-box 0 0.15 1
+    python benchmarks/rounds.py --weights recseg://cells --input cells/val/images \
+        --key SHARED_BOX --values 0.0 0.05 0.15 0.3
+    python benchmarks/rounds.py --weights output/nuclei --input images \
+        --key HEAT_THRESH --values 0.12 0.2
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ from recseg_d2.errors import UserError
 from recseg_d2.files import save_scores
 from recseg_d2.meta_arch.dense_attention_seg import DenseAttentionSeg
 
-KEY = "MODEL.DENSE_ATTENTION.TEST.SHARED_BOX"
+NODE = "MODEL.DENSE_ATTENTION.TEST"
+KEYS = ("SHARED_BOX", "HEAT_THRESH", "LOOKS_PER_ROUND")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,9 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--input", nargs="+", required=True, metavar="PLACE", help="images")
-    parser.add_argument(
-        "--shared-box", nargs="+", type=float, default=[0.0, 0.05, 0.15, 0.3], metavar="S"
-    )
+    parser.add_argument("--key", choices=KEYS, required=True, help=f"of {NODE}")
+    parser.add_argument("--values", nargs="+", required=True, metavar="V", help="of the key")
     parser.add_argument("--output", metavar="FILE", help="write the numbers as JSON")
     add_model_arguments(parser, batches=False)
     return parser
@@ -62,46 +64,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print a table."""
     args = parse_arguments(build_parser(), argv)
     torch.set_num_threads(1)
-    rows = measure(predictors(args), find_images(args.input))
+    rows = measure(args.key, predictors(args), find_images(args.input))
     print(tabulate(rows, headers="keys", floatfmt=".2f"))
     if args.output:
         save_scores(args.output, rows)
     return 0
 
 
-def predictors(args: argparse.Namespace) -> dict[float, Predictor]:
+def predictors(args: argparse.Namespace) -> dict[str, Predictor]:
     """One for each value.
 
     Raises:
-        UserError: the weights are of another model.
+        UserError: the weights are of another model, or it cannot have a value.
     """
     given, found = list(args.opts), {}
-    for share in args.shared_box:
-        args.opts = [*given, KEY, str(share)]
-        found[share] = Predictor(load_model_config(args))
-        if not isinstance(found[share].model, DenseAttentionSeg):
+    for value in args.values:
+        args.opts = [*given, f"{NODE}.{args.key}", value]
+        found[value] = Predictor(load_model_config(args))
+        if not isinstance(found[value].model, DenseAttentionSeg):
             raise UserError(f"--weights is {args.weights}; expected those of a DenseAttentionSeg.")
     return found
 
 
-def measure(models: dict[float, Predictor], images: Sequence[Path]) -> list[dict[str, Any]]:
+def measure(key: str, models: dict[str, Predictor], images: Sequence[Path]) -> list[dict[str, Any]]:
     """A row for each value: means over the images of rounds, looks and objects, median time."""
-    columns: dict[float, list[tuple[float, ...]]] = {share: [] for share in models}
+    columns: dict[str, list[tuple[float, ...]]] = {value: [] for value in models}
     for path in images:
-        for share, predictor in models.items():
+        for value, predictor in models.items():
             began = time.process_time()
             (output,) = predictor.outputs([path], with_trace=True)
             spent = time.process_time() - began
             if output["trace"] is not None:
                 looks = output["trace"].looks
                 rounds = len({look.round for look in looks})
-                columns[share].append((rounds, len(looks), len(output["instances"]), spent))
+                columns[value].append((rounds, len(looks), len(output["instances"]), spent))
     rows = []
-    for share, numbers in columns.items():
+    for value, numbers in columns.items():
         rounds, looks, objects, _ = np.mean(numbers, axis=0)
         milliseconds = 1000 * statistics.median(n[-1] for n in numbers)
         counts = {"images": len(numbers), "rounds": rounds, "looks": looks, "objects": objects}
-        rows.append({"shared box": share, **counts, "CPU ms": milliseconds})
+        rows.append({key: value, **counts, "CPU ms": milliseconds})
     return rows
 
 
