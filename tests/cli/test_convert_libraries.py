@@ -10,7 +10,9 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from cli.test_convert import HEIGHT, WIDTH, masks, source  # noqa: F401  (source is a fixture)
+from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion, label
 
 from recseg_d2 import cli
@@ -66,7 +68,10 @@ def test_labelme_draws_the_same_objects(written):
 
 
 @pytest.mark.parametrize("written", ["yolo"], indirect=True)
-def test_ultralytics_draws_the_same_objects(written):
+def test_ultralytics_draws_the_same_objects(written, monkeypatch):
+    # once imported, it has put functions of its own there, which other tests should not get
+    monkeypatch.setattr(Image, "open", Image.open)
+    monkeypatch.setattr(torch, "save", torch.save)
     utils = pytest.importorskip("ultralytics.data.utils")
     (lines,) = written.rglob("labels/**/a.txt")
     (image,) = written.rglob("images/**/a.png")
