@@ -80,8 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for method in methods:
         for seed in args.seeds:
             run_method(method, seed, args)
-    experiment, results = read_results(args.output)
-    print(markdown(experiment, rows(results)))
+    if methods:
+        experiment, results = read_results(args.output)
+        print(markdown(experiment, rows(results)))
     return 0
 
 
@@ -278,7 +279,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", type=float, default=1.0, help="of all images, at most 1")
     parser.add_argument("--minutes", type=float, required=True, help="of CPU time, all threads")
     parser.add_argument("--threads", type=int, default=1, help="in training")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), metavar="SCRIPT[:CONFIG]")
+    parser.add_argument(
+        "--methods",
+        nargs="*",
+        default=list(METHODS),
+        metavar="SCRIPT[:CONFIG]",
+        help="none: only write the images",
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--envs", type=Path, default=ROOT / "output" / "peers" / "envs")
     parser.add_argument("--output", type=Path, required=True)

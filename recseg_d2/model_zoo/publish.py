@@ -15,8 +15,7 @@ from typing import Any
 import torch
 import yaml
 
-from recseg_d2.config import get_recseg_cfg
-from recseg_d2.errors import UserError
+from recseg_d2.config import get_recseg_cfg, load_config
 from recseg_d2.files import read_json, save_text
 from recseg_d2.model_zoo.card import Card, write_weights
 from recseg_d2.model_zoo.registry import INDEX, WEIGHTS, digest
@@ -37,7 +36,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--measured-on", default="", help="images that it was measured on")
     parser.add_argument("--data", required=True, help="what it was trained on")
     parser.add_argument("--licence", required=True, help="of the data")
-    parser.add_argument("--command", required=True, help="that trained it")
+    parser.add_argument("--command", required=True, help="that trained it; several lines are kept")
+    parser.add_argument(
+        "--opts",
+        nargs="+",
+        default=[],
+        metavar=("KEY VALUE", "KEY VALUE"),
+        help="config keys that users need otherwise than the training had them",
+    )
     return parser
 
 
@@ -48,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     card = Card(
         name=args.name,
         summary=args.summary,
-        config=_config_of(run / "config.yaml"),
+        config=_config_of(run / "config.yaml", args.opts),
         classes=args.classes,
         metrics={k: float(v) for k, v in (pair.split("=") for pair in args.metric)},
         measured_on=args.measured_on,
@@ -66,12 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _config_of(path: Path) -> str:
-    """What the config has that is no default and does not belong to the run alone."""
-    try:
-        config = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); name the folder of a run.") from error
+def _config_of(path: Path, opts: list[str]) -> str:
+    """What the config, with ``opts``, has that is no default and not the run's alone."""
+    config = yaml.safe_load(load_config(path, opts).dump())
     for key in _RUN_ONLY:
         config.pop(key, None)
     for key in ("WEIGHTS", "DEVICE"):

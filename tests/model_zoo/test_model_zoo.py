@@ -48,12 +48,12 @@ def run(tmp_path):
     return folder, model
 
 
-def publish_run(folder, name="tiny"):
+def publish_run(folder, name="tiny", *more):
     return publish.main(
         [
             *(str(folder), name, "--summary", "Finds tiny things.", "--metric", "SBD=83.3"),
             *("--measured-on", "16 images", "--data", "a drawing", "--licence", "CC0"),
-            *("--command", "recseg train --train-data drawing"),
+            *("--command", "recseg train --train-data drawing", *more),
         ]
     )
 
@@ -85,6 +85,14 @@ def test_the_card_says_where_a_model_comes_from(zoo, run):
     assert "| `recseg://tiny` | DenseAttentionSeg | Finds tiny things. | SBD 83.3" in text
     assert "recseg train --train-data drawing" in text
     assert model_zoo.read_card(run[0] / "model_final.pth") is None
+
+
+def test_users_can_get_another_value_than_the_training_had(zoo, run):
+    publish_run(run[0], "tiny", "--opts", "INPUT.SCALE", "0.5")
+    registry._index.cache_clear()
+    assert model_zoo.get_config("tiny", trained=True).INPUT.SCALE == 0.5
+    with pytest.raises(UserError, match=r"INPUT\.SCALES"):
+        publish_run(run[0], "tiny", "--opts", "INPUT.SCALES", "0.5")
 
 
 def test_damaged_and_unknown_models_are_refused(zoo, run):

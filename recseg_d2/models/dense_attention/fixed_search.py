@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from recseg_d2.models.dense_attention.canvas import canvas_channels
-from recseg_d2.models.dense_attention.model import DenseAttention, Encoding, boxes_at, place_of
+from recseg_d2.models.dense_attention.model import DenseAttention, Encoding
 from recseg_d2.models.dense_attention.options import SearchOptions
 from recseg_d2.models.dense_attention.trunk import COARSE_STRIDE, FINE_STRIDE
 from recseg_d2.models.dense_attention.window_reading import Pyramid, read_pyramid
-from recseg_d2.models.dense_attention.windows import paint_window, place_maps
+from recseg_d2.models.dense_attention.windows import boxes_at, paint_window, place_maps, place_of
 
 
 @dataclass

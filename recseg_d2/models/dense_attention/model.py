@@ -150,18 +150,3 @@ class DenseAttention(nn.Module):
     def segment(self, seen: torch.Tensor) -> WindowOutputs:
         """Masks, scores and classes of what ``look`` returned."""
         return self.window(seen)
-
-
-def boxes_at(distances: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Boxes (K, 4) that the box field (4, H/2, W/2) of an image has at K of its cells."""
-    return boxes_around(place_of(rows, columns), distances[:, rows, columns].t())
-
-
-def boxes_around(places: torch.Tensor, distances: torch.Tensor) -> torch.Tensor:
-    """Boxes (..., 4) of places (..., 2) and their distances (..., 4) to the four edges."""
-    return torch.cat([places - distances[..., :2], places + distances[..., 2:]], dim=-1)
-
-
-def place_of(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Pixel coordinates (..., 2), x and y, of the centres of cells at stride 2."""
-    return (torch.stack([columns, rows], dim=-1) + 0.5) * FINE_STRIDE

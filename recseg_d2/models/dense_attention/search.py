@@ -19,9 +19,10 @@ from recseg_d2.models.dense_attention.canvas import canvas_channels
 from recseg_d2.models.dense_attention.drawing import Drawing, DrawnObject
 from recseg_d2.models.dense_attention.heat import heat_peaks
 from recseg_d2.models.dense_attention.heat_update import HeatUpdate
-from recseg_d2.models.dense_attention.model import DenseAttention, boxes_at, place_of
+from recseg_d2.models.dense_attention.model import DenseAttention
 from recseg_d2.models.dense_attention.options import SearchOptions
 from recseg_d2.models.dense_attention.trunk import FINE_STRIDE
+from recseg_d2.models.dense_attention.windows import boxes_at, place_of
 
 
 @dataclass

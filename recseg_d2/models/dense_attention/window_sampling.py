@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from recseg_d2.models.dense_attention.batch import TargetBatch
 from recseg_d2.models.dense_attention.canvas_sampling import Canvas
 from recseg_d2.models.dense_attention.heat import heat_peaks
-from recseg_d2.models.dense_attention.model import boxes_around, place_of
+from recseg_d2.models.dense_attention.windows import boxes_around, place_of
 
 NOTHING = -1
 _CORE = 0.55  # places of true windows are drawn where the depth is above this

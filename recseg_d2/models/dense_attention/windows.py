@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from recseg_d2.models.dense_attention.trunk import FINE_STRIDE
+
 _MIN_SIDE = 8  # pixels
 
 
@@ -34,6 +36,21 @@ class Windows:
         """The same on a device."""
         places, boxes, squares = (x.to(device) for x in (self.places, self.boxes, self.squares))
         return Windows(places, boxes, squares, self.sides)
+
+
+def boxes_at(distances: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Boxes (K, 4) that the box field (4, H/2, W/2) of an image has at K of its cells."""
+    return boxes_around(place_of(rows, columns), distances[:, rows, columns].t())
+
+
+def boxes_around(places: torch.Tensor, distances: torch.Tensor) -> torch.Tensor:
+    """Boxes (..., 4) of places (..., 2) and their distances (..., 4) to the four edges."""
+    return torch.cat([places - distances[..., :2], places + distances[..., 2:]], dim=-1)
+
+
+def place_of(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Pixel coordinates (..., 2), x and y, of the centres of cells at stride 2."""
+    return (torch.stack([columns, rows], dim=-1) + 0.5) * FINE_STRIDE
 
 
 def windows_around(boxes: torch.Tensor, context: float, margin: float) -> torch.Tensor:

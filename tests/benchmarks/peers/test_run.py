@@ -47,6 +47,14 @@ def test_from_a_folder_to_the_table(leaves, tmp_path, capsys):
         main([*options[:3], "2", *options[4:], "--output", str(out)])
 
 
+def test_without_methods_only_the_images_are_written(leaves, tmp_path):
+    out = tmp_path / "out"
+    options = ["--data", str(leaves), "--scale", "0.5", "--minutes", "1", "--output", str(out)]
+    assert main([*options, "--methods"]) == 0
+    assert {path.name for path in out.iterdir()} == {"data", "experiment.json"}
+    assert len(list((out / "data" / "train" / "images").glob("*.png"))) == 4
+
+
 def test_a_missing_environment_is_named_with_the_commands_that_make_it(leaves, tmp_path):
     options = ["--data", str(leaves), "--minutes", "1", "--methods", "stardist"]
     with pytest.raises(UserError, match=r"-r benchmarks/peers/requirements-stardist\.txt"):
